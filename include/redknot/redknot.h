@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// RedKnot: large language models over long contexts, with a KV cache split along KV heads.
+//
+//   auto engine = redknot::Engine::open({.model = "model.gguf"});
+//   if (!engine.ok()) return report(engine.error());
+//   auto generation = engine->generate({.prompt = {redknot::text_part("Once upon a time")}});
+//   while (auto piece = generation->next()) std::cout << piece->text << std::flush;
+//
+// An Engine owns a model, the memory of all KV pages and one thread that runs the steps. It may be
+// used from any thread. A Generation belongs to one thread at a time; destroying it cancels its
+// request. Engines are independent: several can live in one process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "redknot/result.h"
+
+namespace redknot {
+
+enum class KvDType { kF16, kQ8 };
+
+// Called on the opening thread while a model loads: what is being done, and how much of it.
+using Progress = std::function<void(std::string_view activity, double fraction)>;
+
+struct EngineOptions {
+  std::filesystem::path model;    // GGUF file or Hugging Face folder
+  int threads = 0;                // 0: one per core available to the process
+  int context_tokens = 4096;      // longest sequence, prompt and answer; 0: as trained
+  int max_sequences = 1;          // how many such sequences the KV memory must hold
+  std::size_t kv_bytes = 0;       // overrides max_sequences when not 0
+  int page_tokens = 64;           // 16, 32, 64 or 128
+  KvDType kv = KvDType::kF16;
+  int max_step_tokens = 512;      // tokens computed in one step
+  std::string kernels;            // "": best for this CPU; "reference", "avx2", "avx512"
+  Progress progress;
+};
+
+struct PromptPart {
+  std::string text;             // used when tokens is empty
+  std::vector<int> tokens;      // token ids, taken as they are
+  bool parse_special = true;    // text such as "<|im_end|>" stands for its token
+};
+inline PromptPart text_part(std::string text) { return {.text = std::move(text)}; }
+inline PromptPart token_part(std::vector<int> tokens) { return {.tokens = std::move(tokens)}; }
+
+// Defaults are llama.cpp's, but for the temperature of the first line: 0 is greedy.
+struct Sampling {
+  float temperature = 0.8f;         // 0: always the most likely token
+  int top_k = 40;                   // 0: off
+  float top_p = 0.95f;              // 1: off
+  float min_p = 0.05f;              // 0: off
+  float repetition_penalty = 1.0f;  // 1: off
+  float frequency_penalty = 0.0f;
+  float presence_penalty = 0.0f;
+  int penalty_tokens = 64;          // how far back penalties look; -1: everything
+  std::vector<std::pair<int, float>> logit_bias;  // token id, added to its logit
+  std::uint64_t seed = 0;           // a token depends on (seed, position) and the logits alone
+  int log_probabilities = -1;       // >= 0: report the token's, and those of that many best tokens
+};
+
+struct Request {
+  std::vector<PromptPart> prompt;
+  int max_tokens = 128;             // -1: until the context is full
+  Sampling sampling;
+  std::vector<std::string> stop;    // answers end before any of these
+  bool ignore_end = false;          // go on after an end-of-generation token
+  bool add_bos = true;              // if the model's tokenizer asks for it; never before token parts
+  bool all_logits = false;          // deliver the logits of every position (Piece::logits)
+};
+
+enum class FinishReason { kNone, kStop, kLength, kError };
+
+struct TokenProbability {
+  int token = 0;
+  std::string text;
+  float log_probability = 0.0f;
+};
+
+// What next() returns: a token of the answer, or logits of the prompt, or the end.
+struct Piece {
+  int token = -1;                  // -1 for pieces without a token
+  std::string text;                // whole UTF-8 characters; may be empty while one is incomplete
+  std::optional<TokenProbability> probability;
+  std::vector<TokenProbability> top;
+  FinishReason finish = FinishReason::kNone;  // set on the last piece
+  // With all_logits: rows [logit_rows, vocabulary_size] of consecutive positions.
+  std::vector<float> logits;
+  int logit_rows = 0;
+};
+
+struct Usage {
+  int prompt_tokens = 0;
+  int generated_tokens = 0;
+  double prompt_seconds = 0;     // from submission to the first token
+  double generation_seconds = 0; // from the first token to the last
+};
+
+class Generation {
+ public:
+  Generation(Generation&&) noexcept;
+  Generation& operator=(Generation&&) noexcept;
+  ~Generation();  // cancels; pages are free at the next step
+
+  // The next piece; waits for it. Nothing after the last piece.
+  std::optional<Piece> next();
+  // Why the last piece said kError.
+  const std::optional<Error>& error() const;
+  Usage usage() const;
+
+ private:
+  friend class Engine;
+  struct State;
+  explicit Generation(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
+};
+
+struct TensorInfo {
+  std::string name;
+  std::string dtype;
+  std::vector<std::int64_t> shape;  // outermost first
+  std::size_t bytes = 0;
+};
+
+struct ModelInfo {
+  std::string name, architecture, format;
+  std::size_t file_bytes = 0;
+  std::int64_t parameters = 0;
+  int layers = 0, width = 0, query_heads = 0, kv_heads = 0, head_dim = 0, ffn_width = 0;
+  int vocabulary_size = 0, context_tokens = 0, experts = 0, experts_used = 0;
+  double rope_base = 0;
+  std::string rope_pairing, rope_scaling;
+  bool tied_embeddings = false;
+  std::string tokenizer, pre_tokenizer;
+  int bos = -1, eos = -1;
+  bool add_bos = false;
+  bool has_chat_template = false;
+  std::vector<TensorInfo> tensors;
+};
+
+// Bytes of KV pages, exactly as the pool would allocate them.
+struct KvCost {
+  std::size_t bytes_per_token_per_head = 0;  // one (layer, KV head)
+  std::size_t bytes_per_token = 0;           // all of them
+  std::size_t bytes_at_context = 0;          // whole pages, all heads
+};
+
+struct Stats {
+  int sequences = 0;                // running
+  int waiting = 0;
+  int total_pages = 0, free_pages = 0;
+  std::size_t page_bytes = 0;
+  std::size_t weight_bytes = 0;     // packed weights in memory
+  std::uint64_t steps = 0;
+  std::uint64_t prompt_tokens = 0, generated_tokens = 0;
+  std::string kernels;              // "avx512", "avx2", "reference"
+  int threads = 0;
+};
+
+// Reads a model's header and vocabulary; packs nothing and starts no thread.
+class ModelFile {
+ public:
+  static Result<ModelFile> open(const std::filesystem::path& path);
+  ModelFile(ModelFile&&) noexcept;
+  ModelFile& operator=(ModelFile&&) noexcept;
+  ~ModelFile();
+
+  ModelInfo info() const;
+  KvCost kv_cost(KvDType kv, int page_tokens, int context_tokens) const;
+  std::size_t packed_weight_bytes() const;  // what Engine::open will hold in memory
+
+  Result<std::vector<int>> tokenize(std::string_view text, bool add_special,
+                                    bool parse_special) const;
+  // The bytes of the tokens, joined. kInvalidArgument for an id out of range.
+  Result<std::string> detokenize(std::span<const int> tokens, bool show_special) const;
+  Result<std::string> token_text(int token) const;
+
+ private:
+  struct State;
+  explicit ModelFile(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+class Engine {
+ public:
+  // Loads the model, packs its weights, allocates and touches all KV memory, starts the loop.
+  static Result<Engine> open(EngineOptions options);
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();  // cancels what still runs
+
+  // Queues a request. kInvalidArgument naming the field; kResourceExhausted if it can never fit, or
+  // if the queue is full.
+  Result<Generation> generate(Request request);
+
+  const ModelFile& model() const;
+  Stats stats() const;
+
+ private:
+  struct State;
+  explicit Engine(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace redknot

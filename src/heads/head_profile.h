@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Per-(layer, KV head) policy of one model: how far a head looks and in what format it keeps its
+// keys and values. A plain value; which positions follow from a policy is visibility.h's to say.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace redknot {
+
+enum class HeadClass : std::uint8_t {
+  kGlobal,  // sees {0..p}
+  kLocal,   // sees {0..sink-1} and {p-window+1..p}
+};
+
+// How keys and values are stored in a page: half precision, or 8-bit integers with one scale per
+// token for K and one for V.
+enum class KvFormat : std::uint8_t { kF16, kQ8 };
+inline constexpr int kKvFormatCount = 2;
+
+struct HeadPolicy {
+  HeadClass head_class = HeadClass::kGlobal;
+  int sink_tokens = 0;    // local only; >= 0
+  int window_tokens = 0;  // local only; >= 1: a token always sees itself
+  KvFormat kv_format = KvFormat::kF16;
+  bool operator==(const HeadPolicy&) const = default;
+};
+
+struct HeadProfile {
+  int layers = 0;
+  int kv_heads = 0;
+  std::vector<HeadPolicy> policies;  // [layers, kv_heads]
+
+  const HeadPolicy& at(int layer, int kv_head) const {
+    return policies[static_cast<std::size_t>(layer) * kv_heads + kv_head];
+  }
+  bool operator==(const HeadProfile&) const = default;
+};
+
+// The same policy for every head.
+HeadProfile uniform_profile(int layers, int kv_heads, HeadPolicy policy);
+
+}  // namespace redknot

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pages of one sequence, for every (layer, KV head).
+//
+// A page table lists pages in position order; each entry says which positions its slots stand for
+// and by how much they were shifted from where their keys were rotated. Heads that see less keep
+// less. Pages may be shared between sequences; the pool counts. Move-only; used by the step loop
+// only (compute workers read tables inside a step).
+//
+// Invariants: (1) positions in a table strictly increase and entries do not overlap; (2) every page
+// named here holds one of our references; (3) after forget(next), a local head keeps no page wholly
+// outside still_needed(policy, next).
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "heads/head_profile.h"
+#include "heads/visibility.h"
+#include "kv/page_pool.h"
+#include "redknot/result.h"
+
+namespace redknot {
+
+// `tokens` filled slots of one page, from slot 0, standing at [position, position + tokens).
+// The key in slot i was rotated at position + i - shift. Consecutive entries of equal shift are a run.
+struct PageRef {
+  PageId page{};
+  int position = 0;
+  int tokens = 0;
+  int shift = 0;
+  int end() const { return position + tokens; }
+  bool operator==(const PageRef&) const = default;
+};
+
+using PageTable = std::vector<PageRef>;
+
+class SequenceKv {
+ public:
+  // Both must outlive the object.
+  SequenceKv(PagePool& pool, const HeadProfile& profile);
+  SequenceKv(SequenceKv&& other) noexcept;
+  SequenceKv& operator=(SequenceKv&& other) noexcept;
+  ~SequenceKv();
+
+  int length() const { return length_; }  // tokens ever appended or adopted
+  const HeadProfile& profile() const { return *profile_; }
+  const PageTable& table(int layer, int kv_head) const;
+
+  // Makes room for the next `tokens` positions of every head, or changes nothing and returns
+  // kResourceExhausted. A partly filled last page is continued if its shift is zero; if it is also
+  // shared it is copied first (copy on write). New slots stand at shift 0. O(layers x kv_heads).
+  Status extend(int tokens);
+
+  // Gives back pages that queries at `next` and later cannot see. Requires 0 <= next <= length().
+  void forget(int next);
+
+  // A sequence with the same pages, shared. O(pages).
+  SequenceKv fork() const;
+
+  // Appends, for one head, pages that hold `tokens` tokens (all pages full but the last), shared by
+  // reference, standing at the sequence's current end under `shift`. The caller does so for
+  // every head and then calls advance(tokens). Requires the pages' format to be the head's.
+  void adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens, int shift);
+  void advance(int tokens);
+
+  // Pages that extend(tokens) would take from the pool, per format.
+  std::array<int, kKvFormatCount> pages_to_extend(int tokens) const;
+
+  // Referenced pages, per format, counting shared ones.
+  std::array<int, kKvFormatCount> pages() const;
+
+  // True if the invariants hold (those that can be seen from here). O(pages).
+  bool check() const;
+
+ private:
+  PagePool* pool_;
+  const HeadProfile* profile_;
+  std::vector<PageTable> tables_;  // [layers, kv_heads]
+  int length_ = 0;
+};
+
+// Most pages that a sequence of `tokens` tokens, prefilled in chunks of at most `chunk_tokens`,
+// ever holds at once, per format: what admission reserves.
+std::array<int, kKvFormatCount> peak_pages(const HeadProfile& profile, const PageShape& shape,
+                                           int tokens, int chunk_tokens);
+
+}  // namespace redknot
