@@ -166,7 +166,33 @@ struct Stats {
   int threads = 0;
 };
 
-// Reads a model's header and vocabulary; packs nothing and starts no thread.
+// A model's tokenizer alone. Const methods may be called from any thread.
+class Tokenizer {
+ public:
+  // Any GGUF file with a vocabulary, whether or not RedKnot runs its architecture, a Hugging Face
+  // folder, or a tokenizer.json.
+  static Result<Tokenizer> open(const std::filesystem::path& path);
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  // Token ids. With add_special, BOS and EOS as the model asks for them; with parse_special, text
+  // such as "<|im_end|>" stands for its token. kInvalidArgument if the text cannot be expressed.
+  Result<std::vector<int>> tokenize(std::string_view text, bool add_special,
+                                    bool parse_special) const;
+  // The text of the tokens. Special tokens are left out unless asked for. kInvalidArgument for an
+  // id out of range.
+  Result<std::string> detokenize(std::span<const int> tokens, bool show_special) const;
+  int size() const;
+
+ private:
+  friend class Engine;
+  struct State;
+  explicit Tokenizer(std::shared_ptr<const State> state);
+  std::shared_ptr<const State> state_;
+};
+
+// Reads a model's header; packs nothing and starts no thread.
 class ModelFile {
  public:
   static Result<ModelFile> open(const std::filesystem::path& path);
@@ -174,15 +200,10 @@ class ModelFile {
   ModelFile& operator=(ModelFile&&) noexcept;
   ~ModelFile();
 
-  ModelInfo info() const;
-  KvCost kv_cost(KvDType kv, int page_tokens, int context_tokens) const;
+  const ModelInfo& info() const;
+  // kInvalidArgument for page_tokens or context_tokens out of range.
+  Result<KvCost> kv_cost(KvDType kv, int page_tokens, int context_tokens) const;
   std::size_t packed_weight_bytes() const;  // what Engine::open will hold in memory
-
-  Result<std::vector<int>> tokenize(std::string_view text, bool add_special,
-                                    bool parse_special) const;
-  // The bytes of the tokens, joined. kInvalidArgument for an id out of range.
-  Result<std::string> detokenize(std::span<const int> tokens, bool show_special) const;
-  Result<std::string> token_text(int token) const;
 
  private:
   struct State;
@@ -202,7 +223,8 @@ class Engine {
   // if the queue is full.
   Result<Generation> generate(Request request);
 
-  const ModelFile& model() const;
+  const ModelInfo& model() const;
+  const Tokenizer& tokenizer() const;
   Stats stats() const;
 
  private:
