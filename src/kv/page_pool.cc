@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kv/page_pool.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <limits>
-#include <string>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -21,33 +13,14 @@ namespace {
 
 static_assert(sizeof(std::size_t) == 8, "page counts times page bytes must not overflow");
 
-constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 constexpr std::size_t kPageAlignment = 64;  // bytes; a cache line and the widest vector
 
 constexpr std::size_t round_up(std::size_t bytes, std::size_t alignment) {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 
-constexpr std::size_t to_mib(std::size_t bytes) { return round_up(bytes, 1 << 20) >> 20; }
-
 std::size_t index_of(KvFormat format) { return static_cast<std::size_t>(format); }
 std::size_t index_of(PageId page) { return static_cast<std::size_t>(page); }
-
-// What the system says it can still give without swapping, and no more than the limit of our
-// control group; the largest number if it says nothing.
-std::size_t available_bytes() {
-  std::size_t available = std::numeric_limits<std::size_t>::max();
-  std::ifstream memory("/proc/meminfo");
-  for (std::string line; std::getline(memory, line);) {
-    unsigned long long kib = 0;
-    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kib) == 1) available = kib << 10;
-  }
-  unsigned long long limit = 0;  // "max" if there is none
-  if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit) {
-    available = std::min<std::size_t>(available, limit);
-  }
-  return available;
-}
 
 Status check_options(const PagePoolOptions& options) {
   const PageShape& shape = options.shape;
@@ -68,38 +41,10 @@ Status check_options(const PagePoolOptions& options) {
   return Done{};
 }
 
-// Makes every OS page of the region present, as zeros.
-Status touch(std::byte* memory, std::size_t bytes) {
-#ifdef MADV_POPULATE_WRITE
-  if (::madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return Done{};
-  if (errno == ENOMEM) return exhausted(std::strerror(errno));
-#endif
-  const auto step = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  for (std::size_t offset = 0; offset < bytes; offset += step) {
-    *const_cast<volatile std::byte*>(memory + offset) = std::byte{0};
-  }
-  return Done{};
-}
-
-// An anonymous mapping of `bytes`, a multiple of the huge page, that starts on a huge page.
-Result<std::byte*> map_aligned(std::size_t bytes) {
-  const std::size_t mapped_bytes = bytes + kHugePageBytes;
-  void* mapping =
-      ::mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapping == MAP_FAILED) return exhausted(std::strerror(errno));
-  auto* const begin = static_cast<std::byte*>(mapping);
-  const auto address = reinterpret_cast<std::uintptr_t>(mapping);
-  const std::size_t head = round_up(address, kHugePageBytes) - address;
-  if (head > 0) ::munmap(begin, head);
-  ::munmap(begin + head + bytes, kHugePageBytes - head);
-  ::madvise(begin + head, bytes, MADV_HUGEPAGE);  // a wish: small pages serve as well, slower
-  return begin + head;
-}
-
 // Bytes of one format's region; regions begin on a huge page.
 std::size_t region_bytes(const PagePoolOptions& options, KvFormat format) {
   const auto count = static_cast<std::size_t>(options.page_count[index_of(format)]);
-  return round_up(count * options.shape.bytes(format), kHugePageBytes);
+  return round_up(count * options.shape.bytes(format), HugeBuffer::kAlignment);
 }
 
 }  // namespace
@@ -127,24 +72,17 @@ Result<std::unique_ptr<PagePool>> PagePool::create(const PagePoolOptions& option
   REDKNOT_RETURN_IF_ERROR(check_options(options));
   const std::size_t bytes =
       region_bytes(options, KvFormat::kF16) + region_bytes(options, KvFormat::kQ8);
-  const std::size_t available = available_bytes();
-  const std::string attempt = concat("allocate ", to_mib(bytes), " MiB of KV pages");
-  if (bytes > available) {
-    return exhausted(to_mib(available), " MiB of memory are available").within(attempt);
-  }
-  auto memory = map_aligned(bytes);
-  if (!memory.ok()) return memory.error().within(attempt);
-  // From here on the pool owns the mapping.
-  std::unique_ptr<PagePool> pool(new PagePool(options, *memory, bytes));
-  const Status touched = touch(*memory, bytes);
-  if (!touched.ok()) return touched.error().within(attempt);
-  return pool;
+  Result<HugeBuffer> memory = HugeBuffer::allocate(bytes);
+  if (!memory.ok()) return memory.error().within("create page pool");
+  const Status populated = memory->populate();
+  if (!populated.ok()) return populated.error().within("create page pool");
+  return std::unique_ptr<PagePool>(new PagePool(options, std::move(*memory)));
 }
 
-PagePool::PagePool(const PagePoolOptions& options, std::byte* memory, std::size_t memory_bytes)
-    : shape_(options.shape), memory_(memory), memory_bytes_(memory_bytes) {
+PagePool::PagePool(const PagePoolOptions& options, HugeBuffer memory)
+    : shape_(options.shape), memory_(std::move(memory)) {
   std::uint32_t first_page = 0;
-  std::byte* next = memory;
+  std::byte* next = memory_.bytes().data();
   for (const KvFormat format : {KvFormat::kF16, KvFormat::kQ8}) {
     Region& region = regions_[index_of(format)];
     region.first_page = first_page;
@@ -161,8 +99,6 @@ PagePool::PagePool(const PagePoolOptions& options, std::byte* memory, std::size_
   }
   counts_.assign(first_page, 0);
 }
-
-PagePool::~PagePool() { ::munmap(memory_, memory_bytes_); }
 
 int PagePool::total_pages(KvFormat format) const { return regions_[index_of(format)].page_count; }
 

@@ -23,6 +23,7 @@
 #include <span>
 #include <vector>
 
+#include "base/huge_buffer.h"
 #include "heads/head_profile.h"
 #include "redknot/result.h"
 
@@ -53,7 +54,6 @@ class PagePool {
   static Result<std::unique_ptr<PagePool>> create(const PagePoolOptions& options);
   PagePool(const PagePool&) = delete;
   PagePool& operator=(const PagePool&) = delete;
-  ~PagePool();
 
   const PageShape& shape() const { return shape_; }
   int total_pages(KvFormat format) const;
@@ -80,11 +80,10 @@ class PagePool {
     int page_count = 0;
     std::vector<PageId> free;
   };
-  PagePool(const PagePoolOptions& options, std::byte* memory, std::size_t memory_bytes);
+  PagePool(const PagePoolOptions& options, HugeBuffer memory);
 
   PageShape shape_;
-  std::byte* memory_;
-  std::size_t memory_bytes_;
+  HugeBuffer memory_;
   std::array<Region, kKvFormatCount> regions_;
   std::vector<std::uint32_t> counts_;  // by PageId
 };

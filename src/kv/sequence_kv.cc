@@ -43,10 +43,11 @@ class PageSum {
   std::array<std::int64_t, kKvFormatCount> sums_ = {};
 };
 
-// Whether queries at a position with this still_needed range, or later, may look into the entry.
-// Entries at that position and later lie behind recent.begin too.
+// Whether queries at a position with this still_needed range, or later, may look into the entry, or
+// new tokens may continue it: a page being filled is kept even under a window of one token, so that
+// pages stand on the same grid however a prompt was cut.
 bool is_needed(const PageRef& entry, const VisibleRange& needed) {
-  return entry.position < needed.sink.end || entry.end() > needed.recent.begin;
+  return entry.position < needed.sink.end || entry.end() >= needed.recent.begin;
 }
 
 // True if the table's entries cover every position of the range.
@@ -63,7 +64,7 @@ std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int t
                                 int chunk_tokens) {
   const std::int64_t all = pages_for(tokens, page_tokens);
   if (tokens == 0 || policy.head_class == HeadClass::kGlobal) return all;
-  const std::int64_t recent = std::int64_t{policy.window_tokens} - 1 + chunk_tokens;
+  const std::int64_t recent = std::int64_t{policy.window_tokens} + chunk_tokens;
   return std::min(all,
                   pages_for(policy.sink_tokens, page_tokens) + pages_touched(recent, page_tokens));
 }

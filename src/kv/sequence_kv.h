@@ -8,7 +8,8 @@
 //
 // Invariants: (1) positions in a table strictly increase and entries do not overlap; (2) every page
 // named here holds one of our references; (3) after forget(next), a table covers all of
-// still_needed(policy, next) and of [next, length), and keeps no page wholly outside them.
+// still_needed(policy, next) and of [next, length), and keeps no page wholly outside them, but for
+// one that ends just before them.
 #pragma once
 
 #include <array>

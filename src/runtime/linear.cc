@@ -15,6 +15,12 @@ Activations::Activations(int max_rows, int width, bool quantized)
   quantized_ = {codes_.data(), scales_.data(), sums_.data()};
 }
 
+QuantizedRows Activations::quantized_from(int row) const {
+  if (codes_.empty()) return {};
+  const std::size_t blocks = offset(row) / kQuantBlock;
+  return {quantized_.codes + offset(row), quantized_.scales + blocks, quantized_.sums + blocks};
+}
+
 void Activations::quantize(const Kernels& kernels, int index) {
   if (codes_.empty()) return;
   kernels.quantize_row(row(index), width_, quantized_, index);

@@ -23,6 +23,7 @@ class Activations {
   float* data() { return floats_.data(); }
   const float* data() const { return floats_.data(); }
   const QuantizedRows& quantized() const { return quantized_; }
+  QuantizedRows quantized_from(int row) const;  // rows counted from `row` on
 
   // Rounds a row, if some consumer needs that.
   void quantize(const Kernels& kernels, int index);

@@ -101,7 +101,9 @@ Result<PackedWeights> PackedWeights::pack(const Model& model, ThreadPool& pool,
   packed.embedding_ = &weights.token_embedding;
   std::vector<PackJob> jobs = all_jobs(weights, packed.layers_, packed.output_);
   const std::size_t bytes = place(jobs);
-  REDKNOT_TRY(packed.buffer_, HugeBuffer::allocate(bytes, "packed weights"));
+  Result<HugeBuffer> buffer = HugeBuffer::allocate(bytes);
+  if (!buffer.ok()) return buffer.error().within("pack weights");
+  packed.buffer_ = std::move(*buffer);
   packed.output_norm_ = floats(weights.output_norm);
   for (std::size_t layer = 0; layer < packed.layers_.size(); ++layer) {
     copy_vectors(weights.layers[layer], packed.layers_[layer]);
