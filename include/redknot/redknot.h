@@ -33,7 +33,7 @@ enum class KvDType { kF16, kQ8 };
 using Progress = std::function<void(std::string_view activity, double fraction)>;
 
 struct EngineOptions {
-  std::filesystem::path model;    // GGUF file or Hugging Face folder
+  std::filesystem::path model{};  // GGUF file or Hugging Face folder
   int threads = 0;                // 0: one per core available to the process
   int context_tokens = 4096;      // longest sequence, prompt and answer; 0: as trained
   int max_sequences = 1;          // how many such sequences the KV memory must hold
@@ -41,13 +41,13 @@ struct EngineOptions {
   int page_tokens = 64;           // 16, 32, 64 or 128
   KvDType kv = KvDType::kF16;
   int max_step_tokens = 512;      // tokens computed in one step
-  std::string kernels;            // "": best for this CPU; "reference", "avx2", "avx512"
-  Progress progress;
+  std::string kernels{};          // "": best for this CPU; "reference", "avx2", "avx512"
+  Progress progress{};
 };
 
 struct PromptPart {
-  std::string text;             // used when tokens is empty
-  std::vector<int> tokens;      // token ids, taken as they are
+  std::string text{};           // used when tokens is empty
+  std::vector<int> tokens{};    // token ids, taken as they are
   bool parse_special = true;    // text such as "<|im_end|>" stands for its token
 };
 inline PromptPart text_part(std::string text) { return {.text = std::move(text)}; }
@@ -63,16 +63,16 @@ struct Sampling {
   float frequency_penalty = 0.0f;
   float presence_penalty = 0.0f;
   int penalty_tokens = 64;          // how far back penalties look; -1: everything
-  std::vector<std::pair<int, float>> logit_bias;  // token id, added to its logit
+  std::vector<std::pair<int, float>> logit_bias{};  // token id, added to its logit
   std::uint64_t seed = 0;           // a token depends on (seed, position) and the logits alone
   int log_probabilities = -1;       // >= 0: report the token's, and those of that many best tokens
 };
 
 struct Request {
-  std::vector<PromptPart> prompt;
+  std::vector<PromptPart> prompt{};
   int max_tokens = 128;             // -1: until the context is full
-  Sampling sampling;
-  std::vector<std::string> stop;    // answers end before any of these
+  Sampling sampling{};
+  std::vector<std::string> stop{};  // answers end before any of these
   bool ignore_end = false;          // go on after an end-of-generation token
   bool add_bos = true;              // if the model's tokenizer asks for it; never before token parts
   bool all_logits = false;          // deliver the logits of every position (Piece::logits)
