@@ -54,7 +54,8 @@ def includes(text):
 
 
 def leading_includes(text):
-    """Groups of includes before the first line of code and outside of #if, split by blank lines."""
+    """Groups of includes, split by blank lines, before the first line of code and outside of #if.
+    Code begins at a #define too: it is there to change what the next header does."""
     groups, depth = [[]], 0
     code, lines = without_literals(text).split('\n'), text.split('\n')
     for number, (bare, line) in enumerate(zip(code, lines), 1):
@@ -65,6 +66,8 @@ def leading_includes(text):
             if not line.strip() and groups[-1]:
                 groups.append([])
             continue
+        if directive.group(1) == 'define':
+            break
         if directive.group(1).startswith('if'):
             depth += 1
         elif directive.group(1) == 'endif':
