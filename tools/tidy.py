@@ -26,7 +26,7 @@ LAYERS = {
     'heads': 'base',
     'kv': 'base tensor heads',
     'store': 'base tensor heads kv',
-    'sched': 'base heads kv store',
+    'sched': 'base heads kv store model/vocabulary.h',  # TokenId
     'runtime': 'base tensor kernels model heads kv sched/step_plan.h redknot.h',  # Sampling
     'engine': 'base tensor kernels model text heads kv store sched runtime redknot.h',
     'server': 'base redknot.h',
