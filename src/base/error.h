@@ -15,6 +15,7 @@ namespace redknot {
 
 inline void append_text(std::string& out, std::string_view text) { out += text; }
 inline void append_text(std::string& out, const char* text) { out += text; }
+inline void append_text(std::string& out, const std::string& text) { out += text; }
 inline void append_text(std::string& out, char character) { out += character; }
 inline void append_text(std::string& out, const std::filesystem::path& path) {
   out += path.string();
