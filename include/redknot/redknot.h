@@ -75,6 +75,7 @@ struct Request {
   std::vector<std::string> stop{};  // answers end before any of these
   bool ignore_end = false;          // go on after an end-of-generation token
   bool add_bos = true;              // if the model's tokenizer asks for it; never before token parts
+  bool show_special = false;        // the text of special tokens is part of the answer
   bool all_logits = false;          // deliver the logits of every position (Piece::logits)
 };
 
@@ -89,12 +90,12 @@ struct TokenProbability {
 // What next() returns: a token of the answer, or logits of the prompt, or the end.
 struct Piece {
   int token = -1;                  // -1 for pieces without a token
-  std::string text;                // whole UTF-8 characters; may be empty while one is incomplete
-  std::optional<TokenProbability> probability;
-  std::vector<TokenProbability> top;
+  std::string text{};              // whole UTF-8 characters; may be empty while one is incomplete
+  std::optional<TokenProbability> probability{};
+  std::vector<TokenProbability> top{};
   FinishReason finish = FinishReason::kNone;  // set on the last piece
   // With all_logits: rows [logit_rows, vocabulary_size] of consecutive positions.
-  std::vector<float> logits;
+  std::vector<float> logits{};
   int logit_rows = 0;
 };
 
@@ -107,6 +108,7 @@ struct Usage {
 
 class Generation {
  public:
+  struct State;  // the library's own
   Generation(Generation&&) noexcept;
   Generation& operator=(Generation&&) noexcept;
   ~Generation();  // cancels; pages are free at the next step
@@ -119,7 +121,6 @@ class Generation {
 
  private:
   friend class Engine;
-  struct State;
   explicit Generation(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };
@@ -169,6 +170,7 @@ struct Stats {
 // A model's tokenizer alone. Const methods may be called from any thread.
 class Tokenizer {
  public:
+  struct State;  // the library's own
   // Any GGUF file with a vocabulary, whether or not RedKnot runs its architecture, a Hugging Face
   // folder, or a tokenizer.json.
   static Result<Tokenizer> open(const std::filesystem::path& path);
@@ -187,7 +189,6 @@ class Tokenizer {
 
  private:
   friend class Engine;
-  struct State;
   explicit Tokenizer(std::shared_ptr<const State> state);
   std::shared_ptr<const State> state_;
 };
@@ -224,7 +225,7 @@ class Engine {
   Result<Generation> generate(Request request);
 
   const ModelInfo& model() const;
-  const Tokenizer& tokenizer() const;
+  const Tokenizer* tokenizer() const;  // null if the model has none
   Stats stats() const;
 
  private:

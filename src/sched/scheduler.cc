@@ -16,6 +16,17 @@ std::size_t index_of(KvFormat format) { return static_cast<std::size_t>(format);
 
 }  // namespace
 
+Status fits_alone(const PagePool& pool, const HeadProfile& profile, int tokens, int chunk_tokens) {
+  const auto needed = peak_pages(profile, pool.shape(), tokens, chunk_tokens);
+  for (const KvFormat format : kFormats) {
+    if (needed[index_of(format)] > pool.total_pages(format)) {
+      return exhausted("a sequence of ", tokens, " tokens needs ", needed[index_of(format)],
+                       " KV pages, ", pool.total_pages(format), " exist");
+    }
+  }
+  return Done{};
+}
+
 Scheduler::Scheduler(PagePool& pool, const HeadProfile& profile, const SchedulerOptions& options)
     : pool_(pool), profile_(profile), options_(options) {}
 
@@ -40,13 +51,7 @@ Result<SequenceId> Scheduler::submit(SequenceSpec spec) {
   sequence.prompt_tokens = static_cast<int>(sequence.tokens.size());
   const int longest = sequence.prompt_tokens + sequence.max_tokens;
   sequence.reserved = peak_pages(profile_, pool_.shape(), longest, options_.max_step_tokens);
-  for (const KvFormat format : kFormats) {
-    const int needed = sequence.reserved[index_of(format)];
-    if (needed > pool_.total_pages(format)) {
-      return exhausted("submit sequence of ", longest, " tokens: needs ", needed, " KV pages, ",
-                       pool_.total_pages(format), " exist");
-    }
-  }
+  REDKNOT_RETURN_IF_ERROR(fits_alone(pool_, profile_, longest, options_.max_step_tokens));
   const SequenceId id = sequence.id;
   waiting_.push_back(std::move(sequence));
   return id;

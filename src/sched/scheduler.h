@@ -35,6 +35,9 @@ struct SchedulerOptions {
   int max_sequences = 64;    // running at a time
 };
 
+// kResourceExhausted if a sequence of so many tokens, prompt and answer, could not run even alone.
+Status fits_alone(const PagePool& pool, const HeadProfile& profile, int tokens, int chunk_tokens);
+
 class Scheduler {
  public:
   // References must outlive the object.
@@ -84,7 +87,7 @@ class Scheduler {
     bool all_logits = false;
     bool paused = false;
     PageCounts reserved = {};
-    std::unique_ptr<SequenceKv> kv;  // once running
+    std::unique_ptr<SequenceKv> kv = nullptr;  // once running
     int pending() const { return static_cast<int>(tokens.size()) - kv->length(); }
   };
   Sequence* find(SequenceId id);
