@@ -8,6 +8,7 @@ namespace redknot {
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> kernels = {&kReferenceKernels};
 #if defined(__x86_64__)
+  // Every CPU with AVX2 and FMA has F16C too; clang 14 cannot ask for it.
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     kernels.push_back(&kAvx2Kernels);
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
