@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr char kDescription[] =
     "Measure the speed of a model on this machine\n"
     "\n"
-    "Usage: redknot bench -m MODEL [-p LIST] [-n LIST] [-d LIST] [--kv LIST] [OPTIONS]\n"
+    "Usage: redknot bench -m MODEL [-p LIST] [-n LIST] [-d LIST] [OPTIONS]\n"
     "\n"
     "Every length of -p (prefill) and of -n (decode) is measured at every depth of\n"
     "-d with every format of --kv: once to warm up, then -r times. A line shows the\n"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A float32 matrix written row by row as a NumPy file (format 1.0), however many rows there will be.
+// A float32 matrix written row by row as a NumPy file (format 1.0), of any number of rows.
 //
 // The header, which states the number of rows, is written by finish(); until then the file does not
 // start like a NumPy file and cannot be taken for a whole one. Move-only; one thread.

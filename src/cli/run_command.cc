@@ -63,7 +63,8 @@ std::uint64_t chosen_seed(const RunOptions& options) {
   std::random_device random;
   // 53 bits, so that every JSON reader gets the number back as it was.
   const std::uint64_t seed = (std::uint64_t{random()} << 21) ^ random() % (1u << 21);
-  if (options.sampling.temperature > 0) note("seed " + std::to_string(seed));
+  if (options.sampling.temperature > 0 && options.max_tokens != 0)
+    note("seed " + std::to_string(seed));
   return seed;
 }
 
