@@ -34,7 +34,6 @@ struct Answer {
 // Where pieces of the answer go.
 struct Sinks {
   bool stream = true;
-  std::optional<Tokenizer> special;  // to spell special tokens with
   std::optional<NpyWriter> logits;
 };
 
@@ -81,6 +80,7 @@ Result<Request> make_request(const RunOptions& options, PromptPart prompt) {
   request.stop = options.stop;
   request.ignore_end = options.ignore_eos;
   request.add_bos = !options.no_bos;
+  request.show_special = options.special;
   request.all_logits = options.logits_file.has_value();
   return request;
 }
@@ -104,9 +104,6 @@ Result<Sinks> open_sinks(const RunOptions& options) {
   if (options.logits_file) {
     REDKNOT_TRY(sinks.logits, NpyWriter::open(*options.logits_file));
   }
-  if (options.special) {
-    REDKNOT_TRY(sinks.special, Tokenizer::open(options.model));
-  }
   return sinks;
 }
 
@@ -124,16 +121,10 @@ void describe(const Engine& engine) {
 
 Status echo(const Engine& engine, const PromptPart& prompt) {
   if (prompt.tokens.empty()) return print(prompt.text);
+  if (engine.tokenizer() == nullptr) return Done{};
   REDKNOT_TRY(const std::string text,
-              engine.tokenizer().detokenize(prompt.tokens, /*show_special=*/true));
+              engine.tokenizer()->detokenize(prompt.tokens, /*show_special=*/true));
   return print(text);
-}
-
-// The spelling of a token that has none but as a special token.
-Result<std::string> special_text(const Tokenizer& tokenizer, int token) {
-  REDKNOT_TRY(std::string plain, tokenizer.detokenize({&token, 1}, /*show_special=*/false));
-  if (!plain.empty()) return std::string();
-  return tokenizer.detokenize({&token, 1}, /*show_special=*/true);
 }
 
 Json probability_json(const TokenProbability& probability) {
@@ -146,23 +137,16 @@ Status take(const Piece& piece, Sinks& sinks, Answer& answer) {
   if (sinks.logits) {
     REDKNOT_RETURN_IF_ERROR(sinks.logits->append(piece.logits, piece.logit_rows));
   }
-  std::string text = piece.text;
-  if (piece.token >= 0) {
-    answer.tokens.push_back(piece.token);
-    if (sinks.special) {
-      REDKNOT_TRY(const std::string special, special_text(*sinks.special, piece.token));
-      text += special;
-    }
-  }
+  if (piece.token >= 0) answer.tokens.push_back(piece.token);
   if (piece.probability) {
     Json entry = probability_json(*piece.probability);
     entry["top"] = Json::array();
     for (const TokenProbability& other : piece.top) entry["top"].push_back(probability_json(other));
     answer.probabilities.push_back(std::move(entry));
   }
-  answer.text += text;
+  answer.text += piece.text;
   answer.finish = piece.finish;
-  return sinks.stream ? print(text) : Status(Done{});
+  return sinks.stream ? print(piece.text) : Status(Done{});
 }
 
 // Takes the answer piece by piece. Ctrl-C ends the engine, which ends the wait for the next piece.
