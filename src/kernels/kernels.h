@@ -122,7 +122,14 @@ struct Kernels {
   // side gives the other, bit for bit.
   void (*merge_state)(const AttentionState& from, int rows, int head_dim,
                       const AttentionState& into);
+
+  // For measuring what one thread can do at best: `rounds` of independent multiply-adds (dot
+  // products of bytes) in registers. Return the operations done, a multiply-add being two; write
+  // kPeakResults floats so that the work is not left out.
+  double (*peak_fp32_operations)(int rounds, float* out);
+  double (*peak_int8_operations)(int rounds, float* out);
 };
+inline constexpr int kPeakResults = 16;
 
 // "reference" always; "avx2" and "avx512" where this CPU has them. Best last.
 std::vector<const Kernels*> available_kernels();

@@ -232,6 +232,23 @@ void merge_state(const AttentionState& from, int rows, int head_dim, const Atten
   }
 }
 
+double peak_fp32_operations(int rounds, float* out) {
+  for (int i = 0; i < kPeakResults; ++i) out[i] = static_cast<float>(i);
+  for (int round = 0; round < rounds; ++round) {
+    for (int i = 0; i < kPeakResults; ++i) out[i] = out[i] * 0.999f + 0.999f;
+  }
+  return 2.0 * kPeakResults * rounds;
+}
+
+double peak_int8_operations(int rounds, float* out) {
+  std::int32_t sums[kPeakResults] = {};
+  for (int round = 0; round < rounds; ++round) {
+    for (int i = 0; i < kPeakResults; ++i) sums[i] += (round & 127) * (i - 8);
+  }
+  for (int i = 0; i < kPeakResults; ++i) out[i] = static_cast<float>(sums[i]);
+  return 2.0 * kPeakResults * rounds;
+}
+
 }  // namespace
 
 const Kernels kReferenceKernels = {
@@ -245,6 +262,8 @@ const Kernels kReferenceKernels = {
     .write_slot = write_slot,
     .attend_page = attend_page,
     .merge_state = merge_state,
+    .peak_fp32_operations = peak_fp32_operations,
+    .peak_int8_operations = peak_int8_operations,
 };
 
 std::size_t attend_scratch_floats(int rows, int head_dim, int page_tokens) {

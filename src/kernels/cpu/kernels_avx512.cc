@@ -18,6 +18,7 @@ namespace {
 #include "kernels/cpu/elementwise-inl.h"
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/matmul-inl.h"
+#include "kernels/cpu/peak-inl.h"
 }  // namespace
 }  // namespace redknot::avx512
 REDKNOT_END_TARGET
@@ -35,6 +36,8 @@ const Kernels kAvx512Kernels = {
     .write_slot = avx512::write_slot,
     .attend_page = avx512::attend_page,
     .merge_state = avx512::merge_state,
+    .peak_fp32_operations = avx512::peak_fp32_operations,
+    .peak_int8_operations = avx512::peak_int8_operations,
 };
 
 }  // namespace redknot
