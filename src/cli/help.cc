@@ -72,7 +72,7 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string /*name*/,
   for (const std::string& group : app->get_groups()) {
     if (group.empty()) continue;
     const std::string options = options_of(*app, group);
-    if (!options.empty()) out += "\n" + group + ":\n" + options;
+    if (!options.empty()) out.append("\n").append(group).append(":\n").append(options);
   }
   return out + "\n" + app->get_footer();
 }

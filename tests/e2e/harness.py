@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all end-to-end tests share: the binary, tiny models, and reading of what it writes.
 
-Each test file is run as `python3 test_x.py BUILD_DIR [unittest arguments]`. Models are made once for
-each file by BUILD_DIR/make_model, in a scratch folder that goes away at the end.
+Each test file is run as `python3 test_x.py BUILD_DIR [unittest arguments]`. Models are made once
+for each file by BUILD_DIR/make_model, in a scratch folder that goes away at the end.
 """
 
 import array
