@@ -27,7 +27,9 @@
 
 namespace redknot {
 
-enum class KvDType { kF16, kQ8 };
+// How keys and values are kept: half precision, 8-bit integers with a scale per token and head, or
+// single precision. kAuto: single precision for a model with f32 weights, else half precision.
+enum class KvDType { kAuto, kF16, kQ8, kF32 };
 
 // Called on the opening thread while a model loads: what is being done, and how much of it.
 using Progress = std::function<void(std::string_view activity, double fraction)>;
@@ -39,7 +41,7 @@ struct EngineOptions {
   int max_sequences = 1;          // how many such sequences the KV memory must hold
   std::size_t kv_bytes = 0;       // overrides max_sequences when not 0
   int page_tokens = 64;           // 16, 32, 64 or 128
-  KvDType kv = KvDType::kF16;
+  KvDType kv = KvDType::kAuto;
   int max_step_tokens = 512;      // tokens computed in one step
   std::string kernels{};          // "": best for this CPU; "reference", "avx2", "avx512"
   Progress progress{};

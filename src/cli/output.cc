@@ -55,8 +55,10 @@ std::string human_bytes(std::size_t bytes) {
   return format("%.2f %s", value, units[unit]);
 }
 
-std::string_view kv_name(KvDType kv) { return kv == KvDType::kF16 ? "f16" : "q8"; }
-
-KvDType kv_from_name(std::string_view name) { return name == "q8" ? KvDType::kQ8 : KvDType::kF16; }
+KvDType kv_from_name(std::string_view name) {
+  if (name == "f16") return KvDType::kF16;
+  if (name == "q8") return KvDType::kQ8;
+  return name == "f32" ? KvDType::kF32 : KvDType::kAuto;
+}
 
 }  // namespace redknot::cli

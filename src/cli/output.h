@@ -23,7 +23,6 @@ void note(std::string_view message);
 // "1.50 GiB"
 std::string human_bytes(std::size_t bytes);
 
-std::string_view kv_name(KvDType kv);  // "f16", "q8"
-KvDType kv_from_name(std::string_view name);
+KvDType kv_from_name(std::string_view name);  // "auto", "f16", "q8", "f32"
 
 }  // namespace redknot::cli

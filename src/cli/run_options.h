@@ -41,7 +41,7 @@ struct RunOptions {
   int threads = 0;
   int page_tokens = 64;
   int max_step_tokens = 512;
-  std::string kv = "f16";
+  std::string kv = "auto";
   std::string kernels = "auto";
 };
 

@@ -142,11 +142,11 @@ const Tokenizer* Engine::tokenizer() const {
 
 Stats Engine::stats() const {
   EngineCore& core = *state_->core;
-  Stats stats{.total_pages = core.pool().total_pages(KvFormat::kF16) +
-                             core.pool().total_pages(KvFormat::kQ8),
-              .weight_bytes = core.weights().bytes(),
-              .kernels = std::string(core.kernels().name),
-              .threads = core.threads()};
+  Stats stats;
+  for (const KvFormat format : kKvFormats) stats.total_pages += core.pool().total_pages(format);
+  stats.weight_bytes = core.weights().bytes();
+  stats.kernels = std::string(core.kernels().name);
+  stats.threads = core.threads();
   stats.page_bytes = core.pool().shape().bytes(core.profile().at(0, 0).kv_format);
   state_->loop->add_to(stats);
   return stats;

@@ -41,7 +41,7 @@ Result<int> page_count(const EngineOptions& options, const HeadProfile& profile,
     return static_cast<int>(std::min<std::size_t>(count, std::numeric_limits<int>::max()));
   }
   const std::int64_t one = peak_pages(profile, shape, context_tokens,
-                                      options.max_step_tokens)[static_cast<std::size_t>(format)];
+                                      options.max_step_tokens)[index_of(format)];
   const std::int64_t all = one * options.max_sequences;
   if (all > std::numeric_limits<int>::max()) {
     return exhausted("open engine: ", options.max_sequences, " sequences of ", context_tokens,
@@ -50,24 +50,30 @@ Result<int> page_count(const EngineOptions& options, const HeadProfile& profile,
   return static_cast<int>(all);
 }
 
-Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options,
-                                              const ModelConfig& config, const HeadProfile& profile,
-                                              int context_tokens) {
-  const KvFormat format = kv_format(options.kv);
-  PagePoolOptions pool{.shape = {options.page_tokens, config.head_dim}, .page_count = {}};
+Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, int head_dim,
+                                              const HeadProfile& profile, int context_tokens) {
+  const KvFormat format = profile.at(0, 0).kv_format;
+  PagePoolOptions pool{.shape = {options.page_tokens, head_dim}, .page_count = {}};
   if (options.page_tokens != 16 && options.page_tokens != 32 && options.page_tokens != 64 &&
       options.page_tokens != 128) {
     return invalid("open engine: page_tokens is ", options.page_tokens, ", not 16, 32, 64 or 128");
   }
-  REDKNOT_TRY(pool.page_count[static_cast<std::size_t>(format)],
+  REDKNOT_TRY(pool.page_count[index_of(format)],
               page_count(options, profile, pool.shape, format, context_tokens));
   return PagePool::create(pool);
 }
 
 }  // namespace
 
-KvFormat kv_format(KvDType dtype) {
-  return dtype == KvDType::kF16 ? KvFormat::kF16 : KvFormat::kQ8;
+KvFormat kv_format(KvDType dtype, const Model& model) {
+  switch (dtype) {
+    case KvDType::kF16: return KvFormat::kF16;
+    case KvDType::kQ8: return KvFormat::kQ8;
+    case KvDType::kF32: return KvFormat::kF32;
+    case KvDType::kAuto: break;
+  }
+  const DType weights = model.weights().layers.front().key.dtype;
+  return weights == DType::kF32 ? KvFormat::kF32 : KvFormat::kF16;
 }
 
 struct EngineCore::Parts {
@@ -106,9 +112,9 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   const ModelConfig& config = model.config();
   const int context = options.context_tokens == 0 ? config.context_tokens : options.context_tokens;
   HeadProfile profile =
-      uniform_profile(config.layers, config.kv_heads, {.kv_format = kv_format(options.kv)});
+      uniform_profile(config.layers, config.kv_heads, {.kv_format = kv_format(options.kv, model)});
   // Memory first: an answer that there is too little should not take the time of packing.
-  REDKNOT_TRY(std::unique_ptr<PagePool> pool, create_pool(options, config, profile, context));
+  REDKNOT_TRY(std::unique_ptr<PagePool> pool, create_pool(options, config.head_dim, profile, context));
   auto threads =
       std::make_unique<ThreadPool>(options.threads == 0 ? available_cores() : options.threads);
   REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));

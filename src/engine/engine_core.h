@@ -51,6 +51,7 @@ class EngineCore {
   Runner runner_;
 };
 
-KvFormat kv_format(KvDType dtype);
+// kAuto is f32 for a model whose weights are f32, else f16.
+KvFormat kv_format(KvDType dtype, const Model& model);
 
 }  // namespace redknot

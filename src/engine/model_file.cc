@@ -114,7 +114,7 @@ Result<KvCost> ModelFile::kv_cost(KvDType kv, int page_tokens, int context_token
                    kMaxContextTokens);
   }
   const auto heads = static_cast<std::size_t>(config.layers) * static_cast<std::size_t>(config.kv_heads);
-  const std::size_t page_bytes = shape.bytes(kv_format(kv));
+  const std::size_t page_bytes = shape.bytes(kv_format(kv, state_->model));
   const auto pages = static_cast<std::size_t>((context_tokens + page_tokens - 1) / page_tokens);
   KvCost cost;
   cost.bytes_per_token_per_head = page_bytes / static_cast<std::size_t>(page_tokens);

@@ -228,8 +228,9 @@ void StepLoop::fail(SequenceId id, Stream& stream, Error error) {
 void StepLoop::publish_stats() {
   running_.store(scheduler_.running());
   waiting_.store(scheduler_.waiting());
-  free_pages_.store(core_.pool().free_pages(KvFormat::kF16) +
-                    core_.pool().free_pages(KvFormat::kQ8));
+  int free_pages = 0;
+  for (const KvFormat format : kKvFormats) free_pages += core_.pool().free_pages(format);
+  free_pages_.store(free_pages);
 }
 
 void StepLoop::add_to(Stats& stats) const {

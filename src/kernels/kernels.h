@@ -43,14 +43,14 @@ struct Matmul {
   bool accumulate = false;               // add to output
 };
 
-enum class PageFormat : std::uint8_t { kF16, kQ8 };
+enum class PageFormat : std::uint8_t { kF16, kQ8, kF32 };
 
 // One page of keys and values as it lies in memory (layouts: kv/page_pool.h).
 struct PageView {
   PageFormat format = PageFormat::kF16;
   int page_tokens = 0;                          // T, slots: 16, 32, 64 or 128
   int head_dim = 0;                             // D
-  std::byte* keys = nullptr;                    // [D, T] f16 or int8
+  std::byte* keys = nullptr;                    // [D, T] f16, int8 or f32
   std::byte* values = nullptr;                  // [T, D]
   std::uint16_t* key_scales = nullptr;          // f16 [T], q8 only
   std::uint16_t* value_scales = nullptr;        // f16 [T], q8 only
@@ -112,8 +112,8 @@ struct Kernels {
   // out [head_dim] = rotated x times scale; elements beyond rope.dims are only scaled.
   void (*rotate)(const float* x, const Rope& rope, int head_dim, float scale, float* out);
 
-  // Stores a token's key (already rotated) and value in a slot. Values beyond f16 are clamped and
-  // NaN becomes 0, so that pages only ever hold finite numbers.
+  // Stores a token's key (already rotated) and value in a slot. Values beyond the format are clamped and
+  // NaN becomes 0 in every format, so that pages only ever hold finite numbers.
   void (*write_slot)(const PageView& page, int slot, const float* key, const float* value);
 
   void (*attend_page)(const AttendPage& attend);

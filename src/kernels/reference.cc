@@ -14,6 +14,7 @@ namespace redknot {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kLargestFloat = std::numeric_limits<float>::max();
 
 void rms_norm(const float* x, const float* weight, float epsilon, int count, float* out) {
   double squares = 0.0;
@@ -135,10 +136,12 @@ void rotate(const float* x, const Rope& rope, int head_dim, float scale, float* 
   for (int i = rope.dims; i < head_dim; ++i) out[i] = x[i] * scale;
 }
 
-float finite_half(float value) {
+float finite(float value, float limit) {
   if (std::isnan(value)) return 0.0f;
-  return std::clamp(value, -65504.0f, 65504.0f);
+  return std::clamp(value, -limit, limit);
 }
+
+float finite_half(float value) { return finite(value, 65504.0f); }
 
 // The smallest f16 that is at least max|x| / 127, so that no code is clipped.
 std::uint16_t scale_for(const float* x, int count) {
@@ -167,6 +170,13 @@ void write_slot(const PageView& page, int slot, const float* key, const float* v
     write_q8(value, dim, f16_to_f32(page.value_scales[slot]), page.values + slot * dim, 1);
     return;
   }
+  if (page.format == PageFormat::kF32) {
+    for (int d = 0; d < dim; ++d) {
+      reinterpret_cast<float*>(page.keys)[d * tokens + slot] = finite(key[d], kLargestFloat);
+      reinterpret_cast<float*>(page.values)[slot * dim + d] = finite(value[d], kLargestFloat);
+    }
+    return;
+  }
   for (int d = 0; d < dim; ++d) {
     const std::uint16_t k = f32_to_f16(finite_half(key[d]));
     const std::uint16_t v = f32_to_f16(finite_half(value[d]));
@@ -179,6 +189,7 @@ float element(const PageView& page, const std::byte* part, int index, float scal
   if (page.format == PageFormat::kQ8) {
     return static_cast<float>(static_cast<std::int8_t>(std::to_integer<int>(part[index]))) * scale;
   }
+  if (page.format == PageFormat::kF32) return reinterpret_cast<const float*>(part)[index];
   std::uint16_t half;
   std::memcpy(&half, part + static_cast<std::ptrdiff_t>(index) * 2, 2);
   return f16_to_f32(half);

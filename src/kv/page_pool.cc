@@ -19,7 +19,6 @@ constexpr std::size_t round_up(std::size_t bytes, std::size_t alignment) {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 
-std::size_t index_of(KvFormat format) { return static_cast<std::size_t>(format); }
 std::size_t index_of(PageId page) { return static_cast<std::size_t>(page); }
 
 Status check_options(const PagePoolOptions& options) {
@@ -50,7 +49,8 @@ std::size_t region_bytes(const PagePoolOptions& options, KvFormat format) {
 }  // namespace
 
 std::size_t PageShape::values_offset(KvFormat format) const {
-  const std::size_t element_bytes = format == KvFormat::kF16 ? 2 : 1;
+  constexpr std::array<std::size_t, kKvFormatCount> kElementBytes = {2, 1, 4};
+  const std::size_t element_bytes = kElementBytes[index_of(format)];
   const std::size_t elements = static_cast<std::size_t>(head_dim) * page_tokens;
   return round_up(elements * element_bytes, kPageAlignment);
 }
@@ -64,14 +64,14 @@ std::size_t PageShape::value_scales_offset() const {
 }
 
 std::size_t PageShape::bytes(KvFormat format) const {
-  if (format == KvFormat::kF16) return 2 * values_offset(format);
+  if (format != KvFormat::kQ8) return 2 * values_offset(format);
   return round_up(value_scales_offset() + std::size_t{2} * page_tokens, kPageAlignment);
 }
 
 Result<std::unique_ptr<PagePool>> PagePool::create(const PagePoolOptions& options) {
   REDKNOT_RETURN_IF_ERROR(check_options(options));
-  const std::size_t bytes =
-      region_bytes(options, KvFormat::kF16) + region_bytes(options, KvFormat::kQ8);
+  std::size_t bytes = 0;
+  for (const KvFormat format : kKvFormats) bytes += region_bytes(options, format);
   Result<HugeBuffer> memory = HugeBuffer::allocate(bytes);
   if (!memory.ok()) return memory.error().within("create page pool");
   const Status populated = memory->populate();
@@ -83,7 +83,7 @@ PagePool::PagePool(const PagePoolOptions& options, HugeBuffer memory)
     : shape_(options.shape), memory_(std::move(memory)) {
   std::uint32_t first_page = 0;
   std::byte* next = memory_.bytes().data();
-  for (const KvFormat format : {KvFormat::kF16, KvFormat::kQ8}) {
+  for (const KvFormat format : kKvFormats) {
     Region& region = regions_[index_of(format)];
     region.first_page = first_page;
     region.bytes = next;
@@ -135,8 +135,11 @@ int PagePool::reference_count(PageId page) const {
 
 KvFormat PagePool::format(PageId page) const {
   REDKNOT_DCHECK(index_of(page) < counts_.size());
-  const std::uint32_t first_q8 = regions_[index_of(KvFormat::kQ8)].first_page;
-  return static_cast<std::uint32_t>(page) < first_q8 ? KvFormat::kF16 : KvFormat::kQ8;
+  KvFormat last = kKvFormats.front();
+  for (const KvFormat format : kKvFormats) {
+    if (static_cast<std::uint32_t>(page) >= regions_[index_of(format)].first_page) last = format;
+  }
+  return last;
 }
 
 const std::byte* PagePool::bytes(PageId page) const {

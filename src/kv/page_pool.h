@@ -7,7 +7,8 @@
 // may be read and written by compute workers inside a step.
 //
 // Page layout, f16 (T = page_tokens, D = head_dim):  keys f16 [D, T], values f16 [T, D].
-// q8: keys int8 [D, T], values int8 [T, D], key scales f16 [T], value scales f16 [T].
+// f32: the same in f32. q8: keys int8 [D, T], values int8 [T, D], key scales f16 [T], value scales
+// f16 [T].
 // Pages and their values begin at multiples of 64 bytes, everything else right after what it
 // follows. Keys lie transposed so that one vector holds one element of consecutive tokens.
 //

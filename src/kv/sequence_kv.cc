@@ -13,12 +13,6 @@
 namespace redknot {
 namespace {
 
-constexpr std::array kFormats = {KvFormat::kF16, KvFormat::kQ8};
-
-std::size_t index_of(KvFormat format) { return static_cast<std::size_t>(format); }
-
-const char* name(KvFormat format) { return format == KvFormat::kF16 ? "f16" : "q8"; }
-
 // Pages that `tokens` tokens fill, from the start of a page.
 std::int64_t pages_for(std::int64_t tokens, int page_tokens) {
   return (tokens + page_tokens - 1) / page_tokens;
@@ -37,7 +31,11 @@ int saturate(std::int64_t count) {
 class PageSum {
  public:
   void add(KvFormat format, std::int64_t pages) { sums_[index_of(format)] += pages; }
-  std::array<int, kKvFormatCount> total() const { return {saturate(sums_[0]), saturate(sums_[1])}; }
+  std::array<int, kKvFormatCount> total() const {
+    std::array<int, kKvFormatCount> pages;
+    std::transform(sums_.begin(), sums_.end(), pages.begin(), saturate);
+    return pages;
+  }
 
  private:
   std::array<std::int64_t, kKvFormatCount> sums_ = {};
@@ -160,7 +158,7 @@ void SequenceKv::extend_table(PageTable& table, KvFormat format, int tokens) {
 Status SequenceKv::extend(int tokens) {
   REDKNOT_CHECK(tokens >= 0 && tokens <= std::numeric_limits<int>::max() - length_);
   const std::array<int, kKvFormatCount> wanted = pages_to_extend(tokens);
-  for (const KvFormat format : kFormats) {
+  for (const KvFormat format : kKvFormats) {
     const int free = pool_->free_pages(format);
     if (wanted[index_of(format)] > free) {
       return exhausted("extend sequence of ", length_, " tokens by ", tokens, ": needs ",

@@ -2,6 +2,7 @@
 #include "runtime/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -65,7 +66,9 @@ PageView page_view(PagePool& pool, PageId page) {
   const PageShape& shape = pool.shape();
   const KvFormat format = pool.format(page);
   std::byte* bytes = pool.bytes(page);
-  PageView view{.format = format == KvFormat::kF16 ? PageFormat::kF16 : PageFormat::kQ8,
+  constexpr std::array<PageFormat, kKvFormatCount> kFormats = {PageFormat::kF16, PageFormat::kQ8,
+                                                               PageFormat::kF32};
+  PageView view{.format = kFormats[index_of(format)],
                 .page_tokens = shape.page_tokens,
                 .head_dim = shape.head_dim,
                 .keys = bytes,

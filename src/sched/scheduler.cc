@@ -8,17 +8,9 @@
 #include "base/error.h"
 
 namespace redknot {
-namespace {
-
-constexpr std::array kFormats = {KvFormat::kF16, KvFormat::kQ8};
-
-std::size_t index_of(KvFormat format) { return static_cast<std::size_t>(format); }
-
-}  // namespace
-
 Status fits_alone(const PagePool& pool, const HeadProfile& profile, int tokens, int chunk_tokens) {
   const auto needed = peak_pages(profile, pool.shape(), tokens, chunk_tokens);
-  for (const KvFormat format : kFormats) {
+  for (const KvFormat format : kKvFormats) {
     if (needed[index_of(format)] > pool.total_pages(format)) {
       return exhausted("a sequence of ", tokens, " tokens needs ", needed[index_of(format)],
                        " KV pages, ", pool.total_pages(format), " exist");
@@ -62,7 +54,7 @@ void Scheduler::cancel(SequenceId id) {
   std::erase_if(waiting_, has_id);
   const auto running = std::find_if(running_.begin(), running_.end(), has_id);
   if (running == running_.end()) return;
-  for (const KvFormat format : kFormats) {
+  for (const KvFormat format : kKvFormats) {
     reserved_[index_of(format)] -= running->reserved[index_of(format)];
   }
   running_.erase(running);
@@ -73,7 +65,7 @@ void Scheduler::pause(SequenceId id, bool paused) {
 }
 
 bool Scheduler::fits(const PageCounts& pages) const {
-  return std::all_of(kFormats.begin(), kFormats.end(), [&](KvFormat format) {
+  return std::all_of(kKvFormats.begin(), kKvFormats.end(), [&](KvFormat format) {
     return reserved_[index_of(format)] + pages[index_of(format)] <= pool_.total_pages(format);
   });
 }
@@ -84,7 +76,7 @@ void Scheduler::admit() {
     Sequence sequence = std::move(waiting_.front());
     waiting_.pop_front();
     sequence.kv = std::make_unique<SequenceKv>(pool_, profile_);
-    for (const KvFormat format : kFormats) {
+    for (const KvFormat format : kKvFormats) {
       reserved_[index_of(format)] += sequence.reserved[index_of(format)];
     }
     running_.push_back(std::move(sequence));
@@ -167,7 +159,7 @@ bool Scheduler::check() const {
       held[format] += pages[format];
     }
   }
-  for (const KvFormat format : kFormats) {
+  for (const KvFormat format : kKvFormats) {
     const int used = pool_.total_pages(format) - pool_.free_pages(format);
     if (used > held[index_of(format)]) return false;
   }

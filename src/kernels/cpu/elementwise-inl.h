@@ -124,27 +124,29 @@ void rotate(const float* x, const Rope& rope, int head_dim, float scale, float* 
   for (int i = rope.dims; i < head_dim; ++i) out[i] = x[i] * scale;
 }
 
-REDKNOT_INLINE Floats finite_half(Floats x) {
-  return maximum(minimum(zero_if_nan(x), broadcast(65504.0f)), broadcast(-65504.0f));
+REDKNOT_INLINE Floats finite(Floats x, float limit) {
+  return maximum(minimum(zero_if_nan(x), broadcast(limit)), broadcast(-limit));
 }
 
 // Copies into a buffer whose length is a whole number of vectors, made finite; zeros after the end.
-REDKNOT_INLINE int copy_finite(const float* x, int count, float* out) {
+REDKNOT_INLINE int copy_finite(const float* x, int count, float limit, float* out) {
   int i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(out + i, finite_half(load(x + i)));
+  for (; i + kLanes <= count; i += kLanes) store(out + i, finite(load(x + i), limit));
   if (i == count) return i;
   store(out + i, zeros());
   for (int j = i; j < count; ++j) out[j] = x[j];
-  store(out + i, finite_half(load(out + i)));
+  store(out + i, finite(load(out + i), limit));
   return i + kLanes;
 }
 
 inline constexpr int kLargestHead = 512;
+inline constexpr float kLargestHalf = 65504.0f;
+inline constexpr float kLargestFloat = __FLT_MAX__;
 
 REDKNOT_INLINE void write_f16(const PageView& page, int slot, const float* x, bool key) {
   alignas(64) float finite[kLargestHead + 16];
   alignas(64) std::uint16_t halves[kLargestHead + 16];
-  const int padded = copy_finite(x, page.head_dim, finite);
+  const int padded = copy_finite(x, page.head_dim, kLargestHalf, finite);
   for (int i = 0; i < padded; i += kLanes) store_f16(halves + i, load(finite + i));
   if (key) {
     auto* keys = reinterpret_cast<std::uint16_t*>(page.keys) + slot;
@@ -158,7 +160,7 @@ REDKNOT_INLINE void write_f16(const PageView& page, int slot, const float* x, bo
 REDKNOT_INLINE std::uint16_t write_q8(const PageView& page, int slot, const float* x, bool key) {
   alignas(64) float finite[kLargestHead + 16];
   alignas(64) std::int8_t codes[kLargestHead + 16];
-  const int padded = copy_finite(x, page.head_dim, finite);
+  const int padded = copy_finite(x, page.head_dim, kLargestHalf, finite);
   const float exact = peak_of(finite, padded) / 127.0f;
   std::uint16_t half = f32_to_f16(exact);
   if (f16_to_f32(half) < exact) ++half;
@@ -178,10 +180,23 @@ REDKNOT_INLINE std::uint16_t write_q8(const PageView& page, int slot, const floa
   return half;
 }
 
+REDKNOT_INLINE void write_f32(const PageView& page, int slot, const float* key,
+                              const float* value) {
+  alignas(64) float finite[kLargestHead + 16];
+  copy_finite(key, page.head_dim, kLargestFloat, finite);
+  auto* keys = reinterpret_cast<float*>(page.keys) + slot;
+  for (int d = 0; d < page.head_dim; ++d) keys[d * page.page_tokens] = finite[d];
+  copy_finite(value, page.head_dim, kLargestFloat, finite);
+  __builtin_memcpy(page.values + static_cast<std::ptrdiff_t>(slot) * page.head_dim * 4, finite,
+                   static_cast<std::size_t>(page.head_dim) * 4);
+}
+
 void write_slot(const PageView& page, int slot, const float* key, const float* value) {
   if (page.format == PageFormat::kQ8) {
     page.key_scales[slot] = write_q8(page, slot, key, true);
     page.value_scales[slot] = write_q8(page, slot, value, false);
+  } else if (page.format == PageFormat::kF32) {
+    write_f32(page, slot, key, value);
   } else {
     write_f16(page, slot, key, true);
     write_f16(page, slot, value, false);
