@@ -73,7 +73,7 @@ void quantize_row(const float* x, int count, const QuantizedRows& out, int row) 
   }
 }
 
-// Gates below kLeastGate count as kLeastGate, whose activation is -8e-37: the power above it stops at
+// Gates below kLeastGate count as kLeastGate, whose activation is -8e-37: the denominator stops at
 // 2^127, which the largest gates would outgrow. A NaN stays one (maximum gives its second operand).
 inline constexpr float kLeastGate = -128.0f;
 
