@@ -27,27 +27,29 @@
 
 namespace redknot {
 
-enum class KvDType { kF16, kQ8 };
+// How keys and values are kept: half precision, 8-bit integers with a scale per token and head, or
+// single precision. kAuto: single precision for a model with f32 weights, else half precision.
+enum class KvDType { kAuto, kF16, kQ8, kF32 };
 
 // Called on the opening thread while a model loads: what is being done, and how much of it.
 using Progress = std::function<void(std::string_view activity, double fraction)>;
 
 struct EngineOptions {
-  std::filesystem::path model;    // GGUF file or Hugging Face folder
+  std::filesystem::path model{};  // GGUF file or Hugging Face folder
   int threads = 0;                // 0: one per core available to the process
   int context_tokens = 4096;      // longest sequence, prompt and answer; 0: as trained
   int max_sequences = 1;          // how many such sequences the KV memory must hold
   std::size_t kv_bytes = 0;       // overrides max_sequences when not 0
   int page_tokens = 64;           // 16, 32, 64 or 128
-  KvDType kv = KvDType::kF16;
+  KvDType kv = KvDType::kAuto;
   int max_step_tokens = 512;      // tokens computed in one step
-  std::string kernels;            // "": best for this CPU; "reference", "avx2", "avx512"
-  Progress progress;
+  std::string kernels{};          // "": best for this CPU; "reference", "avx2", "avx512"
+  Progress progress{};
 };
 
 struct PromptPart {
-  std::string text;             // used when tokens is empty
-  std::vector<int> tokens;      // token ids, taken as they are
+  std::string text{};           // used when tokens is empty
+  std::vector<int> tokens{};    // token ids, taken as they are
   bool parse_special = true;    // text such as "<|im_end|>" stands for its token
 };
 inline PromptPart text_part(std::string text) { return {.text = std::move(text)}; }
@@ -63,18 +65,19 @@ struct Sampling {
   float frequency_penalty = 0.0f;
   float presence_penalty = 0.0f;
   int penalty_tokens = 64;          // how far back penalties look; -1: everything
-  std::vector<std::pair<int, float>> logit_bias;  // token id, added to its logit
+  std::vector<std::pair<int, float>> logit_bias{};  // token id, added to its logit
   std::uint64_t seed = 0;           // a token depends on (seed, position) and the logits alone
   int log_probabilities = -1;       // >= 0: report the token's, and those of that many best tokens
 };
 
 struct Request {
-  std::vector<PromptPart> prompt;
+  std::vector<PromptPart> prompt{};
   int max_tokens = 128;             // -1: until the context is full
-  Sampling sampling;
-  std::vector<std::string> stop;    // answers end before any of these
+  Sampling sampling{};
+  std::vector<std::string> stop{};  // answers end before any of these
   bool ignore_end = false;          // go on after an end-of-generation token
   bool add_bos = true;              // if the model's tokenizer asks for it; never before token parts
+  bool show_special = false;        // the text of special tokens is part of the answer
   bool all_logits = false;          // deliver the logits of every position (Piece::logits)
 };
 
@@ -89,12 +92,12 @@ struct TokenProbability {
 // What next() returns: a token of the answer, or logits of the prompt, or the end.
 struct Piece {
   int token = -1;                  // -1 for pieces without a token
-  std::string text;                // whole UTF-8 characters; may be empty while one is incomplete
-  std::optional<TokenProbability> probability;
-  std::vector<TokenProbability> top;
+  std::string text{};              // whole UTF-8 characters; may be empty while one is incomplete
+  std::optional<TokenProbability> probability{};
+  std::vector<TokenProbability> top{};
   FinishReason finish = FinishReason::kNone;  // set on the last piece
   // With all_logits: rows [logit_rows, vocabulary_size] of consecutive positions.
-  std::vector<float> logits;
+  std::vector<float> logits{};
   int logit_rows = 0;
 };
 
@@ -107,6 +110,7 @@ struct Usage {
 
 class Generation {
  public:
+  struct State;  // the library's own
   Generation(Generation&&) noexcept;
   Generation& operator=(Generation&&) noexcept;
   ~Generation();  // cancels; pages are free at the next step
@@ -119,7 +123,6 @@ class Generation {
 
  private:
   friend class Engine;
-  struct State;
   explicit Generation(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };
@@ -169,6 +172,7 @@ struct Stats {
 // A model's tokenizer alone. Const methods may be called from any thread.
 class Tokenizer {
  public:
+  struct State;  // the library's own
   // Any GGUF file with a vocabulary, whether or not RedKnot runs its architecture, a Hugging Face
   // folder, or a tokenizer.json.
   static Result<Tokenizer> open(const std::filesystem::path& path);
@@ -187,7 +191,6 @@ class Tokenizer {
 
  private:
   friend class Engine;
-  struct State;
   explicit Tokenizer(std::shared_ptr<const State> state);
   std::shared_ptr<const State> state_;
 };
@@ -224,7 +227,7 @@ class Engine {
   Result<Generation> generate(Request request);
 
   const ModelInfo& model() const;
-  const Tokenizer& tokenizer() const;
+  const Tokenizer* tokenizer() const;  // null if the model has none
   Stats stats() const;
 
  private:

@@ -3,7 +3,10 @@
 // keys and values. A plain value; which positions follow from a policy is visibility.h's to say.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace redknot {
@@ -13,10 +16,14 @@ enum class HeadClass : std::uint8_t {
   kLocal,   // sees {0..sink-1} and {p-window+1..p}
 };
 
-// How keys and values are stored in a page: half precision, or 8-bit integers with one scale per
-// token for K and one for V.
-enum class KvFormat : std::uint8_t { kF16, kQ8 };
-inline constexpr int kKvFormatCount = 2;
+// How keys and values are stored in a page: half precision; 8-bit integers with one scale per token
+// for K and one for V; or single precision, without any rounding.
+enum class KvFormat : std::uint8_t { kF16, kQ8, kF32 };
+inline constexpr int kKvFormatCount = 3;
+inline constexpr std::array<KvFormat, kKvFormatCount> kKvFormats = {KvFormat::kF16, KvFormat::kQ8,
+                                                                    KvFormat::kF32};
+constexpr std::size_t index_of(KvFormat format) { return static_cast<std::size_t>(format); }
+std::string_view name(KvFormat format);  // "f16", "q8", "f32"
 
 struct HeadPolicy {
   HeadClass head_class = HeadClass::kGlobal;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // All KV memory of an engine: fixed-size pages, counted and handed out by name.
 //
-// A page holds `page_tokens` slots of K and V of one (layer, KV head) in one format. The pool is one
-// allocation made at construction (huge pages asked for, every OS page touched once), cut into one
-// region per format. Immovable; used by the step loop only, except that pointers to page bytes may
-// be read and written by compute workers inside a step.
+// A page holds `page_tokens` slots of K and V of one (layer, KV head) in one format. The pool is
+// one allocation made at construction (huge pages asked for, every OS page touched once), cut into
+// one region per format. Immovable; used by the step loop only, except that pointers to page bytes
+// may be read and written by compute workers inside a step.
 //
 // Page layout, f16 (T = page_tokens, D = head_dim):  keys f16 [D, T], values f16 [T, D].
-// q8: keys int8 [D, T], values int8 [T, D], key scales f16 [T], value scales f16 [T].
-// Keys lie transposed so that one vector holds one element of consecutive tokens.
+// f32: the same in f32. q8: keys int8 [D, T], values int8 [T, D], key scales f16 [T], value scales
+// f16 [T].
+// Pages and their values begin at multiples of 64 bytes, everything else right after what it
+// follows. Keys lie transposed so that one vector holds one element of consecutive tokens.
 //
 // Invariants: (1) free + referenced = total, per format; (2) a page is on a free list iff its count
 // is zero; (3) bytes of pages are always finite numbers: memory starts as zeros and only finite
@@ -22,6 +24,7 @@
 #include <span>
 #include <vector>
 
+#include "base/huge_buffer.h"
 #include "heads/head_profile.h"
 #include "redknot/result.h"
 
@@ -32,6 +35,7 @@ enum class PageId : std::uint32_t {};
 struct PageShape {
   int page_tokens = 64;  // 16, 32, 64 or 128
   int head_dim = 0;      // 1..512
+
   std::size_t bytes(KvFormat format) const;  // rounded up to 64
   // Byte offsets inside a page.
   std::size_t values_offset(KvFormat format) const;
@@ -46,12 +50,11 @@ struct PagePoolOptions {
 
 class PagePool {
  public:
-  // kInvalidArgument for a shape out of range; kResourceExhausted, with the size, if the system has
-  // no such memory.
+  // kInvalidArgument for a shape or a count out of range, or no page at all; kResourceExhausted,
+  // with the size, if the system has no such memory. Touches all memory from the calling thread.
   static Result<std::unique_ptr<PagePool>> create(const PagePoolOptions& options);
   PagePool(const PagePool&) = delete;
   PagePool& operator=(const PagePool&) = delete;
-  ~PagePool();
 
   const PageShape& shape() const { return shape_; }
   int total_pages(KvFormat format) const;
@@ -78,11 +81,10 @@ class PagePool {
     int page_count = 0;
     std::vector<PageId> free;
   };
-  PagePool(const PagePoolOptions& options, std::byte* memory, std::size_t memory_bytes);
+  PagePool(const PagePoolOptions& options, HugeBuffer memory);
 
   PageShape shape_;
-  std::byte* memory_;
-  std::size_t memory_bytes_;
+  HugeBuffer memory_;
   std::array<Region, kKvFormatCount> regions_;
   std::vector<std::uint32_t> counts_;  // by PageId
 };

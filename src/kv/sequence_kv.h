@@ -7,11 +7,13 @@
 // only (compute workers read tables inside a step).
 //
 // Invariants: (1) positions in a table strictly increase and entries do not overlap; (2) every page
-// named here holds one of our references; (3) after forget(next), a local head keeps no page wholly
-// outside still_needed(policy, next).
+// named here holds one of our references; (3) after forget(next), a table covers all of
+// still_needed(policy, next) and of [next, length), and keeps no page wholly outside them, but for
+// one that ends just before them.
 #pragma once
 
-#include <memory>
+#include <array>
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -23,7 +25,7 @@
 namespace redknot {
 
 // `tokens` filled slots of one page, from slot 0, standing at [position, position + tokens).
-// The key in slot i was rotated at position + i - shift. Consecutive entries of equal shift are a run.
+// The key in slot i was rotated at position + i - shift. A run is consecutive entries of one shift.
 struct PageRef {
   PageId page{};
   int position = 0;
@@ -52,7 +54,8 @@ class SequenceKv {
   // shared it is copied first (copy on write). New slots stand at shift 0. O(layers x kv_heads).
   Status extend(int tokens);
 
-  // Gives back pages that queries at `next` and later cannot see. Requires 0 <= next <= length().
+  // Gives back pages that queries at `next` and later cannot see; there will be no earlier query.
+  // Requires 0 <= next <= length().
   void forget(int next);
 
   // A sequence with the same pages, shared. O(pages).
@@ -74,14 +77,27 @@ class SequenceKv {
   bool check() const;
 
  private:
+  // What extend() must take from the pool for one head.
+  struct Growth {
+    bool continues = false;  // the last page has free slots that may be filled
+    bool copies = false;     // it is shared, so a copy takes its place first
+    int pages = 0;           // the copy and the new ones
+  };
+  Growth growth(const PageTable& table, int tokens) const;
+  void extend_table(PageTable& table, KvFormat format, int tokens);
+  std::size_t index(int layer, int kv_head) const;
+
   PagePool* pool_;
   const HeadProfile* profile_;
   std::vector<PageTable> tables_;  // [layers, kv_heads]
   int length_ = 0;
+  int forgotten_ = 0;  // the largest `next` given to forget()
 };
 
-// Most pages that a sequence of `tokens` tokens, prefilled in chunks of at most `chunk_tokens`,
-// ever holds at once, per format: what admission reserves.
+// Most pages that a sequence of `tokens` tokens without adopted ones, computed in chunks of at most
+// `chunk_tokens` that start anywhere, with forget() after each, ever holds at once, per format:
+// what admission reserves. Some chunking needs as many for global heads, and at most one page less
+// for a local head. Requires tokens >= 0, chunk_tokens >= 1. Saturates.
 std::array<int, kKvFormatCount> peak_pages(const HeadProfile& profile, const PageShape& shape,
                                            int tokens, int chunk_tokens);
 

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Micro-benchmarks of the kernels, one thread. Each has a "smoke" size that ctest runs and sizes of
+// real models. GFLOP/s and GB/s are printed as rates; compare with the limits that
+// `redknot bench` measures.
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace redknot {
+namespace {
+
+// 64-byte aligned memory with plausible contents.
+std::vector<float> random_floats(std::size_t count) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+void quantize(const Kernels& kernels, const std::vector<float>& x, int rows, int inputs,
+              std::vector<std::int8_t>& codes, std::vector<float>& scales,
+              std::vector<std::int32_t>& sums, QuantizedRows& out) {
+  codes.resize(x.size());
+  scales.resize(x.size() / kQuantBlock);
+  sums.resize(x.size() / kQuantBlock);
+  out = {codes.data(), scales.data(), sums.data()};
+  for (int row = 0; row < rows; ++row) {
+    kernels.quantize_row(x.data() + static_cast<std::size_t>(row) * inputs, inputs, out, row);
+  }
+}
+
+void matmul_bench(benchmark::State& state, const Kernels* kernels, WeightFormat format) {
+  const int rows = static_cast<int>(state.range(0));
+  const int outputs = static_cast<int>(state.range(1));
+  const int inputs = static_cast<int>(state.range(2));
+  PackedMatrix weights{format, outputs, inputs, nullptr};
+  // Every half of these bytes is a small finite number in f16 and bf16.
+  std::vector<std::uint16_t> bytes(weights.size_bytes() / 2, 0x2c2c);
+  weights.bytes = reinterpret_cast<const std::byte*>(bytes.data());
+  const std::vector<float> input = random_floats(static_cast<std::size_t>(rows) * inputs);
+  std::vector<float> output(static_cast<std::size_t>(rows) * outputs);
+  std::vector<std::int8_t> codes;
+  std::vector<float> scales;
+  std::vector<std::int32_t> sums;
+  Matmul m{.weights = &weights, .panel_count = weights.panels(), .rows = rows,
+           .input = input.data(), .output = output.data(),
+           .output_stride = static_cast<std::size_t>(outputs)};
+  quantize(*kernels, input, rows, inputs, codes, scales, sums, m.quantized);
+  for (auto _ : state) {
+    kernels->matmul(m);
+    benchmark::ClobberMemory();
+  }
+  using benchmark::Counter;
+  const double operations = 2.0 * rows * outputs * inputs;
+  state.counters["op/s"] = Counter(operations, Counter::kIsIterationInvariantRate);
+  state.counters["B/s"] =
+      Counter(static_cast<double>(weights.size_bytes()), Counter::kIsIterationInvariantRate);
+}
+
+void attention_bench(benchmark::State& state, const Kernels* kernels, PageFormat format) {
+  const int rows = static_cast<int>(state.range(0));
+  const int dim = static_cast<int>(state.range(1));
+  const int pages = static_cast<int>(state.range(2));
+  constexpr int kTokens = 64;
+  const std::size_t element = format == PageFormat::kF16 ? 2 : 1;
+  const std::size_t part = static_cast<std::size_t>(kTokens) * static_cast<std::size_t>(dim) * element;
+  const std::size_t page_bytes = 2 * part + (element == 1 ? 4 * kTokens : 0);
+  std::vector<std::byte> memory(page_bytes * static_cast<std::size_t>(pages), std::byte{0x2c});
+  const std::vector<float> queries = random_floats(static_cast<std::size_t>(rows) * dim);
+  std::vector<float> output(static_cast<std::size_t>(rows) * padded_dim(dim));
+  std::vector<float> maximum(static_cast<std::size_t>(rows)), sum(static_cast<std::size_t>(rows));
+  std::vector<float> scratch(attend_scratch_floats(rows, dim, kTokens) + 16);
+  const std::vector<SlotRange> slots(static_cast<std::size_t>(rows), {0, 0, kTokens});
+  for (auto _ : state) {
+    maximum.assign(maximum.size(), -std::numeric_limits<float>::infinity());
+    sum.assign(sum.size(), 0.0f);
+    output.assign(output.size(), 0.0f);
+    for (int p = 0; p < pages; ++p) {
+      std::byte* page = memory.data() + static_cast<std::size_t>(p) * page_bytes;
+      auto* scales = reinterpret_cast<std::uint16_t*>(page + 2 * part);
+      kernels->attend_page({.page = {format, kTokens, dim, page, page + part, scales,
+                                     scales + kTokens},
+                            .rows = rows, .queries = queries.data(), .slots = slots.data(),
+                            .state = {output.data(), maximum.data(), sum.data()},
+                            .scratch = scratch.data()});
+    }
+    benchmark::ClobberMemory();
+  }
+  using benchmark::Counter;
+  state.counters["op/s"] =
+      Counter(4.0 * rows * dim * kTokens * pages, Counter::kIsIterationInvariantRate);
+  state.counters["B/s"] =
+      Counter(static_cast<double>(memory.size()), Counter::kIsIterationInvariantRate);
+}
+
+void row_bench(benchmark::State& state, const Kernels* kernels) {
+  const int count = static_cast<int>(state.range(0));
+  const std::vector<float> x = random_floats(static_cast<std::size_t>(count));
+  std::vector<float> y = x;
+  std::vector<std::int8_t> codes;
+  std::vector<float> scales;
+  std::vector<std::int32_t> sums;
+  QuantizedRows quantized;
+  quantize(*kernels, x, 1, count, codes, scales, sums, quantized);
+  for (auto _ : state) {
+    kernels->rms_norm(x.data(), x.data(), 1e-5f, count, y.data());
+    kernels->quantize_row(y.data(), count, quantized, 0);
+    kernels->silu_multiply(y.data(), x.data(), count);
+    benchmark::ClobberMemory();
+  }
+}
+
+int register_all() {
+  const std::pair<WeightFormat, const char*> formats[] = {
+      {WeightFormat::kF32, "f32"},   {WeightFormat::kF16, "f16"},   {WeightFormat::kBF16, "bf16"},
+      {WeightFormat::kInt8, "int8"}, {WeightFormat::kInt4, "int4"}, {WeightFormat::kInt4Min, "int4_min"}};
+  for (const Kernels* kernels : available_kernels()) {
+    const std::string suffix = "/" + std::string(kernels->name);
+    const bool slow = kernels->name == "reference";
+    for (const auto& [format, name] : formats) {
+      const std::string base = std::string("matmul/") + name + suffix;
+      const WeightFormat f = format;
+      const auto run = [kernels, f](benchmark::State& state) { matmul_bench(state, kernels, f); };
+      benchmark::RegisterBenchmark((base + "/smoke").c_str(), run)->Args({7, 70, 64});
+      if (slow) continue;
+      for (const int rows : {1, 4, 16, 63, 64, 512}) {
+        benchmark::RegisterBenchmark(base.c_str(), run)->Args({rows, 3072, 1024});
+      }
+      benchmark::RegisterBenchmark(base.c_str(), run)->Args({1, 151936, 1024});
+    }
+    for (const PageFormat format : {PageFormat::kF16, PageFormat::kQ8}) {
+      const std::string base =
+          std::string("attention/") + (format == PageFormat::kF16 ? "f16" : "q8") + suffix;
+      const auto run = [kernels, format](benchmark::State& state) {
+        attention_bench(state, kernels, format);
+      };
+      benchmark::RegisterBenchmark((base + "/smoke").c_str(), run)->Args({7, 40, 2});
+      if (slow) continue;
+      for (const int rows : {1, 2, 3, 6, 12, 63, 64, 96}) {
+        benchmark::RegisterBenchmark(base.c_str(), run)->Args({rows, 128, 16});
+      }
+      benchmark::RegisterBenchmark(base.c_str(), run)->Args({3, 64, 32});
+      benchmark::RegisterBenchmark(base.c_str(), run)->Args({2, 128, 8192});
+    }
+    const auto row = [kernels](benchmark::State& state) { row_bench(state, kernels); };
+    benchmark::RegisterBenchmark(("row" + suffix + "/smoke").c_str(), row)->Arg(96);
+    if (!slow) benchmark::RegisterBenchmark(("row" + suffix).c_str(), row)->Arg(1024);
+  }
+  return 0;
+}
+
+[[maybe_unused]] const int registered = register_all();
+
+}  // namespace
+}  // namespace redknot

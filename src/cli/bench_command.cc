@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bench_command.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cli/option_checks.h"
+#include "cli/output.h"
+#include "cli/progress_printer.h"
+#include "engine/step_bench.h"
+
+namespace redknot::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr char kDescription[] =
+    "Measure the speed of a model on this machine\n"
+    "\n"
+    "Usage: redknot bench -m MODEL [-p LIST] [-n LIST] [-d LIST] [OPTIONS]\n"
+    "\n"
+    "Every length of -p (prefill) and of -n (decode) is measured at every depth of\n"
+    "-d with every format of --kv: once to warm up, then -r times. A line shows the\n"
+    "median of tokens per second, the slowest and the fastest run, GB/s (weights and\n"
+    "KV read once per step), GFLOP/s, and how much of the machine's measured limit\n"
+    "that is: the least time that memory and arithmetic would allow, divided by the\n"
+    "time taken.";
+
+constexpr char kFooter[] =
+    "Examples:\n"
+    "  redknot bench -m model.gguf -p 512,4096 -n 64 -d 0,8192 -t 2\n"
+    "  redknot bench -m model.gguf -p 0 -n 128 -d 32768 --kv f16,q8\n"
+    "  redknot bench -m model.gguf --json > bench.jsonl\n"
+    "\n";
+
+// One line of the output before it is measured.
+struct Test {
+  bool decode = false;
+  int tokens = 0;
+  int depth = 0;
+  const char* name() const { return decode ? "decode" : "prefill"; }
+};
+
+struct Measurement {
+  Test test;
+  std::vector<double> samples;  // tokens per second, in the order of the runs
+  double median = 0, slowest = 0, fastest = 0;
+  double bytes_per_second = 0, flops = 0;  // at the median
+  double limit_share = 0;
+};
+
+std::vector<Test> tests_of(const BenchCommandOptions& options) {
+  std::vector<Test> out;
+  for (const int depth : options.depths) {
+    for (const int tokens : options.prefill_tokens) {
+      if (tokens > 0) out.push_back({/*decode=*/false, tokens, depth});
+    }
+  }
+  for (const int depth : options.depths) {
+    for (const int tokens : options.decode_tokens) {
+      if (tokens > 0) out.push_back({/*decode=*/true, tokens, depth});
+    }
+  }
+  return out;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+Result<StepBench> open_bench(const BenchCommandOptions& options, const std::string& kv,
+                             const std::vector<Test>& tests) {
+  BenchOptions out;
+  out.model = options.model;
+  out.threads = options.threads;
+  out.kv = kv_from_name(kv);
+  out.page_tokens = options.page_tokens;
+  out.max_step_tokens = options.max_step_tokens;
+  if (options.kernels != "auto") out.kernels = options.kernels;
+  out.context_tokens = 0;
+  for (const Test& test : tests) {
+    out.context_tokens = std::max(out.context_tokens, test.depth + test.tokens);
+  }
+  ProgressPrinter progress;
+  out.progress = progress.callback();
+  return StepBench::open(std::move(out));
+}
+
+// Memory traffic overlaps with arithmetic; the two kinds of arithmetic share the same cores.
+double least_seconds(const BenchWork& work, const MachineLimits& limits) {
+  return std::max(work.bytes / limits.memory_bytes_per_second,
+                  work.fp32_flops / limits.fp32_flops + work.int8_ops / limits.int8_ops);
+}
+
+Result<Measurement> measure(StepBench& bench, const Test& test, int repetitions,
+                            const MachineLimits& limits) {
+  Measurement out;
+  out.test = test;
+  for (int run = 0; run <= repetitions; ++run) {
+    REDKNOT_TRY(const double seconds, test.decode ? bench.decode_seconds(test.tokens, test.depth)
+                                                  : bench.prefill_seconds(test.tokens, test.depth));
+    if (run > 0) out.samples.push_back(test.tokens / std::max(seconds, 1e-9));
+  }
+  out.median = median(out.samples);
+  const auto [slowest, fastest] = std::minmax_element(out.samples.begin(), out.samples.end());
+  out.slowest = *slowest;
+  out.fastest = *fastest;
+  const BenchWork work = test.decode ? bench.decode_work(test.tokens, test.depth)
+                                     : bench.prefill_work(test.tokens, test.depth);
+  const double seconds = test.tokens / out.median;
+  out.bytes_per_second = work.bytes / seconds;
+  out.flops = (work.fp32_flops + work.int8_ops) / seconds;
+  out.limit_share = least_seconds(work, limits) / seconds;
+  return out;
+}
+
+std::string heading(const StepBench& bench, const BenchCommandOptions& options,
+                    const MachineLimits& limits) {
+  std::string out = format("%s: %s kernels, %d threads, pages of %d tokens, steps of %d\n",
+                           bench.model().name.c_str(), bench.kernels().c_str(), bench.threads(),
+                           options.page_tokens, options.max_step_tokens);
+  out +=
+      format("machine: memory %.1f GB/s, fp32 %.0f GFLOP/s, int8 %.0f GOP/s\n\n",
+             limits.memory_bytes_per_second / 1e9, limits.fp32_flops / 1e9, limits.int8_ops / 1e9);
+  return out +
+         "test     tokens    depth   kv   tokens/s       min ..      max     GB/s  GFLOP/s  of "
+         "limit\n";
+}
+
+std::string row(const Measurement& m, const std::string& kv) {
+  return format("%-7s %7d %8d  %3s %10.2f %9.2f .. %8.2f %8.2f %8.1f %7.1f %%\n", m.test.name(),
+                m.test.tokens, m.test.depth, kv.c_str(), m.median, m.slowest, m.fastest,
+                m.bytes_per_second / 1e9, m.flops / 1e9, m.limit_share * 100);
+}
+
+std::string json_row(const Measurement& m, const std::string& kv, const StepBench& bench,
+                     const BenchCommandOptions& options) {
+  const Json out = {{"test", m.test.name()},
+                    {"tokens", m.test.tokens},
+                    {"depth", m.test.depth},
+                    {"kv", kv},
+                    {"threads", bench.threads()},
+                    {"tokens_per_second", m.median},
+                    {"samples", m.samples},
+                    {"min", m.slowest},
+                    {"max", m.fastest},
+                    {"gb_per_second", m.bytes_per_second / 1e9},
+                    {"gflop_per_second", m.flops / 1e9},
+                    {"limit_share", m.limit_share},
+                    {"page_tokens", options.page_tokens},
+                    {"batch_size", options.max_step_tokens},
+                    {"kernels", bench.kernels()},
+                    {"model", bench.model().name}};
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void add_list(CLI::App& app, const char* name, std::vector<int>& values, const char* standard,
+              const char* description) {
+  app.add_option(name, values, description)
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->transform(integer_in(0, kMaxTokens))
+      ->default_str(standard)
+      ->group("Tests");
+}
+
+}  // namespace
+
+CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
+  CLI::App* verb = app.add_subcommand("bench", kDescription);
+  add_model(*verb, options.model);
+  add_list(*verb, "-p,--n-prompt", options.prefill_tokens, "512",
+           "Prefill: lengths of prompts in tokens, separated by commas; 0: no such test.");
+  add_list(*verb, "-n,--n-gen", options.decode_tokens, "64",
+           "Decode: numbers of tokens generated one by one, separated by commas; 0: no such test.");
+  add_list(*verb, "-d,--n-depth", options.depths, "0",
+           "Depths: tokens that the KV cache holds before a test, separated by commas.");
+  verb->add_option("--kv", options.kv, "Formats of the KV cache, separated by commas: f16, q8, f32.")
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(one_of({"f16", "q8", "f32"}))
+      ->default_str("f16")
+      ->group("Tests");
+  verb->add_option("-r,--repetitions", options.repetitions, "Timed runs of each test.")
+      ->type_name("N")
+      ->transform(integer_in(1, 1000))
+      ->capture_default_str()
+      ->group("Tests");
+  add_threads(*verb, options.threads);
+  add_page_tokens(*verb, options.page_tokens);
+  add_batch_size(*verb, options.max_step_tokens);
+  add_kernels(*verb, options.kernels);
+  verb->add_flag("--json", options.json,
+                 "Print one JSON object a line for each test: test, tokens, depth, kv, threads, "
+                 "tokens_per_second (the median), samples, min, max, gb_per_second, "
+                 "gflop_per_second, limit_share (0 to 1), page_tokens, batch_size, kernels, model.")
+      ->group("Output");
+  verb->footer(std::string(kFooter) + kExitCodesHelp);
+  return verb;
+}
+
+Result<ExitCode> bench(const BenchCommandOptions& options) {
+  const std::vector<Test> tests = tests_of(options);
+  if (tests.empty()) {
+    note("bench: every length of -p and -n is 0: there is nothing to measure");
+    return ExitCode::kUsage;
+  }
+  MachineLimits limits;
+  bool first = true;
+  for (const std::string& kv : options.kv) {
+    REDKNOT_TRY(StepBench bench, open_bench(options, kv, tests));
+    if (first) {
+      REDKNOT_TRY(limits, measure_machine_limits(options.threads));
+      if (!options.json) REDKNOT_RETURN_IF_ERROR(print(heading(bench, options, limits)));
+      first = false;
+    }
+    for (const Test& test : tests) {
+      REDKNOT_TRY(const Measurement measured, measure(bench, test, options.repetitions, limits));
+      REDKNOT_RETURN_IF_ERROR(
+          print(options.json ? json_row(measured, kv, bench, options) : row(measured, kv)));
+    }
+  }
+  return ExitCode::kSuccess;
+}
+
+}  // namespace redknot::cli

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// `redknot bench`: speed of prefill and decode, against what the machine can do.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.h"
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+struct BenchCommandOptions {
+  std::string model;
+  std::vector<int> prefill_tokens = {512};
+  std::vector<int> decode_tokens = {64};
+  std::vector<int> depths = {0};
+  std::vector<std::string> kv = {"f16"};
+  int repetitions = 5;
+  int threads = 0;
+  int page_tokens = 64;
+  int max_step_tokens = 512;
+  std::string kernels = "auto";
+  bool json = false;
+};
+
+// Adds the verb; `options` is filled when the command line is parsed and must live until then.
+CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options);
+
+Result<ExitCode> bench(const BenchCommandOptions& options);
+
+}  // namespace redknot::cli

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/inspect_command.h"
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cli/option_checks.h"
+#include "cli/output.h"
+
+namespace redknot::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr char kDescription[] =
+    "Show what a model file holds and what memory it needs\n"
+    "\n"
+    "Usage: redknot inspect MODEL [OPTIONS]\n"
+    "\n"
+    "Prints configuration, tokenizer, bytes of KV cache, memory needed at a context\n"
+    "length, and the tensors. Reads the file's header only.";
+
+constexpr char kFooter[] =
+    "Examples:\n"
+    "  redknot inspect model.gguf\n"
+    "  redknot inspect model.gguf -c 8192,131072 --kv q8 --no-tensors\n"
+    "  redknot inspect model.gguf --json | jq .kv\n"
+    "\n";
+
+// KV and memory figures of one format at one context length.
+struct Cost {
+  std::string kv;
+  int context_tokens = 0;
+  KvCost kv_cost;
+};
+
+// Tensors that differ in the layer number alone.
+struct TensorGroup {
+  std::string name;  // with {} for the layer number
+  const TensorInfo* first = nullptr;
+  int count = 0;
+  std::size_t bytes = 0;
+};
+
+Result<std::vector<Cost>> costs(const ModelFile& file, const InspectOptions& options) {
+  std::vector<Cost> out;
+  for (const std::string& kv : options.kv) {
+    for (const int asked : options.context_tokens) {
+      const int context_tokens = asked > 0 ? asked : file.info().context_tokens;
+      REDKNOT_TRY(const KvCost cost,
+                  file.kv_cost(kv_from_name(kv), options.page_tokens, context_tokens));
+      out.push_back({kv, context_tokens, cost});
+    }
+  }
+  return out;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string out;
+  for (const std::int64_t extent : shape) out += (out.empty() ? "" : ", ") + std::to_string(extent);
+  return "[" + out + "]";
+}
+
+// "blk.12.attn_q.weight" becomes "blk.{}.attn_q.weight".
+std::string without_layer(const std::string& name) {
+  const auto digit = [](unsigned char c) { return std::isdigit(c) != 0; };
+  for (std::size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+    const std::size_t end = std::min(name.find('.', dot + 1), name.size());
+    const bool number = end > dot + 1 && std::all_of(name.begin() + static_cast<long>(dot) + 1,
+                                                     name.begin() + static_cast<long>(end), digit);
+    if (number) return name.substr(0, dot + 1) + "{}" + name.substr(end);
+  }
+  return name;
+}
+
+std::vector<TensorGroup> grouped(const std::vector<TensorInfo>& tensors) {
+  std::vector<TensorGroup> groups;
+  for (const TensorInfo& tensor : tensors) {
+    const std::string name = without_layer(tensor.name);
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const TensorGroup& other) {
+      return other.name == name && other.first->dtype == tensor.dtype &&
+             other.first->shape == tensor.shape;
+    });
+    if (group == groups.end()) group = groups.insert(groups.end(), {name, &tensor, 0, 0});
+    ++group->count;
+    group->bytes += tensor.bytes;
+  }
+  return groups;
+}
+
+std::string line(const char* name, const std::string& value) {
+  return format("  %-18s %s\n", name, value.c_str());
+}
+
+std::string yes_no(bool value) { return value ? "yes" : "no"; }
+
+std::string token_or_none(int token) { return token < 0 ? "none" : std::to_string(token); }
+
+std::string parameters_text(std::int64_t count) {
+  const double value = static_cast<double>(count);
+  return count >= 1'000'000'000 ? format("%.2f B", value / 1e9) : format("%.2f M", value / 1e6);
+}
+
+std::string configuration_text(const ModelInfo& m) {
+  std::string out = "Model\n";
+  out += line("name", m.name);
+  out += line("architecture", m.architecture);
+  out += line("format", m.format + ", " + human_bytes(m.file_bytes));
+  out += line("parameters", parameters_text(m.parameters));
+  out += line("layers", std::to_string(m.layers));
+  out += line("width", std::to_string(m.width));
+  out += line("heads", format("%d query, %d KV, %d wide", m.query_heads, m.kv_heads, m.head_dim));
+  out += line("FFN width", std::to_string(m.ffn_width));
+  if (m.experts > 0) out += line("experts", format("%d, %d used", m.experts, m.experts_used));
+  out += line("context", format("%d tokens", m.context_tokens));
+  out += line("RoPE",
+              format("base %g, ", m.rope_base) + m.rope_pairing + ", scaling " + m.rope_scaling);
+  out += line("tied embeddings", yes_no(m.tied_embeddings));
+  out += "\nTokenizer\n";
+  out += line("kind", m.tokenizer + (m.pre_tokenizer.empty() ? "" : ", " + m.pre_tokenizer));
+  out += line("vocabulary", format("%d tokens", m.vocabulary_size));
+  out += line("BOS, EOS", token_or_none(m.bos) + ", " + token_or_none(m.eos));
+  out += line("adds BOS", yes_no(m.add_bos));
+  out += line("chat template", yes_no(m.has_chat_template));
+  return out;
+}
+
+std::string cost_text(const std::vector<Cost>& costs, const InspectOptions& options,
+                      std::size_t weight_bytes) {
+  std::string out = format("\nKV cache, pages of %d tokens\n", options.page_tokens);
+  out += "  format   bytes per token   per token of one (layer, KV head)\n";
+  std::string last;
+  for (const Cost& cost : costs) {
+    if (cost.kv == last) continue;
+    last = cost.kv;
+    out += format("  %-6s %17zu %35zu\n", cost.kv.c_str(), cost.kv_cost.bytes_per_token,
+                  cost.kv_cost.bytes_per_token_per_head);
+  }
+  out += "\nMemory needed\n";
+  out += "   context   KV format       weights            KV         total\n";
+  for (const Cost& cost : costs) {
+    const std::size_t kv_bytes = cost.kv_cost.bytes_at_context;
+    out += format("  %8d   %-9s %13s %13s %13s\n", cost.context_tokens, cost.kv.c_str(),
+                  human_bytes(weight_bytes).c_str(), human_bytes(kv_bytes).c_str(),
+                  human_bytes(weight_bytes + kv_bytes).c_str());
+  }
+  return out;
+}
+
+std::string tensors_text(const ModelInfo& info, bool all) {
+  std::string out = format("\nTensors: %zu\n", info.tensors.size());
+  if (all) {
+    for (const TensorInfo& tensor : info.tensors) {
+      out += format("  %-40s %-6s %-22s %12s\n", tensor.name.c_str(), tensor.dtype.c_str(),
+                    shape_text(tensor.shape).c_str(), human_bytes(tensor.bytes).c_str());
+    }
+    return out;
+  }
+  for (const TensorGroup& group : grouped(info.tensors)) {
+    out += format("  %4d x %-36s %-6s %-22s %12s\n", group.count, group.name.c_str(),
+                  group.first->dtype.c_str(), shape_text(group.first->shape).c_str(),
+                  human_bytes(group.bytes).c_str());
+  }
+  return out;
+}
+
+Json model_json(const ModelInfo& m) {
+  return {{"name", m.name},
+          {"architecture", m.architecture},
+          {"format", m.format},
+          {"file_bytes", m.file_bytes},
+          {"parameters", m.parameters},
+          {"layers", m.layers},
+          {"width", m.width},
+          {"query_heads", m.query_heads},
+          {"kv_heads", m.kv_heads},
+          {"head_dim", m.head_dim},
+          {"ffn_width", m.ffn_width},
+          {"experts", m.experts},
+          {"experts_used", m.experts_used},
+          {"context_tokens", m.context_tokens},
+          {"rope_base", m.rope_base},
+          {"rope_pairing", m.rope_pairing},
+          {"rope_scaling", m.rope_scaling},
+          {"tied_embeddings", m.tied_embeddings}};
+}
+
+Json tokenizer_json(const ModelInfo& m) {
+  return {{"kind", m.tokenizer},
+          {"pre_tokenizer", m.pre_tokenizer},
+          {"vocabulary_size", m.vocabulary_size},
+          {"bos", m.bos < 0 ? Json() : Json(m.bos)},
+          {"eos", m.eos < 0 ? Json() : Json(m.eos)},
+          {"add_bos", m.add_bos},
+          {"has_chat_template", m.has_chat_template}};
+}
+
+std::string to_json(const ModelFile& file, const std::vector<Cost>& costs,
+                    const InspectOptions& options) {
+  const std::size_t weight_bytes = file.packed_weight_bytes();
+  Json kv = Json::array();
+  for (const Cost& cost : costs) {
+    kv.push_back({{"format", cost.kv},
+                  {"page_tokens", options.page_tokens},
+                  {"bytes_per_token", cost.kv_cost.bytes_per_token},
+                  {"bytes_per_token_per_head", cost.kv_cost.bytes_per_token_per_head},
+                  {"context_tokens", cost.context_tokens},
+                  {"bytes_at_context", cost.kv_cost.bytes_at_context},
+                  {"total_bytes", weight_bytes + cost.kv_cost.bytes_at_context}});
+  }
+  Json out = {{"model", model_json(file.info())},
+              {"tokenizer", tokenizer_json(file.info())},
+              {"weight_bytes", weight_bytes},
+              {"kv", kv}};
+  if (!options.no_tensors) {
+    out["tensors"] = Json::array();
+    for (const TensorInfo& t : file.info().tensors) {
+      out["tensors"].push_back(
+          {{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}});
+    }
+  }
+  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
+  CLI::App* verb = app.add_subcommand("inspect", kDescription);
+  verb->add_option("MODEL,-m,--model", options.model,
+                   "The model: a GGUF file, or a Hugging Face folder.")
+      ->type_name("PATH")
+      ->required()
+      ->group("Model");
+  verb->add_option("-c,--ctx-size", options.context_tokens,
+                   "Context lengths to state the needed memory for, separated by commas; 0: as "
+                   "the model was trained.")
+      ->type_name("TOKENS")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->transform(integer_in(0, kMaxTokens))
+      ->default_str("4096")
+      ->group("Memory");
+  verb->add_option("--kv", options.kv, "Formats of the KV cache, separated by commas: f16, q8, f32.")
+      ->type_name("FORMAT")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(one_of({"f16", "q8", "f32"}))
+      ->default_str("f16,q8")
+      ->group("Memory");
+  add_page_tokens(*verb, options.page_tokens);
+  verb->get_option("--page-tokens")->group("Memory");
+  auto* all = verb->add_flag("--tensors", options.all_tensors,
+                             "List every tensor, instead of one line for those that differ in "
+                             "their layer alone.");
+  auto* none = verb->add_flag("--no-tensors", options.no_tensors, "List no tensors.");
+  auto* json = verb->add_flag("--json", options.json,
+                              "Print one JSON object: model, tokenizer, weight_bytes, kv (one "
+                              "entry for each format and context length), tensors.");
+  all->excludes(none)->excludes(json);
+  for (CLI::Option* option : {all, none, json}) option->group("Output");
+  verb->footer(std::string(kFooter) + kExitCodesHelp);
+  return verb;
+}
+
+Result<ExitCode> inspect(const InspectOptions& options) {
+  REDKNOT_TRY(const ModelFile file, ModelFile::open(options.model));
+  REDKNOT_TRY(const std::vector<Cost> table, costs(file, options));
+  if (options.json) {
+    REDKNOT_RETURN_IF_ERROR(print(to_json(file, table, options)));
+    return ExitCode::kSuccess;
+  }
+  std::string text = configuration_text(file.info());
+  text += cost_text(table, options, file.packed_weight_bytes());
+  if (!options.no_tensors) text += tensors_text(file.info(), options.all_tensors);
+  REDKNOT_RETURN_IF_ERROR(print(text));
+  return ExitCode::kSuccess;
+}
+
+}  // namespace redknot::cli

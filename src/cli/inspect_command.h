@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// `redknot inspect`: what a model file holds, and what it will cost in memory.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.h"
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+struct InspectOptions {
+  std::string model;
+  std::vector<int> context_tokens = {4096};  // 0: as trained
+  std::vector<std::string> kv = {"f16", "q8"};
+  int page_tokens = 64;
+  bool all_tensors = false;
+  bool no_tensors = false;
+  bool json = false;
+};
+
+// Adds the verb; `options` is filled when the command line is parsed and must live until then.
+CLI::App* add_inspect(CLI::App& app, InspectOptions& options);
+
+Result<ExitCode> inspect(const InspectOptions& options);
+
+}  // namespace redknot::cli

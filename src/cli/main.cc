@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The binary `redknot`: reads the command line, runs one verb, reports how it ended.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <memory>
+#include <string>
+
+#include "cli/bench_command.h"
+#include "cli/exit_code.h"
+#include "cli/help.h"
+#include "cli/inspect_command.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/run_command.h"
+#include "cli/run_options.h"
+#include "cli/tokenize_command.h"
+
+namespace redknot::cli {
+namespace {
+
+constexpr char kDescription[] =
+    "redknot: large language models over long contexts\n"
+    "\n"
+    "Usage: redknot VERB [OPTIONS]\n"
+    "       redknot VERB --help";
+
+struct CommandLine {
+  CLI::App app{kDescription, "redknot"};
+  RunOptions run_options;
+  InspectOptions inspect_options;
+  TokenizeOptions tokenize_options;
+  BenchCommandOptions bench_options;
+  CLI::App* run = nullptr;
+  CLI::App* inspect = nullptr;
+  CLI::App* tokenize = nullptr;
+  CLI::App* bench = nullptr;
+};
+
+void declare(CommandLine& line) {
+  CLI::App& app = line.app;
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.set_help_flag("-h,--help", "Print this help and exit.");
+  app.set_version_flag("--version", "redknot " REDKNOT_VERSION, "Print the version and exit.");
+  app.require_subcommand(0, 1);
+  app.footer(kExitCodesHelp);
+  line.run = add_run(app, line.run_options);
+  line.inspect = add_inspect(app, line.inspect_options);
+  line.tokenize = add_tokenize(app, line.tokenize_options);
+  line.bench = add_bench(app, line.bench_options);
+}
+
+// What a verb cannot do without, given in one of several ways; empty if it was given.
+std::string missing(const CommandLine& line) {
+  if (line.app.get_subcommands().empty()) {
+    return "a verb is required: run, inspect, tokenize or bench";
+  }
+  const RunOptions& run = line.run_options;
+  if (line.run->parsed() && !run.prompt && !run.prompt_file && !run.tokens_file) {
+    return "a prompt is required: -p TEXT, -f FILE or --tokens FILE";
+  }
+  const TokenizeOptions& text = line.tokenize_options;
+  const bool given = text.text || text.file || text.from_stdin || text.decode;
+  if (line.tokenize->parsed() && !given) {
+    return "a text is required: -p TEXT, -f FILE, --stdin or --decode IDS";
+  }
+  return {};
+}
+
+ExitCode wrong_usage(const CommandLine& line, const std::string& cause) {
+  std::string verb;
+  for (const CLI::App* parsed : line.app.get_subcommands()) verb = parsed->get_name();
+  note(verb.empty() ? cause : verb + ": " + cause);
+  note("see redknot " + verb + (verb.empty() ? "" : " ") + "--help");
+  return ExitCode::kUsage;
+}
+
+Result<ExitCode> run_verb(const CommandLine& line) {
+  if (line.run->parsed()) return run(line.run_options);
+  if (line.inspect->parsed()) return inspect(line.inspect_options);
+  if (line.tokenize->parsed()) return tokenize(line.tokenize_options);
+  return bench(line.bench_options);
+}
+
+ExitCode report(const Result<ExitCode>& result) {
+  if (result.ok()) return *result;
+  note(result.error().message());
+  return ExitCode::kFailure;
+}
+
+ExitCode print_and_leave(const std::string& text) {
+  const Status printed = print(text);
+  return printed.ok() ? ExitCode::kSuccess : report(printed.error());
+}
+
+ExitCode main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that left is a failed write
+  exit_on_interrupt();
+  CommandLine line;
+  declare(line);
+  try {
+    line.app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return print_and_leave(line.app.help());
+  } catch (const CLI::CallForVersion& version) {
+    return print_and_leave(std::string(version.what()) + "\n");
+  } catch (const CLI::ParseError& error) {
+    return wrong_usage(line, error.what());
+  }
+  if (const std::string cause = missing(line); !cause.empty()) return wrong_usage(line, cause);
+  return report(run_verb(line));
+}
+
+}  // namespace
+}  // namespace redknot::cli
+
+int main(int argc, char** argv) { return static_cast<int>(redknot::cli::main(argc, argv)); }

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/option_checks.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "cli/output.h"
+
+namespace redknot::cli {
+namespace {
+
+// The whole text as a decimal number.
+template <typename T>
+std::optional<T> parse_number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+CLI::Validator integer_in(std::int64_t least, std::int64_t most) {
+  const auto check = [least, most](std::string& text) -> std::string {
+    const auto value = parse_number<std::int64_t>(text);
+    if (!value) return "'" + text + "' is not a whole number";
+    if (*value < least || *value > most) {
+      return text + " is not in the range " + std::to_string(least) + " to " + std::to_string(most);
+    }
+    text = std::to_string(*value);
+    return {};
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator real_in(double least, double most) {
+  const auto check = [least, most](std::string& text) -> std::string {
+    const auto value = parse_number<double>(text);
+    if (!value || !std::isfinite(*value)) return "'" + text + "' is not a finite number";
+    if (*value < least || *value > most) {
+      return text + format(" is not in the range %g to %g", least, most);
+    }
+    return {};
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator one_of(std::vector<std::string> names) {
+  const auto check = [names = std::move(names)](std::string& text) -> std::string {
+    if (std::find(names.begin(), names.end(), text) != names.end()) return {};
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    return "'" + text + "' is not one of " + list;
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator logit_bias() {
+  const auto check = [](std::string& text) -> std::string {
+    const auto bias = parse_logit_bias(text);
+    return bias.ok() ? std::string() : bias.error().message();
+  };
+  return CLI::Validator(check, "");
+}
+
+Result<std::pair<int, float>> parse_logit_bias(std::string_view text) {
+  const Error error(ErrorCode::kInvalidArgument, "'" + std::string(text) +
+                                                     "' is not a token id, a sign and a number, "
+                                                     "such as 15043+1.5 or 15043-inf");
+  const std::size_t sign = text.find_first_of("+-");
+  if (sign == 0 || sign == std::string_view::npos) return error;
+  const auto token = parse_number<int>(text.substr(0, sign));
+  const std::string_view number = text.substr(text[sign] == '+' ? sign + 1 : sign);
+  const auto bias = parse_number<float>(number);
+  if (!token || !bias || std::isnan(*bias)) return error;
+  if (*bias == std::numeric_limits<float>::infinity()) return error;
+  return std::pair(*token, *bias);
+}
+
+void add_threads(CLI::App& app, int& threads) {
+  app.add_option("-t,--threads", threads,
+                 "Threads that compute; 0: one per core that this process may use.")
+      ->type_name("N")
+      ->transform(integer_in(0, kMaxThreads))
+      ->capture_default_str()
+      ->group("Computation");
+}
+
+void add_page_tokens(CLI::App& app, int& page_tokens) {
+  app.add_option("--page-tokens", page_tokens,
+                 "Tokens in one page of the KV cache: 16, 32, 64 or 128.")
+      ->type_name("TOKENS")
+      ->check(one_of({"16", "32", "64", "128"}))
+      ->capture_default_str()
+      ->group("Computation");
+}
+
+void add_batch_size(CLI::App& app, int& max_step_tokens) {
+  app.add_option("-b,--batch-size", max_step_tokens,
+                 "Most tokens computed in one step; longer prompts are computed in chunks.")
+      ->type_name("TOKENS")
+      ->transform(integer_in(1, 65536))
+      ->capture_default_str()
+      ->group("Computation");
+}
+
+void add_kernels(CLI::App& app, std::string& kernels) {
+  app.add_option("--kernels", kernels,
+                 "Which compute kernels: auto (the best this CPU runs), reference (plain loops, "
+                 "slow), avx2 or avx512.")
+      ->type_name("NAME")
+      ->check(one_of({"auto", "reference", "avx2", "avx512"}))
+      ->capture_default_str()
+      ->group("Computation");
+}
+
+void add_model(CLI::App& app, std::string& model) {
+  app.add_option("-m,--model", model,
+                 "The model: a GGUF file, or a Hugging Face folder (config.json, *.safetensors, "
+                 "tokenizer.json).")
+      ->type_name("PATH")
+      ->required()
+      ->group("Model");
+}
+
+}  // namespace redknot::cli

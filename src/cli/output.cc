@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/output.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+namespace redknot::cli {
+namespace {
+
+// 0, or the errno of the write that failed.
+int write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(descriptor, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status print(std::string_view text) {
+  const int error = write_all(STDOUT_FILENO, text);
+  if (error == 0) return Done{};
+  return Error(ErrorCode::kIo, std::string("write standard output: ") + std::strerror(error));
+}
+
+void note(std::string_view message) {
+  write_all(STDERR_FILENO, "redknot: " + std::string(message) + "\n");
+}
+
+std::string format(const char* pattern, ...) {
+  std::va_list arguments, again;
+  va_start(arguments, pattern);
+  va_copy(again, arguments);
+  const int size = std::vsnprintf(nullptr, 0, pattern, arguments);
+  va_end(arguments);
+  std::string out(size > 0 ? static_cast<std::size_t>(size) : 0, '\0');
+  std::vsnprintf(out.data(), out.size() + 1, pattern, again);
+  va_end(again);
+  return out;
+}
+
+std::string human_bytes(std::size_t bytes) {
+  if (bytes < 1024) return format("%zu B", bytes);
+  const char* const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = static_cast<double>(bytes) / 1024;
+  int unit = 0;
+  for (; value >= 1024 && unit < 5; ++unit) value /= 1024;
+  return format("%.2f %s", value, units[unit]);
+}
+
+KvDType kv_from_name(std::string_view name) {
+  if (name == "f16") return KvDType::kF16;
+  if (name == "q8") return KvDType::kQ8;
+  return name == "f32" ? KvDType::kF32 : KvDType::kAuto;
+}
+
+}  // namespace redknot::cli

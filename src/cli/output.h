@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Standard output and standard error. Unbuffered: what was printed is out, and a full disk or a
+// reader that left is noticed at once.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+// Writes to standard output. kIo with the system's reason.
+Status print(std::string_view text);
+
+// Writes "redknot: <message>" and a newline to standard error, where failure is ignored.
+void note(std::string_view message);
+
+// One line of text in printf's manner.
+[[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
+
+// "1.50 GiB"
+std::string human_bytes(std::size_t bytes);
+
+KvDType kv_from_name(std::string_view name);  // "auto", "f16", "q8", "f32"
+
+}  // namespace redknot::cli

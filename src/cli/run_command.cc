@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/run_command.h"
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/input.h"
+#include "cli/interrupt.h"
+#include "cli/npy_writer.h"
+#include "cli/option_checks.h"
+#include "cli/output.h"
+#include "cli/progress_printer.h"
+
+namespace redknot::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// What came back, for --json and the timings.
+struct Answer {
+  std::string text;
+  std::vector<int> tokens;
+  Json probabilities = Json::array();
+  FinishReason finish = FinishReason::kNone;
+  Usage usage;
+  bool interrupted = false;
+};
+
+// Where pieces of the answer go.
+struct Sinks {
+  bool stream = true;
+  std::optional<NpyWriter> logits;
+};
+
+Result<PromptPart> read_prompt(const RunOptions& options) {
+  if (options.tokens_file) {
+    REDKNOT_TRY(const std::string json, read_input(*options.tokens_file));
+    REDKNOT_TRY(std::vector<int> ids, parse_token_ids(json, *options.tokens_file));
+    if (ids.empty()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "read token ids from " + *options.tokens_file + ": there are none");
+    }
+    return token_part(std::move(ids));
+  }
+  PromptPart part{.parse_special = !options.no_parse_special};
+  if (options.prompt) {
+    part.text = *options.prompt;
+    return part;
+  }
+  REDKNOT_TRY(part.text, read_input(*options.prompt_file));
+  if (!part.text.empty() && part.text.back() == '\n') part.text.pop_back();
+  return part;
+}
+
+std::uint64_t chosen_seed(const RunOptions& options) {
+  if (options.seed >= 0) return static_cast<std::uint64_t>(options.seed);
+  std::random_device random;
+  // 53 bits, so that every JSON reader gets the number back as it was.
+  const std::uint64_t seed = (std::uint64_t{random()} << 21) ^ random() % (1u << 21);
+  if (options.sampling.temperature > 0 && options.max_tokens != 0)
+    note("seed " + std::to_string(seed));
+  return seed;
+}
+
+Result<Request> make_request(const RunOptions& options, PromptPart prompt) {
+  Request request;
+  request.prompt.push_back(std::move(prompt));
+  request.max_tokens = options.max_tokens;
+  request.sampling = options.sampling;
+  for (const std::string& text : options.logit_bias) {
+    REDKNOT_TRY(auto bias, parse_logit_bias(text));
+    request.sampling.logit_bias.push_back(bias);
+  }
+  request.sampling.seed = chosen_seed(options);
+  request.stop = options.stop;
+  request.ignore_end = options.ignore_eos;
+  request.add_bos = !options.no_bos;
+  request.show_special = options.special;
+  request.all_logits = options.logits_file.has_value();
+  return request;
+}
+
+EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progress) {
+  EngineOptions out;
+  out.model = options.model;
+  out.threads = options.threads;
+  out.context_tokens = options.context_tokens;
+  out.page_tokens = options.page_tokens;
+  out.kv = kv_from_name(options.kv);
+  out.max_step_tokens = options.max_step_tokens;
+  if (options.kernels != "auto") out.kernels = options.kernels;
+  out.progress = progress.callback();
+  return out;
+}
+
+Result<Sinks> open_sinks(const RunOptions& options) {
+  Sinks sinks;
+  sinks.stream = !options.json;
+  if (options.logits_file) {
+    REDKNOT_TRY(sinks.logits, NpyWriter::open(*options.logits_file));
+  }
+  return sinks;
+}
+
+void describe(const Engine& engine) {
+  const ModelInfo& model = engine.model();
+  const Stats stats = engine.stats();
+  note(format("%s: %s, %s, %d layers, %d query and %d KV heads of %d, vocabulary %d",
+              model.name.c_str(), model.architecture.c_str(), model.format.c_str(), model.layers,
+              model.query_heads, model.kv_heads, model.head_dim, model.vocabulary_size));
+  note(format("%s kernels, %d threads; weights %s, KV %s in %d pages", stats.kernels.c_str(),
+              stats.threads, human_bytes(stats.weight_bytes).c_str(),
+              human_bytes(stats.page_bytes * static_cast<std::size_t>(stats.total_pages)).c_str(),
+              stats.total_pages));
+}
+
+Status echo(const Engine& engine, const PromptPart& prompt) {
+  if (prompt.tokens.empty()) return print(prompt.text);
+  if (engine.tokenizer() == nullptr) return Done{};
+  REDKNOT_TRY(const std::string text,
+              engine.tokenizer()->detokenize(prompt.tokens, /*show_special=*/true));
+  return print(text);
+}
+
+Json probability_json(const TokenProbability& probability) {
+  return {{"token", probability.token},
+          {"text", probability.text},
+          {"logprob", probability.log_probability}};
+}
+
+Status take(const Piece& piece, Sinks& sinks, Answer& answer) {
+  if (sinks.logits) {
+    REDKNOT_RETURN_IF_ERROR(sinks.logits->append(piece.logits, piece.logit_rows));
+  }
+  if (piece.token >= 0) answer.tokens.push_back(piece.token);
+  if (piece.probability) {
+    Json entry = probability_json(*piece.probability);
+    entry["top"] = Json::array();
+    for (const TokenProbability& other : piece.top) entry["top"].push_back(probability_json(other));
+    answer.probabilities.push_back(std::move(entry));
+  }
+  answer.text += piece.text;
+  answer.finish = piece.finish;
+  return sinks.stream ? print(piece.text) : Status(Done{});
+}
+
+// Takes the answer piece by piece. Ctrl-C ends the engine, which ends the wait for the next piece.
+Result<Answer> receive(Engine engine, Request request, Sinks& sinks) {
+  const int columns = engine.model().vocabulary_size;
+  std::optional<Engine> running(std::move(engine));
+  REDKNOT_TRY(Generation generation, running->generate(std::move(request)));
+  Answer answer;
+  InterruptScope interrupt([&running] { running.reset(); });
+  while (!interrupt.interrupted()) {
+    const std::optional<Piece> piece = generation.next();
+    if (!piece || interrupt.interrupted()) break;
+    REDKNOT_RETURN_IF_ERROR(take(*piece, sinks, answer));
+  }
+  answer.interrupted = interrupt.interrupted();
+  answer.usage = generation.usage();
+  if (answer.interrupted) answer.finish = FinishReason::kNone;
+  if (answer.finish == FinishReason::kError) {
+    if (generation.error()) return generation.error()->within("generate");
+    return Error(ErrorCode::kIo, "generate: the engine gave no reason");
+  }
+  if (sinks.logits) REDKNOT_RETURN_IF_ERROR(sinks.logits->finish(columns));
+  return answer;
+}
+
+double rate(int count, double seconds) { return seconds > 0 ? count / seconds : 0; }
+
+double answer_rate(const Usage& usage) {
+  return rate(usage.generated_tokens - 1, usage.generation_seconds);
+}
+
+void print_timings(const Usage& usage) {
+  std::string text = format("prompt %d tokens, %.2f s (%.1f tokens/s)", usage.prompt_tokens,
+                            usage.prompt_seconds, rate(usage.prompt_tokens, usage.prompt_seconds));
+  text += format("; answer %d tokens, %.2f s", usage.generated_tokens, usage.generation_seconds);
+  if (usage.generated_tokens > 1) text += format(" (%.1f tokens/s)", answer_rate(usage));
+  note(text);
+}
+
+std::string finish_name(const Answer& answer) {
+  if (answer.interrupted) return "cancelled";
+  return answer.finish == FinishReason::kStop ? "stop" : "length";
+}
+
+std::string to_json(const Answer& answer, const RunOptions& options, std::uint64_t seed) {
+  const Usage& usage = answer.usage;
+  Json out = {{"text", answer.text},
+              {"tokens", answer.tokens},
+              {"finish_reason", finish_name(answer)},
+              {"seed", seed},
+              {"usage",
+               {{"prompt_tokens", usage.prompt_tokens},
+                {"generated_tokens", usage.generated_tokens},
+                {"prompt_seconds", usage.prompt_seconds},
+                {"generation_seconds", usage.generation_seconds},
+                {"prompt_tokens_per_second", rate(usage.prompt_tokens, usage.prompt_seconds)},
+                {"generated_tokens_per_second", answer_rate(usage)}}}};
+  if (options.sampling.log_probabilities >= 0) out["logprobs"] = answer.probabilities;
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+Result<ExitCode> run(const RunOptions& options) {
+  REDKNOT_TRY(PromptPart prompt, read_prompt(options));
+  REDKNOT_TRY(Sinks sinks, open_sinks(options));
+  std::optional<Engine> engine;
+  {
+    ProgressPrinter progress;
+    REDKNOT_TRY(engine, Engine::open(engine_options(options, progress)));
+  }
+  if (options.verbose) describe(*engine);
+  REDKNOT_TRY(Request request, make_request(options, prompt));
+  const std::uint64_t seed = request.sampling.seed;
+  if (options.echo) REDKNOT_RETURN_IF_ERROR(echo(*engine, prompt));
+
+  REDKNOT_TRY(const Answer answer, receive(std::move(*engine), std::move(request), sinks));
+  if (options.json) {
+    REDKNOT_RETURN_IF_ERROR(print(to_json(answer, options, seed)));
+  } else if (!answer.text.empty() && answer.text.back() != '\n') {
+    REDKNOT_RETURN_IF_ERROR(print("\n"));
+  }
+  if (answer.interrupted) note("interrupted");
+  const bool first_token_came = !answer.interrupted || answer.usage.generated_tokens > 0;
+  if (!options.no_perf && first_token_came) print_timings(answer.usage);
+  return answer.interrupted ? ExitCode::kInterrupted : ExitCode::kSuccess;
+}
+
+}  // namespace redknot::cli

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `redknot run`, as it was given.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+struct RunOptions {
+  std::string model;
+
+  // Exactly one of these is given.
+  std::optional<std::string> prompt;
+  std::optional<std::string> prompt_file;
+  std::optional<std::string> tokens_file;
+  bool no_bos = false;
+  bool no_parse_special = false;
+
+  int max_tokens = 128;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+
+  Sampling sampling;
+  std::int64_t seed = -1;  // -1: a random one
+  std::vector<std::string> logit_bias;
+
+  bool echo = false;
+  bool special = false;
+  bool json = false;
+  std::optional<std::string> logits_file;
+  bool no_perf = false;
+  bool verbose = false;
+
+  int context_tokens = 4096;
+  int threads = 0;
+  int page_tokens = 64;
+  int max_step_tokens = 512;
+  std::string kv = "auto";
+  std::string kernels = "auto";
+};
+
+// Adds the verb; `options` is filled when the command line is parsed and must live until then.
+CLI::App* add_run(CLI::App& app, RunOptions& options);
+
+}  // namespace redknot::cli

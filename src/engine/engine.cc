@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "engine/engine_core.h"
+#include "engine/generation_state.h"
+#include "engine/model_info.h"
+#include "engine/step_loop.h"
+#include "engine/tokenizer_state.h"
+#include "redknot/redknot.h"
+
+namespace redknot {
+namespace {
+
+constexpr std::size_t kInboxRequests = 1024;
+constexpr std::size_t kMaxStopStrings = 64;
+constexpr std::size_t kMaxStopBytes = 4096;
+
+Status check_request(const Request& request, int vocabulary_size) {
+  if (request.prompt.empty()) return invalid("generate: prompt has no parts");
+  if (request.max_tokens < -1) {
+    return invalid("generate: max_tokens is ", request.max_tokens, ", less than -1");
+  }
+  if (request.stop.size() > kMaxStopStrings) {
+    return invalid("generate: ", request.stop.size(), " stop strings, more than ", kMaxStopStrings);
+  }
+  for (const std::string& stop : request.stop) {
+    if (stop.empty() || stop.size() > kMaxStopBytes) {
+      return invalid("generate: a stop string of ", stop.size(), " bytes, not 1..", kMaxStopBytes);
+    }
+  }
+  const Status sampling = validate(request.sampling, vocabulary_size);
+  if (!sampling.ok()) return sampling.error().within("generate");
+  return Done{};
+}
+
+}  // namespace
+
+struct Engine::State {
+  std::unique_ptr<EngineCore> core;
+  ModelInfo info;
+  std::optional<Tokenizer> tokenizer;  // absent if the model has none
+  std::shared_ptr<Inbox> inbox;
+  std::unique_ptr<StepLoop> loop;  // last: ends first
+
+  Result<std::vector<int>> tokenize(const Request& request) const;
+  Result<int> answer_limit(const Request& request, int prompt_tokens) const;
+};
+
+// The prompt's parts, joined; BOS in front if the first is text and the model asks for one.
+Result<std::vector<int>> Engine::State::tokenize(const Request& request) const {
+  const int vocabulary = core->model().config().vocabulary_size;
+  std::vector<int> tokens;
+  const Vocabulary& data = core->model().vocabulary();
+  if (request.add_bos && data.add_bos && data.bos && request.prompt.front().tokens.empty()) {
+    tokens.push_back(static_cast<int>(*data.bos));
+  }
+  for (const PromptPart& part : request.prompt) {
+    if (!part.tokens.empty()) {
+      tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
+      continue;
+    }
+    if (part.text.empty()) continue;
+    if (!tokenizer) {
+      return unsupported("generate: this model file has no tokenizer; give token ids instead");
+    }
+    auto encoded = tokenizer->tokenize(part.text, false, part.parse_special);
+    if (!encoded.ok()) return encoded.error().within("generate");
+    tokens.insert(tokens.end(), encoded->begin(), encoded->end());
+  }
+  if (tokens.empty()) return invalid("generate: prompt has no tokens");
+  for (const int token : tokens) {
+    if (token < 0 || token >= vocabulary) {
+      return invalid("generate: prompt token ", token, " is not in 0..", vocabulary - 1);
+    }
+  }
+  return tokens;
+}
+
+// How many tokens may be generated: what was asked for, or what the context leaves.
+Result<int> Engine::State::answer_limit(const Request& request, int prompt_tokens) const {
+  const int room = core->context_tokens() - prompt_tokens;
+  if (room < 0 || (room == 0 && request.max_tokens != 0)) {
+    return invalid("generate: prompt has ", prompt_tokens, " tokens, the context holds ",
+                   core->context_tokens());
+  }
+  const int limit = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
+  const Status fits =
+      fits_alone(core->pool(), core->profile(), prompt_tokens + limit, core->max_step_tokens());
+  if (!fits.ok()) return fits.error().within("generate");
+  return limit;
+}
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Result<Engine> Engine::open(EngineOptions options) {
+  auto state = std::make_unique<State>();
+  REDKNOT_TRY(state->core, EngineCore::open(options));
+  const Model& model = state->core->model();
+  state->info = model_info(model);
+  const text::Tokenizer* text = nullptr;
+  if (model.vocabulary().kind != TokenizerKind::kNone) {
+    auto tokenizer = text::Tokenizer::create(model.vocabulary());
+    if (!tokenizer.ok()) return tokenizer.error().within(concat("open ", options.model));
+    auto shared =
+        std::make_shared<const Tokenizer::State>(Tokenizer::State{std::move(*tokenizer)});
+    text = &shared->tokenizer;
+    state->tokenizer = Tokenizer(std::move(shared));
+  }
+  state->inbox = std::make_shared<Inbox>(kInboxRequests);
+  state->loop = std::make_unique<StepLoop>(*state->core, text, state->inbox);
+  return Engine(std::move(state));
+}
+
+Result<Generation> Engine::generate(Request request) {
+  REDKNOT_RETURN_IF_ERROR(
+      check_request(request, state_->core->model().config().vocabulary_size));
+  Arrival arrival;
+  arrival.submitted = std::chrono::steady_clock::now();
+  REDKNOT_TRY(arrival.tokens, state_->tokenize(request));
+  REDKNOT_TRY(arrival.max_tokens,
+              state_->answer_limit(request, static_cast<int>(arrival.tokens.size())));
+  request.prompt.clear();
+  arrival.request = std::move(request);
+  arrival.state = std::make_shared<Generation::State>(state_->inbox);
+  Generation generation(arrival.state);
+  if (!state_->inbox->push(std::move(arrival))) {
+    return exhausted("generate: ", kInboxRequests, " requests are waiting already");
+  }
+  return generation;
+}
+
+const ModelInfo& Engine::model() const { return state_->info; }
+
+const Tokenizer* Engine::tokenizer() const {
+  return state_->tokenizer ? &*state_->tokenizer : nullptr;
+}
+
+Stats Engine::stats() const {
+  EngineCore& core = *state_->core;
+  Stats stats;
+  for (const KvFormat format : kKvFormats) stats.total_pages += core.pool().total_pages(format);
+  stats.weight_bytes = core.weights().bytes();
+  stats.kernels = std::string(core.kernels().name);
+  stats.threads = core.threads();
+  stats.page_bytes = core.pool().shape().bytes(core.profile().at(0, 0).kv_format);
+  state_->loop->add_to(stats);
+  return stats;
+}
+
+}  // namespace redknot

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/engine_core.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/error.h"
+
+namespace redknot {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr int kMaxContextTokens = 1 << 24;
+constexpr int kMaxStepTokens = 1 << 16;
+constexpr int kMaxSequences = 1 << 16;
+
+Status check_range(const char* option, long long value, long long least, long long most) {
+  if (value >= least && value <= most) return Done{};
+  return invalid("open engine: ", option, " is ", value, ", not in ", least, "..", most);
+}
+
+Status check_options(const EngineOptions& options) {
+  REDKNOT_RETURN_IF_ERROR(check_range("threads", options.threads, 0, kMaxThreads));
+  REDKNOT_RETURN_IF_ERROR(
+      check_range("context_tokens", options.context_tokens, 0, kMaxContextTokens));
+  REDKNOT_RETURN_IF_ERROR(
+      check_range("max_step_tokens", options.max_step_tokens, 1, kMaxStepTokens));
+  return check_range("max_sequences", options.max_sequences, 1, kMaxSequences);
+}
+
+// Pages that the options ask for.
+Result<int> page_count(const EngineOptions& options, const HeadProfile& profile,
+                       const PageShape& shape, KvFormat format, int context_tokens) {
+  if (options.kv_bytes > 0) {
+    const std::size_t count = options.kv_bytes / shape.bytes(format);
+    if (count == 0) {
+      return invalid("open engine: kv_bytes is ", options.kv_bytes, ", less than one page of ",
+                     shape.bytes(format), " bytes");
+    }
+    return static_cast<int>(std::min<std::size_t>(count, std::numeric_limits<int>::max()));
+  }
+  const std::int64_t one = peak_pages(profile, shape, context_tokens,
+                                      options.max_step_tokens)[index_of(format)];
+  const std::int64_t all = one * options.max_sequences;
+  if (all > std::numeric_limits<int>::max()) {
+    return exhausted("open engine: ", options.max_sequences, " sequences of ", context_tokens,
+                     " tokens need ", all, " KV pages");
+  }
+  return static_cast<int>(all);
+}
+
+Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, int head_dim,
+                                              const HeadProfile& profile, int context_tokens) {
+  const KvFormat format = profile.at(0, 0).kv_format;
+  PagePoolOptions pool{.shape = {options.page_tokens, head_dim}, .page_count = {}};
+  if (options.page_tokens != 16 && options.page_tokens != 32 && options.page_tokens != 64 &&
+      options.page_tokens != 128) {
+    return invalid("open engine: page_tokens is ", options.page_tokens, ", not 16, 32, 64 or 128");
+  }
+  REDKNOT_TRY(pool.page_count[index_of(format)],
+              page_count(options, profile, pool.shape, format, context_tokens));
+  return PagePool::create(pool);
+}
+
+}  // namespace
+
+KvFormat kv_format(KvDType dtype, const Model& model) {
+  switch (dtype) {
+    case KvDType::kF16: return KvFormat::kF16;
+    case KvDType::kQ8: return KvFormat::kQ8;
+    case KvDType::kF32: return KvFormat::kF32;
+    case KvDType::kAuto: break;
+  }
+  const DType weights = model.weights().layers.front().key.dtype;
+  return weights == DType::kF32 ? KvFormat::kF32 : KvFormat::kF16;
+}
+
+struct EngineCore::Parts {
+  Model model;
+  const Kernels* kernels;
+  std::unique_ptr<ThreadPool> threads;
+  PackedWeights weights;
+  HeadProfile profile;
+  std::unique_ptr<PagePool> pool;
+  int context_tokens;
+  int max_step_tokens;
+};
+
+EngineCore::EngineCore(Parts parts)
+    : model_(std::move(parts.model)),
+      kernels_(*parts.kernels),
+      threads_(std::move(parts.threads)),
+      weights_(std::move(parts.weights)),
+      profile_(std::move(parts.profile)),
+      pool_(std::move(parts.pool)),
+      context_tokens_(parts.context_tokens),
+      transformer_(model_.config(), weights_, *pool_, kernels_, *threads_,
+                   {.max_rows = parts.max_step_tokens, .max_logit_rows = kMaxLogitRows}),
+      runner_(transformer_) {}
+
+Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& options) {
+  REDKNOT_RETURN_IF_ERROR(check_options(options));
+  const Kernels* kernels = find_kernels(options.kernels);
+  if (kernels == nullptr) {
+    std::string known;
+    for (const Kernels* one : available_kernels()) known += concat(" ", one->name);
+    return unsupported("open engine: kernels \"", options.kernels,
+                       "\" do not run on this CPU; these do:", known);
+  }
+  REDKNOT_TRY(Model model, Model::open(options.model));
+  const ModelConfig& config = model.config();
+  const int context = options.context_tokens == 0 ? config.context_tokens : options.context_tokens;
+  HeadProfile profile =
+      uniform_profile(config.layers, config.kv_heads, {.kv_format = kv_format(options.kv, model)});
+  // Memory first: an answer that there is too little should not take the time of packing.
+  REDKNOT_TRY(std::unique_ptr<PagePool> pool, create_pool(options, config.head_dim, profile, context));
+  auto threads =
+      std::make_unique<ThreadPool>(options.threads == 0 ? available_cores() : options.threads);
+  REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));
+  return std::unique_ptr<EngineCore>(new EngineCore(
+      {std::move(model), kernels, std::move(threads), std::move(weights), std::move(profile),
+       std::move(pool), context, options.max_step_tokens}));
+}
+
+}  // namespace redknot

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything below the loop, opened and connected: model, threads, packed weights, KV pages,
+// transformer. Immovable, because its parts refer to each other; one thread at a time.
+#pragma once
+
+#include <memory>
+
+#include "base/thread_pool.h"
+#include "heads/head_profile.h"
+#include "kv/page_pool.h"
+#include "model/model.h"
+#include "redknot/redknot.h"
+#include "runtime/packed_weights.h"
+#include "runtime/runner.h"
+#include "runtime/transformer.h"
+
+namespace redknot {
+
+class EngineCore {
+ public:
+  // Rows of logits one step can give.
+  static constexpr int kMaxLogitRows = 64;
+
+  // kInvalidArgument naming the option; the errors of Model::open; kResourceExhausted for memory.
+  static Result<std::unique_ptr<EngineCore>> open(const EngineOptions& options);
+  EngineCore(const EngineCore&) = delete;
+  EngineCore& operator=(const EngineCore&) = delete;
+
+  const Model& model() const { return model_; }
+  const HeadProfile& profile() const { return profile_; }
+  const PackedWeights& weights() const { return weights_; }
+  const Kernels& kernels() const { return kernels_; }
+  PagePool& pool() { return *pool_; }
+  Runner& runner() { return runner_; }
+  int threads() const { return threads_->threads(); }
+  int context_tokens() const { return context_tokens_; }
+  int max_step_tokens() const { return transformer_.options().max_rows; }
+
+ private:
+  struct Parts;
+  explicit EngineCore(Parts parts);
+
+  Model model_;
+  const Kernels& kernels_;
+  std::unique_ptr<ThreadPool> threads_;
+  PackedWeights weights_;
+  HeadProfile profile_;
+  std::unique_ptr<PagePool> pool_;
+  int context_tokens_;
+  Transformer transformer_;
+  Runner runner_;
+};
+
+// kAuto is f32 for a model whose weights are f32, else f16.
+KvFormat kv_format(KvDType dtype, const Model& model);
+
+}  // namespace redknot

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/generation_state.h"
+
+namespace redknot {
+
+Generation::Generation(std::shared_ptr<State> state) : state_(std::move(state)) {}
+Generation::Generation(Generation&&) noexcept = default;
+
+Generation& Generation::operator=(Generation&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+
+Generation::~Generation() {
+  if (state_ == nullptr) return;
+  state_->cancelled.store(true);
+  state_->inbox->poke();
+}
+
+std::optional<Piece> Generation::next() {
+  std::optional<Piece> piece = state_->pieces.pop();
+  // The loop may be waiting for room.
+  if (piece && piece->logit_rows > 0) state_->inbox->poke();
+  return piece;
+}
+
+const std::optional<Error>& Generation::error() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->error;
+}
+
+Usage Generation::usage() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->usage;
+}
+
+}  // namespace redknot

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Generation and the step loop share: the pieces on their way out, and the wish to stop.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/queue.h"
+#include "redknot/redknot.h"
+
+namespace redknot {
+
+struct Arrival;
+// Where the loop waits for work; poked when a consumer makes room or leaves.
+using Inbox = BoundedQueue<Arrival>;
+
+struct Generation::State {
+  explicit State(std::shared_ptr<Inbox> loop) : inbox(std::move(loop)) {}
+
+  // Pieces are bounded by the tokens of a sequence, and those with logits by pausing it.
+  BoundedQueue<Piece> pieces{std::numeric_limits<std::size_t>::max()};
+  std::atomic<bool> cancelled{false};
+  std::shared_ptr<Inbox> inbox;
+
+  // Written by the loop before the last piece is queued, read after it was taken.
+  mutable std::mutex mutex;
+  std::optional<Error> error;
+  Usage usage;
+};
+
+// A request on its way to the loop, checked and tokenized.
+struct Arrival {
+  Request request;            // prompt parts are empty: see tokens
+  std::vector<int> tokens;
+  int max_tokens = 0;
+  std::chrono::steady_clock::time_point submitted;
+  std::shared_ptr<Generation::State> state;
+};
+
+}  // namespace redknot

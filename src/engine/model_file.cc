@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/error.h"
+#include "engine/engine_core.h"
+#include "engine/model_info.h"
+#include "kv/page_pool.h"
+#include "redknot/redknot.h"
+#include "runtime/packed_weights.h"
+
+namespace redknot {
+namespace {
+
+constexpr int kMaxContextTokens = 1 << 24;
+
+std::string architecture_name(Architecture architecture) {
+  switch (architecture) {
+    case Architecture::kLlama: return "llama";
+    case Architecture::kQwen2: return "qwen2";
+    case Architecture::kQwen3: return "qwen3";
+    case Architecture::kQwen3Moe: return "qwen3moe";
+  }
+  return "";
+}
+
+std::string scaling_name(const RopeConfig& rope) {
+  switch (rope.scaling) {
+    case RopeScaling::kNone: return "none";
+    case RopeScaling::kLinear: return "linear";
+    case RopeScaling::kYarn: return "yarn";
+    case RopeScaling::kLlama3: return "llama3";
+  }
+  return "";
+}
+
+std::string tokenizer_name(TokenizerKind kind) {
+  switch (kind) {
+    case TokenizerKind::kNone: return "none";
+    case TokenizerKind::kByteLevelBpe: return "byte-level BPE";
+    case TokenizerKind::kSentencePiece: return "SentencePiece";
+    case TokenizerKind::kRankedPieces: return "SentencePiece alphabet, BPE ranks";
+  }
+  return "";
+}
+
+void add_vocabulary(const Vocabulary& vocabulary, ModelInfo& info) {
+  info.tokenizer = tokenizer_name(vocabulary.kind);
+  info.pre_tokenizer = vocabulary.pre_tokenizer;
+  if (vocabulary.bos) info.bos = static_cast<int>(*vocabulary.bos);
+  if (vocabulary.eos) info.eos = static_cast<int>(*vocabulary.eos);
+  info.add_bos = vocabulary.add_bos;
+  info.has_chat_template = !vocabulary.chat_template.empty();
+}
+
+}  // namespace
+
+ModelInfo model_info(const Model& model) {
+  const ModelConfig& config = model.config();
+  ModelInfo info;
+  info.name = config.name;
+  info.architecture = architecture_name(config.architecture);
+  info.format = model.format();
+  info.file_bytes = model.file_bytes();
+  info.layers = config.layers;
+  info.width = config.width;
+  info.query_heads = config.query_heads;
+  info.kv_heads = config.kv_heads;
+  info.head_dim = config.head_dim;
+  info.ffn_width = config.ffn_width;
+  info.vocabulary_size = config.vocabulary_size;
+  info.context_tokens = config.context_tokens;
+  info.experts = config.experts;
+  info.experts_used = config.experts_used;
+  info.rope_base = config.rope.base;
+  info.rope_pairing =
+      config.rope.pairing == RopePairing::kInterleaved ? "interleaved" : "half-split";
+  info.rope_scaling = scaling_name(config.rope);
+  info.tied_embeddings = model.weights().tied;
+  add_vocabulary(model.vocabulary(), info);
+  for (const TensorListing& tensor : model.tensors()) {
+    std::int64_t elements = 1;
+    for (const std::int64_t extent : tensor.shape) elements *= extent;
+    info.parameters += elements;
+    info.tensors.push_back(
+        {tensor.name, std::string(name(tensor.dtype)), tensor.shape, tensor.bytes});
+  }
+  return info;
+}
+
+struct ModelFile::State {
+  Model model;
+  ModelInfo info;
+};
+
+ModelFile::ModelFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ModelFile::ModelFile(ModelFile&&) noexcept = default;
+ModelFile& ModelFile::operator=(ModelFile&&) noexcept = default;
+ModelFile::~ModelFile() = default;
+
+Result<ModelFile> ModelFile::open(const std::filesystem::path& path) {
+  REDKNOT_TRY(Model model, Model::open(path));
+  ModelInfo info = model_info(model);
+  return ModelFile(std::make_unique<State>(State{std::move(model), std::move(info)}));
+}
+
+const ModelInfo& ModelFile::info() const { return state_->info; }
+
+Result<KvCost> ModelFile::kv_cost(KvDType kv, int page_tokens, int context_tokens) const {
+  const ModelConfig& config = state_->model.config();
+  const PageShape shape{page_tokens, config.head_dim};
+  if (page_tokens != 16 && page_tokens != 32 && page_tokens != 64 && page_tokens != 128) {
+    return invalid("KV cost: page_tokens is ", page_tokens, ", not 16, 32, 64 or 128");
+  }
+  if (context_tokens < 0 || context_tokens > kMaxContextTokens) {
+    return invalid("KV cost: context_tokens is ", context_tokens, ", not in 0..",
+                   kMaxContextTokens);
+  }
+  const auto heads = static_cast<std::size_t>(config.layers) * static_cast<std::size_t>(config.kv_heads);
+  const std::size_t page_bytes = shape.bytes(kv_format(kv, state_->model));
+  const auto pages = static_cast<std::size_t>((context_tokens + page_tokens - 1) / page_tokens);
+  KvCost cost;
+  cost.bytes_per_token_per_head = page_bytes / static_cast<std::size_t>(page_tokens);
+  cost.bytes_per_token = page_bytes * heads / static_cast<std::size_t>(page_tokens);
+  cost.bytes_at_context = page_bytes * heads * pages;
+  return cost;
+}
+
+std::size_t ModelFile::packed_weight_bytes() const {
+  return PackedWeights::packed_bytes(state_->model.weights());
+}
+
+}  // namespace redknot

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the public header says of a model.
+#pragma once
+
+#include "model/model.h"
+#include "redknot/redknot.h"
+
+namespace redknot {
+
+ModelInfo model_info(const Model& model);
+
+}  // namespace redknot

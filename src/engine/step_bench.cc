@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/step_bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "engine/engine_core.h"
+#include "engine/model_info.h"
+
+namespace redknot {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Weights and products of one step's linear layers.
+struct LinearWork {
+  double bytes = 0.0;         // of all weights, experts counted as far as they are used
+  double fp32_per_token = 0.0;
+  double int8_per_token = 0.0;
+};
+
+void add(const PackedMatrix& matrix, double share, LinearWork& work) {
+  if (matrix.inputs == 0) return;
+  const double operations = 2.0 * matrix.inputs * matrix.outputs * share;
+  work.bytes += static_cast<double>(matrix.size_bytes()) * share;
+  (is_integer(matrix.format) ? work.int8_per_token : work.fp32_per_token) += operations;
+}
+
+// Of one token; with more rows other experts are read too, which is not counted.
+LinearWork layers_work(const PackedWeights& weights, const ModelConfig& config) {
+  LinearWork work;
+  for (const PackedLayer& layer : weights.layers()) {
+    for (const Linear* linear :
+         {&layer.query, &layer.key, &layer.value, &layer.attention_output}) {
+      add(linear->matrix, 1.0, work);
+    }
+    add(layer.router, 1.0, work);
+    const double share = config.experts == 0 ? 0.0 : 1.0 * config.experts_used / config.experts;
+    for (const PackedFfn& expert : layer.experts) {
+      for (const PackedMatrix* matrix : {&expert.gate, &expert.up, &expert.down}) {
+        add(*matrix, share, work);
+      }
+    }
+    for (const PackedMatrix* matrix : {&layer.ffn.gate, &layer.ffn.up, &layer.ffn.down}) {
+      add(*matrix, 1.0, work);
+    }
+  }
+  return work;
+}
+
+}  // namespace
+
+struct StepBench::State {
+  std::unique_ptr<EngineCore> core;
+  ModelInfo info;
+  std::string kernels;
+  std::optional<SequenceKv> prefix;  // of the depth asked for last
+
+  SequenceKv& sequence_of(int depth);
+  void step(SequenceKv& kv, int tokens);
+  Status check(int tokens, int depth) const;
+  BenchWork work(int steps, int tokens_per_step, int depth) const;
+};
+
+// Runs the next `tokens` positions of a sequence; logits of the last.
+void StepBench::State::step(SequenceKv& kv, int tokens) {
+  StepPlan plan;
+  const int begin = kv.length();
+  const int vocabulary = core->model().config().vocabulary_size;
+  for (int position = begin; position < begin + tokens; ++position) {
+    // Any ids will do, but not always the same row of the embedding.
+    plan.tokens.push_back(TokenId{static_cast<int>((position * 7919LL + 13) % vocabulary)});
+    plan.positions.push_back(position);
+  }
+  plan.slices.push_back({SequenceId{0}, 0, tokens});
+  plan.logit_rows.push_back(tokens - 1);
+  REDKNOT_CHECK(kv.extend(tokens).ok());
+  SequenceKv* pointer = &kv;
+  core->runner().run(plan, {&pointer, 1});
+  kv.forget(kv.length());
+}
+
+// A sequence that holds `depth` tokens. Their keys and values are whatever the pages hold: the time
+// of a step does not depend on the numbers.
+SequenceKv& StepBench::State::sequence_of(int depth) {
+  if (prefix && prefix->length() == depth) return *prefix;
+  prefix.reset();
+  prefix.emplace(core->pool(), core->profile());
+  REDKNOT_CHECK(prefix->extend(depth).ok());
+  return *prefix;
+}
+
+Status StepBench::State::check(int tokens, int depth) const {
+  REDKNOT_CHECK(tokens >= 1 && depth >= 0);
+  if (static_cast<long long>(tokens) + depth <= core->context_tokens()) return Done{};
+  return invalid("bench: depth ", depth, " and ", tokens, " tokens do not fit a context of ",
+                 core->context_tokens());
+}
+
+// A token at position p reads the keys and values of p + 1 positions: once per step and KV head.
+BenchWork StepBench::State::work(int steps, int tokens_per_step, int depth) const {
+  const ModelConfig& config = core->model().config();
+  LinearWork layers = layers_work(core->weights(), config);
+  LinearWork head;
+  add(core->weights().output(), 1.0, head);
+  const PageShape& shape = core->pool().shape();
+  const double bytes_per_position =
+      static_cast<double>(shape.bytes(core->profile().at(0, 0).kv_format)) / shape.page_tokens *
+      config.layers * config.kv_heads;
+  const double attention_per_position =
+      4.0 * config.layers * config.query_heads * config.head_dim;
+  BenchWork work;
+  for (int step = 0; step < steps; ++step) {
+    const double first = depth + static_cast<double>(step) * tokens_per_step;
+    const double rows = tokens_per_step;
+    work.bytes += layers.bytes + head.bytes + (first + rows) * bytes_per_position;
+    work.int8_ops += layers.int8_per_token * rows + head.int8_per_token;
+    work.fp32_flops += layers.fp32_per_token * rows + head.fp32_per_token;
+    work.fp32_flops += (rows * first + rows * (rows + 1) / 2) * attention_per_position;
+  }
+  return work;
+}
+
+StepBench::StepBench(std::unique_ptr<State> state) : state_(std::move(state)) {}
+StepBench::StepBench(StepBench&&) noexcept = default;
+StepBench& StepBench::operator=(StepBench&&) noexcept = default;
+StepBench::~StepBench() = default;
+
+Result<StepBench> StepBench::open(BenchOptions options) {
+  EngineOptions engine;
+  engine.model = std::move(options.model);
+  engine.threads = options.threads;
+  engine.context_tokens = options.context_tokens;
+  // A second sequence's worth of pages: the prefix, and the copy that runs.
+  engine.max_sequences = 2;
+  engine.page_tokens = options.page_tokens;
+  engine.kv = options.kv;
+  engine.max_step_tokens = options.max_step_tokens;
+  engine.kernels = std::move(options.kernels);
+  engine.progress = std::move(options.progress);
+  auto state = std::make_unique<State>();
+  REDKNOT_TRY(state->core, EngineCore::open(engine));
+  state->info = model_info(state->core->model());
+  state->kernels = std::string(state->core->kernels().name);
+  return StepBench(std::move(state));
+}
+
+Result<double> StepBench::prefill_seconds(int tokens, int depth) {
+  REDKNOT_RETURN_IF_ERROR(state_->check(tokens, depth));
+  SequenceKv kv = state_->sequence_of(depth).fork();
+  const auto start = std::chrono::steady_clock::now();
+  for (int done = 0; done < tokens;) {
+    const int chunk = std::min(tokens - done, state_->core->max_step_tokens());
+    state_->step(kv, chunk);
+    done += chunk;
+  }
+  return seconds_since(start);
+}
+
+Result<double> StepBench::decode_seconds(int tokens, int depth) {
+  REDKNOT_RETURN_IF_ERROR(state_->check(tokens, depth));
+  SequenceKv kv = state_->sequence_of(depth).fork();
+  const auto start = std::chrono::steady_clock::now();
+  for (int token = 0; token < tokens; ++token) state_->step(kv, 1);
+  return seconds_since(start);
+}
+
+BenchWork StepBench::prefill_work(int tokens, int depth) const {
+  const int chunk = state_->core->max_step_tokens();
+  BenchWork whole = state_->work(tokens / chunk, chunk, depth);
+  if (tokens % chunk == 0) return whole;
+  const BenchWork rest = state_->work(1, tokens % chunk, depth + tokens / chunk * chunk);
+  return {whole.bytes + rest.bytes, whole.fp32_flops + rest.fp32_flops,
+          whole.int8_ops + rest.int8_ops};
+}
+
+BenchWork StepBench::decode_work(int tokens, int depth) const {
+  return state_->work(tokens, 1, depth);
+}
+
+const ModelInfo& StepBench::model() const { return state_->info; }
+const std::string& StepBench::kernels() const { return state_->kernels; }
+int StepBench::threads() const { return state_->core->threads(); }
+
+}  // namespace redknot

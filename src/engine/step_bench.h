@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Times the forward pass alone, for `redknot bench`: steps of one sequence, without scheduler,
+// sampler or text. It runs the same Runner with the same pages as the Engine does.
+//
+// Also says what a step must at least move and compute, so that its time can be set against what
+// the machine can do. One thread at a time.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "redknot/redknot.h"
+
+namespace redknot {
+
+struct BenchOptions {
+  std::filesystem::path model{};
+  int threads = 0;  // 0: one per core available to the process
+  KvDType kv = KvDType::kF16;
+  int page_tokens = 64;       // 16, 32, 64 or 128
+  int max_step_tokens = 512;  // longer prefills are computed in chunks of this
+  std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
+  int context_tokens = 4096;  // largest depth + tokens that will be asked for
+  Progress progress{};
+};
+
+// What this machine can do with so many threads, measured.
+struct MachineLimits {
+  double memory_bytes_per_second = 0;  // reading more than the caches hold
+  double fp32_flops = 0;               // per second; a multiply-add is two
+  double int8_ops = 0;                 // per second; a multiply-add is two
+};
+
+// Takes about a second. threads as in BenchOptions.
+Result<MachineLimits> measure_machine_limits(int threads);
+
+// The least that one timed call must do: weights and KV read once per step, products that no
+// implementation can leave out. A multiply-add is two operations.
+struct BenchWork {
+  double bytes = 0;
+  double fp32_flops = 0;  // attention, and products with float weights
+  double int8_ops = 0;    // products with quantised weights
+};
+
+class StepBench {
+ public:
+  // Loads and packs the model, takes the KV memory for context_tokens. Errors of Engine::open.
+  static Result<StepBench> open(BenchOptions options);
+  StepBench(StepBench&&) noexcept;
+  StepBench& operator=(StepBench&&) noexcept;
+  ~StepBench();
+
+  // Seconds to compute `tokens` tokens, in chunks of max_step_tokens, after `depth` positions that
+  // hold keys and values already (made outside the timing; their numbers do not matter). Only the
+  // last position reaches the LM head. Requires tokens >= 1, depth >= 0;
+  // kInvalidArgument if depth + tokens > context_tokens.
+  Result<double> prefill_seconds(int tokens, int depth);
+
+  // Seconds for `tokens` steps of one token each, after `depth` positions. Same conditions.
+  Result<double> decode_seconds(int tokens, int depth);
+
+  // The work of one call of the functions above.
+  BenchWork prefill_work(int tokens, int depth) const;
+  BenchWork decode_work(int tokens, int depth) const;
+
+  const ModelInfo& model() const;
+  const std::string& kernels() const;  // "avx512", "avx2", "reference"
+  int threads() const;
+
+ private:
+  struct State;
+  explicit StepBench(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace redknot

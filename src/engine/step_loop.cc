@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/step_loop.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace redknot {
+namespace {
+
+// Pieces with logits that may wait for their reader before its sequence is paused.
+constexpr std::size_t kPiecesAhead = 4;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer,
+                   std::shared_ptr<Inbox> inbox)
+    : core_(core),
+      tokenizer_(tokenizer),
+      inbox_(std::move(inbox)),
+      scheduler_(core.pool(), core.profile(),
+                 {.max_step_tokens = core.max_step_tokens(),
+                  .max_logit_rows = EngineCore::kMaxLogitRows,
+                  .max_sequences = std::min(EngineCore::kMaxLogitRows, core.max_step_tokens())}) {
+  publish_stats();
+  thread_ = std::thread([this] { run(); });
+}
+
+StepLoop::~StepLoop() {
+  inbox_->close();
+  thread_.join();
+}
+
+void StepLoop::run() {
+  while (!inbox_->closed()) step();
+  const Error closed(ErrorCode::kCancelled, "generate: the engine was closed");
+  while (!streams_.empty()) {
+    const auto first = streams_.begin();
+    fail(first->first, first->second, closed);
+  }
+  while (std::optional<Arrival> arrival = inbox_->try_pop()) {
+    arrival->state->error = closed;
+    arrival->state->pieces.push({.finish = FinishReason::kError});
+    arrival->state->pieces.close();
+  }
+}
+
+void StepLoop::step() {
+  take_arrivals();
+  drop_cancelled();
+  hold_back();
+  const StepPlan plan = scheduler_.next_step();
+  publish_stats();
+  if (plan.empty()) {
+    inbox_->wait();
+    return;
+  }
+  const std::vector<SequenceKv*> kv = scheduler_.kv(plan);
+  const std::span<const float> logits = core_.runner().run(plan, kv);
+  scheduler_.computed(plan);
+  steps_.fetch_add(1);
+  deliver(plan, logits);
+}
+
+void StepLoop::take_arrivals() {
+  while (std::optional<Arrival> arrival = inbox_->try_pop()) {
+    SequenceSpec spec;
+    spec.max_tokens = arrival->max_tokens;
+    spec.all_logits = arrival->request.all_logits;
+    for (const int token : arrival->tokens) spec.prompt.push_back(TokenId{token});
+    Result<SequenceId> id = scheduler_.submit(std::move(spec));
+    Stream stream(std::move(*arrival));
+    if (!id.ok()) {
+      // Checked before it was queued; only a change of the pool could bring this about.
+      stream.arrival.state->error = id.error();
+      stream.arrival.state->pieces.push({.finish = FinishReason::kError});
+      stream.arrival.state->pieces.close();
+      continue;
+    }
+    // The answer continues the prompt, so its first token keeps its leading space.
+    if (tokenizer_ != nullptr) {
+      stream.detokenizer.emplace(
+          *tokenizer_, text::DetokenizeOptions{.show_special = stream.arrival.request.show_special,
+                                               .begins_text = false});
+    }
+    streams_.emplace(*id, std::move(stream));
+  }
+}
+
+void StepLoop::drop_cancelled() {
+  std::erase_if(streams_, [this](const auto& entry) {
+    if (!entry.second.arrival.state->cancelled.load()) return false;
+    scheduler_.cancel(entry.first);
+    return true;
+  });
+}
+
+void StepLoop::hold_back() {
+  for (const auto& [id, stream] : streams_) {
+    if (!stream.arrival.request.all_logits) continue;
+    scheduler_.pause(id, stream.arrival.state->pieces.size() >= kPiecesAhead);
+  }
+}
+
+void StepLoop::deliver(const StepPlan& plan, std::span<const float> logits) {
+  const auto vocabulary = static_cast<std::size_t>(core_.model().config().vocabulary_size);
+  std::size_t next = 0;  // in plan.logit_rows
+  for (const StepSlice& slice : plan.slices) {
+    const std::size_t first = next;
+    while (next < plan.logit_rows.size() && plan.logit_rows[next] < slice.first_row + slice.rows) {
+      ++next;
+    }
+    deliver_slice(slice, std::span(plan.logit_rows).subspan(first, next - first),
+                  logits.data() + first * vocabulary);
+  }
+}
+
+// Sends what one step gave one sequence: its rows of logits if asked for, and the next token if the
+// whole of what it had has been computed.
+void StepLoop::deliver_slice(const StepSlice& slice, std::span<const int> logit_rows,
+                             const float* logits) {
+  Stream& stream = streams_.at(slice.sequence);
+  if (stream.generated == 0) prompt_tokens_.fetch_add(static_cast<std::uint64_t>(slice.rows));
+  const auto vocabulary = static_cast<std::size_t>(core_.model().config().vocabulary_size);
+  Piece piece;
+  if (stream.arrival.request.all_logits) {
+    piece.logits.assign(logits, logits + logit_rows.size() * vocabulary);
+    piece.logit_rows = static_cast<int>(logit_rows.size());
+  }
+  if (scheduler_.samples(slice.sequence)) {
+    const float* last = logits + (logit_rows.size() - 1) * vocabulary;
+    add_token(slice.sequence, stream, {last, vocabulary}, piece);
+  } else if (scheduler_.ended(slice.sequence)) {
+    stream.prompt_seconds = stream.last_seconds = seconds_since(stream.arrival.submitted);
+    piece.finish = FinishReason::kLength;
+  } else if (piece.logit_rows == 0) {
+    return;  // a part of the prompt, and nobody asked for its logits
+  }
+  send(slice.sequence, stream, std::move(piece));
+}
+
+bool StepLoop::ends(const Stream& stream, TokenId token) const {
+  return !stream.arrival.request.ignore_end && tokenizer_ != nullptr &&
+         tokenizer_->contains(token) && tokenizer_->is_end_of_generation(token);
+}
+
+std::string StepLoop::token_text(TokenId token) const {
+  if (tokenizer_ == nullptr || !tokenizer_->contains(token)) return {};
+  return std::string(tokenizer_->bytes_of(token));
+}
+
+// Samples the next token, appends it to the sequence and fills in its piece.
+void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> logits,
+                         Piece& piece) {
+  const std::span<const TokenId> history = scheduler_.tokens(id);
+  const SampledToken sampled = sample(logits, history, stream.arrival.request.sampling,
+                                      static_cast<int>(history.size()));
+  if (!sampled.usable) {
+    piece.finish = FinishReason::kError;
+    stream.arrival.state->error =
+        Error(ErrorCode::kCorrupt,
+              concat("generate: no token can follow position ", history.size() - 1,
+                     ": every logit is NaN or -infinity"));
+    return;
+  }
+  stream.last_seconds = seconds_since(stream.arrival.submitted);
+  if (stream.generated++ == 0) stream.prompt_seconds = stream.last_seconds;
+  generated_tokens_.fetch_add(1);
+  if (ends(stream, sampled.token)) {
+    piece.finish = FinishReason::kStop;
+    if (stream.detokenizer) piece.text = stream.stop.add(stream.detokenizer->flush());
+    piece.text += stream.stop.flush();
+    return;
+  }
+  scheduler_.append(id, sampled.token);
+  piece.token = static_cast<int>(sampled.token);
+  add_probabilities(sampled, stream, piece);
+  if (stream.detokenizer && tokenizer_->contains(sampled.token)) {
+    piece.text = stream.stop.add(stream.detokenizer->push(sampled.token));
+  }
+  if (stream.stop.stopped()) {
+    piece.finish = FinishReason::kStop;
+  } else if (scheduler_.ended(id)) {
+    piece.finish = FinishReason::kLength;
+    if (stream.detokenizer) piece.text += stream.stop.add(stream.detokenizer->flush());
+    piece.text += stream.stop.flush();
+  }
+}
+
+void StepLoop::add_probabilities(const SampledToken& sampled, const Stream& stream,
+                                 Piece& piece) const {
+  if (stream.arrival.request.sampling.log_probabilities < 0) return;
+  piece.probability = TokenProbability{static_cast<int>(sampled.token), token_text(sampled.token),
+                                       sampled.log_probability};
+  for (const TokenLogProbability& one : sampled.top) {
+    piece.top.push_back({static_cast<int>(one.token), token_text(one.token), one.log_probability});
+  }
+}
+
+// Queues a piece; the last one ends the sequence.
+void StepLoop::send(SequenceId id, Stream& stream, Piece piece) {
+  Generation::State& state = *stream.arrival.state;
+  const bool last = piece.finish != FinishReason::kNone;
+  {
+    const std::lock_guard lock(state.mutex);
+    state.usage = {.prompt_tokens = static_cast<int>(stream.arrival.tokens.size()),
+                   .generated_tokens = stream.generated,
+                   .prompt_seconds = stream.prompt_seconds,
+                   .generation_seconds = stream.last_seconds - stream.prompt_seconds};
+  }
+  state.pieces.push(std::move(piece));
+  if (!last) return;
+  state.pieces.close();
+  scheduler_.cancel(id);
+  streams_.erase(id);
+}
+
+void StepLoop::fail(SequenceId id, Stream& stream, Error error) {
+  stream.arrival.state->error = std::move(error);
+  send(id, stream, {.finish = FinishReason::kError});
+}
+
+void StepLoop::publish_stats() {
+  running_.store(scheduler_.running());
+  waiting_.store(scheduler_.waiting());
+  int free_pages = 0;
+  for (const KvFormat format : kKvFormats) free_pages += core_.pool().free_pages(format);
+  free_pages_.store(free_pages);
+}
+
+void StepLoop::add_to(Stats& stats) const {
+  stats.sequences = running_.load();
+  stats.waiting = waiting_.load();
+  stats.free_pages = free_pages_.load();
+  stats.steps = steps_.load();
+  stats.prompt_tokens = prompt_tokens_.load();
+  stats.generated_tokens = generated_tokens_.load();
+}
+
+}  // namespace redknot

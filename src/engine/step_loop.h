@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop that turns: take what arrived, plan a step, run it, sample, deliver. Owns all mutable
+// state of the engine on one thread, without locks; callers meet it at the inbox and at the queue of
+// pieces of each generation.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+
+#include "engine/engine_core.h"
+#include "engine/generation_state.h"
+#include "engine/stop_matcher.h"
+#include "runtime/sampler.h"
+#include "sched/scheduler.h"
+#include "text/detokenizer.h"
+
+namespace redknot {
+
+class StepLoop {
+ public:
+  // References must outlive the object. tokenizer may be null: then pieces carry no text.
+  StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox);
+  StepLoop(const StepLoop&) = delete;
+  StepLoop& operator=(const StepLoop&) = delete;
+  ~StepLoop();  // ends the loop; what still runs gets an error as its last piece
+
+  // What only the loop knows; any thread.
+  void add_to(Stats& stats) const;
+
+ private:
+  // A sequence that waits or runs.
+  struct Stream {
+    explicit Stream(Arrival request)
+        : arrival(std::move(request)), stop(arrival.request.stop) {}
+    Arrival arrival;
+    std::optional<text::Detokenizer> detokenizer;
+    StopMatcher stop;
+    int generated = 0;
+    double prompt_seconds = 0.0;
+    double last_seconds = 0.0;  // from submission to the latest token
+  };
+
+  void run();
+  void step();
+  void take_arrivals();
+  void drop_cancelled();
+  void hold_back();
+  void deliver(const StepPlan& plan, std::span<const float> logits);
+  void deliver_slice(const StepSlice& slice, std::span<const int> logit_rows, const float* logits);
+  void add_token(SequenceId id, Stream& stream, std::span<const float> logits, Piece& piece);
+  void add_probabilities(const SampledToken& sampled, const Stream& stream, Piece& piece) const;
+  void send(SequenceId id, Stream& stream, Piece piece);
+  void fail(SequenceId id, Stream& stream, Error error);
+  bool ends(const Stream& stream, TokenId token) const;
+  std::string token_text(TokenId token) const;
+  void publish_stats();
+
+  EngineCore& core_;
+  const text::Tokenizer* tokenizer_;
+  std::shared_ptr<Inbox> inbox_;
+  Scheduler scheduler_;
+  std::unordered_map<SequenceId, Stream> streams_;
+  std::atomic<int> running_{0}, waiting_{0}, free_pages_{0};
+  std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0};
+  std::thread thread_;
+};
+
+}  // namespace redknot

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "heads/head_profile.h"
+
+#include <cstddef>
+
+#include "base/check.h"
+
+namespace redknot {
+
+std::string_view name(KvFormat format) {
+  constexpr std::array<std::string_view, kKvFormatCount> kNames = {"f16", "q8", "f32"};
+  return kNames[index_of(format)];
+}
+
+HeadProfile uniform_profile(int layers, int kv_heads, HeadPolicy policy) {
+  REDKNOT_CHECK(layers >= 0 && kv_heads >= 0);
+  const std::size_t heads = static_cast<std::size_t>(layers) * static_cast<std::size_t>(kv_heads);
+  return {
+      .layers = layers, .kv_heads = kv_heads, .policies = std::vector<HeadPolicy>(heads, policy)};
+}
+
+}  // namespace redknot

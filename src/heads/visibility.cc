@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "heads/visibility.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace redknot {
+namespace {
+
+// What the policy keeps of positions [0, end) for a query at `position`.
+VisibleRange seen_before(const HeadPolicy& policy, int position, int end) {
+  const VisibleRange everything{.sink = {}, .recent = {0, end}};
+  if (policy.head_class == HeadClass::kGlobal) return everything;
+  REDKNOT_DCHECK(policy.window_tokens >= 1 && policy.sink_tokens >= 0);
+  const int window_begin = std::max(0, position - policy.window_tokens + 1);
+  const int sink_end = std::min(policy.sink_tokens, end);
+  if (window_begin <= sink_end) return everything;
+  return {.sink = {0, sink_end}, .recent = {window_begin, end}};
+}
+
+}  // namespace
+
+VisibleRange visible(const HeadPolicy& policy, int position) {
+  REDKNOT_DCHECK(position >= 0);
+  return seen_before(policy, position, position + 1);
+}
+
+VisibleRange still_needed(const HeadPolicy& policy, int position) {
+  REDKNOT_DCHECK(position >= 0);
+  return seen_before(policy, position, position);
+}
+
+}  // namespace redknot

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Norms, rounding, rotation and the other work per element. Included once per instruction set.
+#pragma once
+
+REDKNOT_INLINE float lane_zero(Floats x) { return x[0]; }
+
+// 2^x: the Taylor series of the fractional part to degree 7, relative error 5e-9. x is taken into
+// [-126, 127]; exact for whole x.
+REDKNOT_INLINE Floats exp2_clamped(Floats x) {
+  x = minimum(maximum(x, broadcast(-126.0f)), broadcast(127.0f));
+  const Floats whole = nearest(x);
+  const Floats f = x - whole;
+  Floats p = broadcast(1.5252734e-5f);
+  p = fma(p, f, broadcast(1.5403530e-4f));
+  p = fma(p, f, broadcast(1.3333558e-3f));
+  p = fma(p, f, broadcast(9.6181291e-3f));
+  p = fma(p, f, broadcast(5.5504109e-2f));
+  p = fma(p, f, broadcast(2.4022651e-1f));
+  p = fma(p, f, broadcast(6.9314718e-1f));
+  p = fma(p, f, broadcast(1.0f));
+  return p * power_of_two(whole);
+}
+
+// 2^x for x <= 0, and exactly 0 below -126, minus infinity included.
+REDKNOT_INLINE Floats exp2_weight(Floats x) {
+  return zero_below(exp2_clamped(x), x, -126.0f);
+}
+
+void rms_norm(const float* x, const float* weight, float epsilon, int count, float* out) {
+  Floats squares = zeros();
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) squares = fma(load(x + i), load(x + i), squares);
+  float sum = lanes_sum(squares);
+  for (; i < count; ++i) sum += x[i] * x[i];
+  const float factor = 1.0f / __builtin_sqrtf(sum / static_cast<float>(count) + epsilon);
+  for (i = 0; i + kLanes <= count; i += kLanes) {
+    store(out + i, load(x + i) * broadcast(factor) * load(weight + i));
+  }
+  for (; i < count; ++i) out[i] = x[i] * factor * weight[i];
+}
+
+REDKNOT_INLINE float peak_of(const float* x, int count) {
+  Floats peak = zeros();
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) peak = maximum(absolute(load(x + i)), peak);
+  float result = lanes_maximum(peak);
+  for (; i < count; ++i) {
+    const float magnitude = __builtin_fabsf(x[i]);
+    if (magnitude > result) result = magnitude;
+  }
+  return result;
+}
+
+void quantize_row(const float* x, int count, const QuantizedRows& out, int row) {
+  const int blocks = count / kQuantBlock;
+  std::int8_t* codes = out.codes + static_cast<std::size_t>(row) * static_cast<std::size_t>(count);
+  float* scales = out.scales + static_cast<std::size_t>(row) * static_cast<std::size_t>(blocks);
+  std::int32_t* sums = out.sums + static_cast<std::size_t>(row) * static_cast<std::size_t>(blocks);
+  for (int block = 0; block < blocks; ++block) {
+    const float* values = x + block * kQuantBlock;
+    const float peak = peak_of(values, kQuantBlock);
+    const float inverse = peak >= kLeastPeak ? 127.0f / peak : 0.0f;
+    Ints sum = broadcast(std::int32_t{0});
+    for (int i = 0; i < kQuantBlock; i += kLanes) {
+      Floats code = nearest(load(values + i) * broadcast(inverse));
+      code = maximum(minimum(code, broadcast(127.0f)), broadcast(-127.0f));
+      const Ints rounded = to_ints(code);
+      store_i8(codes + block * kQuantBlock + i, rounded);
+      sum = add(sum, rounded);
+    }
+    scales[block] = peak >= kLeastPeak ? peak / 127.0f : 0.0f;
+    sums[block] = lanes_sum(sum);
+  }
+}
+
+void silu_multiply(float* gate, const float* up, int count) {
+  const Floats minus_log2e = broadcast(-1.44269504f);
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Floats x = load(gate + i);
+    const Floats denominator = broadcast(1.0f) + exp2_clamped(x * minus_log2e);
+    store(gate + i, x / denominator * load(up + i));
+  }
+  for (; i < count; ++i) {
+    const float power = lane_zero(exp2_clamped(broadcast(gate[i]) * minus_log2e));
+    gate[i] = gate[i] / (1.0f + power) * up[i];
+  }
+}
+
+void add_scaled(float* out, const float* x, float weight, int count) {
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    store(out + i, fma(broadcast(weight), load(x + i), load(out + i)));
+  }
+  for (; i < count; ++i) out[i] = __builtin_fmaf(weight, x[i], out[i]);
+}
+
+void rotate(const float* x, const Rope& rope, int head_dim, float scale, float* out) {
+  const int half = rope.dims / 2;
+  if (rope.interleaved) {
+    for (int i = 0; i < half; ++i) {
+      const float a = x[2 * i];
+      const float b = x[2 * i + 1];
+      out[2 * i] = (a * rope.cos[i] - b * rope.sin[i]) * scale;
+      out[2 * i + 1] = (a * rope.sin[i] + b * rope.cos[i]) * scale;
+    }
+  } else {
+    int i = 0;
+    for (; i + kLanes <= half; i += kLanes) {
+      const Floats a = load(x + i);
+      const Floats b = load(x + half + i);
+      const Floats cos = load(rope.cos + i);
+      const Floats sin = load(rope.sin + i);
+      store(out + i, (a * cos - b * sin) * broadcast(scale));
+      store(out + half + i, (a * sin + b * cos) * broadcast(scale));
+    }
+    for (; i < half; ++i) {
+      const float a = x[i];
+      const float b = x[half + i];
+      out[i] = (a * rope.cos[i] - b * rope.sin[i]) * scale;
+      out[half + i] = (a * rope.sin[i] + b * rope.cos[i]) * scale;
+    }
+  }
+  for (int i = rope.dims; i < head_dim; ++i) out[i] = x[i] * scale;
+}
+
+REDKNOT_INLINE Floats finite(Floats x, float limit) {
+  return maximum(minimum(zero_if_nan(x), broadcast(limit)), broadcast(-limit));
+}
+
+// Copies into a buffer whose length is a whole number of vectors, made finite; zeros after the end.
+REDKNOT_INLINE int copy_finite(const float* x, int count, float limit, float* out) {
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) store(out + i, finite(load(x + i), limit));
+  if (i == count) return i;
+  store(out + i, zeros());
+  for (int j = i; j < count; ++j) out[j] = x[j];
+  store(out + i, finite(load(out + i), limit));
+  return i + kLanes;
+}
+
+inline constexpr int kLargestHead = 512;
+inline constexpr float kLargestHalf = 65504.0f;
+inline constexpr float kLargestFloat = __FLT_MAX__;
+
+REDKNOT_INLINE void write_f16(const PageView& page, int slot, const float* x, bool key) {
+  alignas(64) float finite[kLargestHead + 16];
+  alignas(64) std::uint16_t halves[kLargestHead + 16];
+  const int padded = copy_finite(x, page.head_dim, kLargestHalf, finite);
+  for (int i = 0; i < padded; i += kLanes) store_f16(halves + i, load(finite + i));
+  if (key) {
+    auto* keys = reinterpret_cast<std::uint16_t*>(page.keys) + slot;
+    for (int d = 0; d < page.head_dim; ++d) keys[d * page.page_tokens] = halves[d];
+  } else {
+    __builtin_memcpy(page.values + static_cast<std::ptrdiff_t>(slot) * page.head_dim * 2, halves,
+                     static_cast<std::size_t>(page.head_dim) * 2);
+  }
+}
+
+REDKNOT_INLINE std::uint16_t write_q8(const PageView& page, int slot, const float* x, bool key) {
+  alignas(64) float finite[kLargestHead + 16];
+  alignas(64) std::int8_t codes[kLargestHead + 16];
+  const int padded = copy_finite(x, page.head_dim, kLargestHalf, finite);
+  const float exact = peak_of(finite, padded) / 127.0f;
+  std::uint16_t half = f32_to_f16(exact);
+  if (f16_to_f32(half) < exact) ++half;
+  const float scale = f16_to_f32(half);
+  for (int i = 0; i < padded; i += kLanes) {
+    Floats code = scale == 0.0f ? zeros() : nearest(load(finite + i) / broadcast(scale));
+    code = maximum(minimum(code, broadcast(127.0f)), broadcast(-127.0f));
+    store_i8(codes + i, to_ints(code));
+  }
+  if (key) {
+    auto* keys = reinterpret_cast<std::int8_t*>(page.keys) + slot;
+    for (int d = 0; d < page.head_dim; ++d) keys[d * page.page_tokens] = codes[d];
+  } else {
+    __builtin_memcpy(page.values + static_cast<std::ptrdiff_t>(slot) * page.head_dim, codes,
+                     static_cast<std::size_t>(page.head_dim));
+  }
+  return half;
+}
+
+REDKNOT_INLINE void write_f32(const PageView& page, int slot, const float* key,
+                              const float* value) {
+  alignas(64) float finite[kLargestHead + 16];
+  copy_finite(key, page.head_dim, kLargestFloat, finite);
+  auto* keys = reinterpret_cast<float*>(page.keys) + slot;
+  for (int d = 0; d < page.head_dim; ++d) keys[d * page.page_tokens] = finite[d];
+  copy_finite(value, page.head_dim, kLargestFloat, finite);
+  __builtin_memcpy(page.values + static_cast<std::ptrdiff_t>(slot) * page.head_dim * 4, finite,
+                   static_cast<std::size_t>(page.head_dim) * 4);
+}
+
+void write_slot(const PageView& page, int slot, const float* key, const float* value) {
+  if (page.format == PageFormat::kQ8) {
+    page.key_scales[slot] = write_q8(page, slot, key, true);
+    page.value_scales[slot] = write_q8(page, slot, value, false);
+  } else if (page.format == PageFormat::kF32) {
+    write_f32(page, slot, key, value);
+  } else {
+    write_f16(page, slot, key, true);
+    write_f16(page, slot, value, false);
+  }
+}

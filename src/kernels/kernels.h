@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The narrow waist between the model and the machine: every operation of the forward pass as one
+// function pointer, numbers in, numbers out. reference.cc holds each in plain loops, the oracle;
+// cpu/ holds the same for AVX2 and AVX-512 VNNI. All functions may be called from any thread on
+// disjoint outputs.
+//
+// What each output row holds depends on its own inputs alone, computed in one fixed order: never on
+// how many rows are computed together or how the work was cut. So a batch of one equals a batch of
+// many bit for bit, within one table of kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "kernels/packed_matrix.h"
+
+namespace redknot {
+
+// A block of activations whose largest magnitude is below this counts as zeros.
+inline constexpr float kLeastPeak = 1e-30f;
+
+// Rows of activations rounded to 8 bits, with a scale per 32: x = scale * code. For integer weights.
+struct QuantizedRows {
+  std::int8_t* codes = nullptr;  // [rows, K], -127..127
+  float* scales = nullptr;       // [rows, K / 32]
+  std::int32_t* sums = nullptr;  // [rows, K / 32], sums of codes
+};
+
+// output[r, n] (+)= sum over k of input[r, k] * weight[n, k]  (+ bias[n])
+struct Matmul {
+  const PackedMatrix* weights = nullptr;
+  int first_panel = 0, panel_count = 0;  // outputs 32 * first_panel ...
+  int rows = 0;
+  const int* input_rows = nullptr;       // [rows]: which input row feeds output row r; null: row r
+  const float* input = nullptr;          // [.., K] for float weights
+  QuantizedRows quantized;               // [.., K] for integer weights
+  float* output = nullptr;               // [rows, output_stride]
+  std::size_t output_stride = 0;
+  const float* bias = nullptr;           // [N] or null
+  bool accumulate = false;               // add to output
+};
+
+enum class PageFormat : std::uint8_t { kF16, kQ8, kF32 };
+
+// One page of keys and values as it lies in memory (layouts: kv/page_pool.h).
+struct PageView {
+  PageFormat format = PageFormat::kF16;
+  int page_tokens = 0;                          // T, slots: 16, 32, 64 or 128
+  int head_dim = 0;                             // D
+  std::byte* keys = nullptr;                    // [D, T] f16, int8 or f32
+  std::byte* values = nullptr;                  // [T, D]
+  std::uint16_t* key_scales = nullptr;          // f16 [T], q8 only
+  std::uint16_t* value_scales = nullptr;        // f16 [T], q8 only
+};
+
+// Slots of a page that one query may attend to: [0, sink_end) and [recent_begin, recent_end).
+struct SlotRange {
+  int sink_end = 0;
+  int recent_begin = 0;
+  int recent_end = 0;
+};
+
+// Attention state of query rows: weighted sum of values, maximum of the scores, sum of weights.
+// Scores are in base 2 (queries carry log2(e)). An empty state is (0, -inf, 0). States over
+// disjoint keys merge (FlashInfer, "cascade inference"; Milakov and Gimelshein 2018, section 3).
+struct AttentionState {
+  float* output = nullptr;  // [rows, padded_dim(D)]
+  float* maximum = nullptr; // [rows]
+  float* sum = nullptr;     // [rows]
+};
+inline constexpr int padded_dim(int head_dim) { return (head_dim + 15) / 16 * 16; }
+
+// Adds one page's keys to the state of query rows of one KV head.
+struct AttendPage {
+  PageView page;
+  int rows = 0;
+  const float* queries = nullptr;      // [rows, D], rotated, times log2(e) / sqrt(D)
+  const SlotRange* slots = nullptr;    // [rows]
+  AttentionState state;
+  float* scratch = nullptr;            // attend_scratch_floats(rows, D, T), 64-byte aligned
+};
+std::size_t attend_scratch_floats(int rows, int head_dim, int page_tokens);
+
+// Rotary embedding of one head, in place or not: cos and sin [dims / 2].
+struct Rope {
+  const float* cos = nullptr;
+  const float* sin = nullptr;
+  int dims = 0;
+  bool interleaved = false;  // pairs (2i, 2i+1), else (i, i + dims / 2)
+};
+
+struct Kernels {
+  std::string_view name;
+
+  // out[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i]   (Zhang and Sennrich 2019)
+  void (*rms_norm)(const float* x, const float* weight, float epsilon, int count, float* out);
+
+  // Row `row` of `out` from x [count]; count % 32 == 0. scale = max|x| / 127 over each 32.
+  void (*quantize_row)(const float* x, int count, const QuantizedRows& out, int row);
+
+  void (*matmul)(const Matmul& matmul);
+
+  // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
+  void (*silu_multiply)(float* gate, const float* up, int count);
+
+  // out[i] += weight * x[i]
+  void (*add_scaled)(float* out, const float* x, float weight, int count);
+
+  // out [head_dim] = rotated x times scale; elements beyond rope.dims are only scaled.
+  void (*rotate)(const float* x, const Rope& rope, int head_dim, float scale, float* out);
+
+  // Stores a token's key (already rotated) and value in a slot. Values beyond the format are clamped and
+  // NaN becomes 0 in every format, so that pages only ever hold finite numbers.
+  void (*write_slot)(const PageView& page, int slot, const float* key, const float* value);
+
+  void (*attend_page)(const AttendPage& attend);
+
+  // into = merge(into, from), rows of padded_dim(head_dim). Merging with an empty state on either
+  // side gives the other, bit for bit.
+  void (*merge_state)(const AttentionState& from, int rows, int head_dim,
+                      const AttentionState& into);
+
+  // For measuring what one thread can do at best: `rounds` of independent multiply-adds (dot
+  // products of bytes) in registers. Return the operations done, a multiply-add being two; write
+  // kPeakResults floats so that the work is not left out.
+  double (*peak_fp32_operations)(int rounds, float* out);
+  double (*peak_int8_operations)(int rounds, float* out);
+};
+inline constexpr int kPeakResults = 16;
+
+// "reference" always; "avx2" and "avx512" where this CPU has them. Best last.
+std::vector<const Kernels*> available_kernels();
+
+// By name, or the best for "". Null if there is none of that name on this CPU.
+const Kernels* find_kernels(std::string_view name);
+
+extern const Kernels kReferenceKernels;
+
+}  // namespace redknot

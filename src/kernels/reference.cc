@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kernel in plain loops: the definition the fast ones are tested against, and the path for
+// CPUs without AVX2. Sums of products are chained fused multiply-adds in index order, as in cpu/,
+// so that matrix products agree with those bit for bit.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/kernels.h"
+#include "tensor/half.h"
+
+namespace redknot {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kLargestFloat = std::numeric_limits<float>::max();
+
+void rms_norm(const float* x, const float* weight, float epsilon, int count, float* out) {
+  double squares = 0.0;
+  for (int i = 0; i < count; ++i) squares += static_cast<double>(x[i]) * x[i];
+  const auto factor = static_cast<float>(1.0 / std::sqrt(squares / count + epsilon));
+  for (int i = 0; i < count; ++i) out[i] = x[i] * factor * weight[i];
+}
+
+void quantize_row(const float* x, int count, const QuantizedRows& out, int row) {
+  const std::size_t blocks = static_cast<std::size_t>(count) / kQuantBlock;
+  std::int8_t* codes = out.codes + static_cast<std::size_t>(row) * count;
+  for (std::size_t block = 0; block < blocks; ++block) {
+    const float* values = x + block * kQuantBlock;
+    float peak = 0.0f;
+    for (int i = 0; i < kQuantBlock; ++i) peak = std::max(peak, std::abs(values[i]));
+    const float scale = peak >= kLeastPeak ? peak / 127.0f : 0.0f;
+    const float inverse = peak >= kLeastPeak ? 127.0f / peak : 0.0f;
+    std::int32_t sum = 0;
+    for (int i = 0; i < kQuantBlock; ++i) {
+      const auto code = static_cast<std::int8_t>(
+          std::clamp(std::nearbyint(values[i] * inverse), -127.0f, 127.0f));
+      codes[block * kQuantBlock + static_cast<std::size_t>(i)] = code;
+      sum += code;
+    }
+    out.scales[static_cast<std::size_t>(row) * blocks + block] = scale;
+    out.sums[static_cast<std::size_t>(row) * blocks + block] = sum;
+  }
+}
+
+// One output element of an integer product: exact sums per block of 32, scaled and chained.
+float integer_dot(const PackedMatrix& weights, const std::byte* panel, int n,
+                  const QuantizedRows& input, std::size_t row) {
+  const std::size_t blocks = static_cast<std::size_t>(weights.inputs) / kQuantBlock;
+  const std::int8_t* codes = input.codes + row * static_cast<std::size_t>(weights.inputs);
+  const std::size_t bytes = integer_block_bytes(weights.format);
+  const bool wide = weights.format == WeightFormat::kInt8;
+  const auto f16_at = [](const std::byte* at) {
+    std::uint16_t half;
+    std::memcpy(&half, at, sizeof(half));
+    return f16_to_f32(half);
+  };
+  float total = 0.0f;
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const std::byte* block = panel + b * bytes;
+    const int offset = wide ? 128 : weights.format == WeightFormat::kInt4 ? 8 : 0;
+    std::int32_t sum = 0;
+    for (int i = 0; i < kQuantBlock; ++i) {
+      const int lane = wide ? i : i % 16;
+      const int byte = std::to_integer<int>(block[(lane / 4) * 128 + n * 4 + lane % 4]);
+      const int code = wide ? byte : i < 16 ? byte & 15 : byte >> 4;
+      sum += (code - offset) * codes[b * kQuantBlock + static_cast<std::size_t>(i)];
+    }
+    const float scale = input.scales[row * blocks + b];
+    total = std::fma(static_cast<float>(sum),
+                     f16_at(block + (wide ? 1024 : 512) + n * 2) * scale, total);
+    if (weights.format == WeightFormat::kInt4Min) {
+      const float input_sum = static_cast<float>(input.sums[row * blocks + b]) * scale;
+      total = std::fma(f16_at(block + 576 + n * 2), input_sum, total);
+    }
+  }
+  return total;
+}
+
+float float_dot(const PackedMatrix& weights, const std::byte* panel, int n, const float* input) {
+  float total = 0.0f;
+  for (int k = 0; k < weights.inputs; ++k) {
+    const std::size_t flat = static_cast<std::size_t>(k) * kPanelColumns + static_cast<std::size_t>(n);
+    float weight;
+    std::uint16_t half;
+    if (weights.format == WeightFormat::kF32) {
+      std::memcpy(&weight, panel + flat * 4, 4);
+    } else {
+      std::memcpy(&half, panel + flat * 2, 2);
+      weight = weights.format == WeightFormat::kF16 ? f16_to_f32(half) : bf16_to_f32(half);
+    }
+    total = std::fma(input[k], weight, total);
+  }
+  return total;
+}
+
+void matmul(const Matmul& m) {
+  const PackedMatrix& weights = *m.weights;
+  for (int r = 0; r < m.rows; ++r) {
+    const auto row = static_cast<std::size_t>(m.input_rows == nullptr ? r : m.input_rows[r]);
+    for (int p = m.first_panel; p < m.first_panel + m.panel_count; ++p) {
+      for (int n = 0; n < kPanelColumns && p * kPanelColumns + n < weights.outputs; ++n) {
+        float value = is_integer(weights.format)
+                          ? integer_dot(weights, weights.panel(p), n, m.quantized, row)
+                          : float_dot(weights, weights.panel(p), n,
+                                      m.input + row * static_cast<std::size_t>(weights.inputs));
+        const int column = p * kPanelColumns + n;
+        if (m.bias != nullptr) value += m.bias[column];
+        float& out = m.output[static_cast<std::size_t>(r) * m.output_stride +
+                              static_cast<std::size_t>(column)];
+        out = m.accumulate ? out + value : value;
+      }
+    }
+  }
+}
+
+void silu_multiply(float* gate, const float* up, int count) {
+  for (int i = 0; i < count; ++i) gate[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
+}
+
+void add_scaled(float* out, const float* x, float weight, int count) {
+  for (int i = 0; i < count; ++i) out[i] = std::fma(weight, x[i], out[i]);
+}
+
+void rotate(const float* x, const Rope& rope, int head_dim, float scale, float* out) {
+  const int half = rope.dims / 2;
+  for (int i = 0; i < half; ++i) {
+    const int first = rope.interleaved ? 2 * i : i;
+    const int second = rope.interleaved ? 2 * i + 1 : i + half;
+    const float a = x[first];
+    const float b = x[second];
+    out[first] = (a * rope.cos[i] - b * rope.sin[i]) * scale;
+    out[second] = (a * rope.sin[i] + b * rope.cos[i]) * scale;
+  }
+  for (int i = rope.dims; i < head_dim; ++i) out[i] = x[i] * scale;
+}
+
+float finite(float value, float limit) {
+  if (std::isnan(value)) return 0.0f;
+  return std::clamp(value, -limit, limit);
+}
+
+float finite_half(float value) { return finite(value, 65504.0f); }
+
+// The smallest f16 that is at least max|x| / 127, so that no code is clipped.
+std::uint16_t scale_for(const float* x, int count) {
+  float peak = 0.0f;
+  for (int i = 0; i < count; ++i) peak = std::max(peak, std::abs(finite_half(x[i])));
+  std::uint16_t half = f32_to_f16(peak / 127.0f);
+  if (f16_to_f32(half) < peak / 127.0f) ++half;
+  return half;
+}
+
+void write_q8(const float* x, int count, float scale, std::byte* out, int stride) {
+  for (int i = 0; i < count; ++i) {
+    const float code = scale == 0.0f ? 0.0f : std::nearbyint(finite_half(x[i]) / scale);
+    out[static_cast<std::ptrdiff_t>(i) * stride] =
+        static_cast<std::byte>(static_cast<std::int8_t>(std::clamp(code, -127.0f, 127.0f)));
+  }
+}
+
+void write_slot(const PageView& page, int slot, const float* key, const float* value) {
+  const int tokens = page.page_tokens;
+  const int dim = page.head_dim;
+  if (page.format == PageFormat::kQ8) {
+    page.key_scales[slot] = scale_for(key, dim);
+    page.value_scales[slot] = scale_for(value, dim);
+    write_q8(key, dim, f16_to_f32(page.key_scales[slot]), page.keys + slot, tokens);
+    write_q8(value, dim, f16_to_f32(page.value_scales[slot]), page.values + slot * dim, 1);
+    return;
+  }
+  if (page.format == PageFormat::kF32) {
+    for (int d = 0; d < dim; ++d) {
+      reinterpret_cast<float*>(page.keys)[d * tokens + slot] = finite(key[d], kLargestFloat);
+      reinterpret_cast<float*>(page.values)[slot * dim + d] = finite(value[d], kLargestFloat);
+    }
+    return;
+  }
+  for (int d = 0; d < dim; ++d) {
+    const std::uint16_t k = f32_to_f16(finite_half(key[d]));
+    const std::uint16_t v = f32_to_f16(finite_half(value[d]));
+    std::memcpy(page.keys + (static_cast<std::ptrdiff_t>(d) * tokens + slot) * 2, &k, 2);
+    std::memcpy(page.values + (static_cast<std::ptrdiff_t>(slot) * dim + d) * 2, &v, 2);
+  }
+}
+
+float element(const PageView& page, const std::byte* part, int index, float scale) {
+  if (page.format == PageFormat::kQ8) {
+    return static_cast<float>(static_cast<std::int8_t>(std::to_integer<int>(part[index]))) * scale;
+  }
+  if (page.format == PageFormat::kF32) return reinterpret_cast<const float*>(part)[index];
+  std::uint16_t half;
+  std::memcpy(&half, part + static_cast<std::ptrdiff_t>(index) * 2, 2);
+  return f16_to_f32(half);
+}
+
+bool sees(const SlotRange& range, int slot) {
+  return slot < range.sink_end || (slot >= range.recent_begin && slot < range.recent_end);
+}
+
+void attend_page(const AttendPage& a) {
+  const int tokens = a.page.page_tokens;
+  const int dim = a.page.head_dim;
+  const bool quantized = a.page.format == PageFormat::kQ8;
+  for (int r = 0; r < a.rows; ++r) {
+    const float* query = a.queries + static_cast<std::ptrdiff_t>(r) * dim;
+    float* output = a.state.output + static_cast<std::ptrdiff_t>(r) * padded_dim(dim);
+    for (int t = 0; t < tokens; ++t) {
+      if (!sees(a.slots[r], t)) continue;
+      const float key_scale = quantized ? f16_to_f32(a.page.key_scales[t]) : 1.0f;
+      float score = 0.0f;
+      for (int d = 0; d < dim; ++d) {
+        score = std::fma(query[d], element(a.page, a.page.keys, d * tokens + t, key_scale), score);
+      }
+      const float maximum = std::max(a.state.maximum[r], score);
+      const float keep = std::exp2(a.state.maximum[r] - maximum);
+      const float weight = std::exp2(score - maximum);
+      const float value_scale = quantized ? f16_to_f32(a.page.value_scales[t]) : 1.0f;
+      for (int d = 0; d < dim; ++d) {
+        output[d] = output[d] * keep +
+                    weight * element(a.page, a.page.values, t * dim + d, value_scale);
+      }
+      a.state.sum[r] = a.state.sum[r] * keep + weight;
+      a.state.maximum[r] = maximum;
+    }
+  }
+}
+
+void merge_state(const AttentionState& from, int rows, int head_dim, const AttentionState& into) {
+  const int dim = padded_dim(head_dim);
+  for (int r = 0; r < rows; ++r) {
+    if (from.maximum[r] == -kInfinity) continue;
+    const float maximum = std::max(from.maximum[r], into.maximum[r]);
+    const float keep = std::exp2(into.maximum[r] - maximum);
+    const float add = std::exp2(from.maximum[r] - maximum);
+    for (int d = 0; d < dim; ++d) {
+      const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(r) * dim + d;
+      into.output[i] = std::fma(into.output[i], keep, from.output[i] * add);
+    }
+    into.sum[r] = std::fma(into.sum[r], keep, from.sum[r] * add);
+    into.maximum[r] = maximum;
+  }
+}
+
+double peak_fp32_operations(int rounds, float* out) {
+  for (int i = 0; i < kPeakResults; ++i) out[i] = static_cast<float>(i);
+  for (int round = 0; round < rounds; ++round) {
+    for (int i = 0; i < kPeakResults; ++i) out[i] = out[i] * 0.999f + 0.999f;
+  }
+  return 2.0 * kPeakResults * rounds;
+}
+
+double peak_int8_operations(int rounds, float* out) {
+  std::int32_t sums[kPeakResults] = {};
+  for (int round = 0; round < rounds; ++round) {
+    for (int i = 0; i < kPeakResults; ++i) sums[i] += (round & 127) * (i - 8);
+  }
+  for (int i = 0; i < kPeakResults; ++i) out[i] = static_cast<float>(sums[i]);
+  return 2.0 * kPeakResults * rounds;
+}
+
+}  // namespace
+
+const Kernels kReferenceKernels = {
+    .name = "reference",
+    .rms_norm = rms_norm,
+    .quantize_row = quantize_row,
+    .matmul = matmul,
+    .silu_multiply = silu_multiply,
+    .add_scaled = add_scaled,
+    .rotate = rotate,
+    .write_slot = write_slot,
+    .attend_page = attend_page,
+    .merge_state = merge_state,
+    .peak_fp32_operations = peak_fp32_operations,
+    .peak_int8_operations = peak_int8_operations,
+};
+
+std::size_t attend_scratch_floats(int rows, int head_dim, int page_tokens) {
+  const auto dim = static_cast<std::size_t>(padded_dim(head_dim));
+  const auto tokens = static_cast<std::size_t>(page_tokens);
+  return static_cast<std::size_t>(rows) * tokens + 2 * tokens * dim + 2 * tokens;
+}
+
+}  // namespace redknot

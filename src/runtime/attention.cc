@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/attention.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "base/check.h"
+#include "heads/visibility.h"
+
+namespace redknot {
+namespace {
+
+// Floats of a partial state kept for split units: 16 MiB.
+constexpr std::ptrdiff_t kMostPartialFloats = std::ptrdiff_t{4} << 20;
+
+constexpr int kUnrotated = std::numeric_limits<int>::min();
+
+// The slots of a page that a query with this visible range may attend to.
+SlotRange slots_of(const PageRef& page, const VisibleRange& range) {
+  const auto slot = [&page](int position) { return std::clamp(position - page.position, 0, page.tokens); };
+  SlotRange slots{slot(range.sink.end), slot(range.recent.begin), slot(range.recent.end)};
+  if (slots.recent_begin >= slots.recent_end) slots.recent_begin = slots.recent_end = 0;
+  return slots;
+}
+
+bool overlaps(const PageRef& page, const PositionRange& range) {
+  return !range.empty() && page.position < range.end && page.end() > range.begin;
+}
+
+}  // namespace
+
+struct SegPagedAttention::Worker {
+  std::vector<float> plain;    // [rows, D], as projected
+  std::vector<float> rotated;  // [rows, D], for rotated_shift
+  int rotated_shift = kUnrotated;
+  std::vector<VisibleRange> visible;  // [tokens]
+  std::vector<SlotRange> slots;       // [rows]
+  std::vector<float> cut_state, whole_state;
+  std::vector<float> scratch;
+};
+
+namespace {
+
+// Room for one state of `rows` rows: output, maximum, sum.
+std::size_t state_floats(int rows, int dim) {
+  return static_cast<std::size_t>(rows) * (static_cast<std::size_t>(padded_dim(dim)) + 2);
+}
+
+AttentionState state_in(float* memory, int rows, int dim) {
+  float* maximum = memory + static_cast<std::ptrdiff_t>(rows) * padded_dim(dim);
+  return {memory, maximum, maximum + rows};
+}
+
+void clear(const AttentionState& state, int rows, int dim) {
+  std::fill_n(state.output, static_cast<std::ptrdiff_t>(rows) * padded_dim(dim), 0.0f);
+  std::fill_n(state.maximum, rows, -std::numeric_limits<float>::infinity());
+  std::fill_n(state.sum, rows, 0.0f);
+}
+
+}  // namespace
+
+PageView page_view(PagePool& pool, PageId page) {
+  const PageShape& shape = pool.shape();
+  const KvFormat format = pool.format(page);
+  std::byte* bytes = pool.bytes(page);
+  constexpr std::array<PageFormat, kKvFormatCount> kFormats = {PageFormat::kF16, PageFormat::kQ8,
+                                                               PageFormat::kF32};
+  PageView view{.format = kFormats[index_of(format)],
+                .page_tokens = shape.page_tokens,
+                .head_dim = shape.head_dim,
+                .keys = bytes,
+                .values = bytes + shape.values_offset(format)};
+  if (format == KvFormat::kQ8) {
+    view.key_scales = reinterpret_cast<std::uint16_t*>(bytes + shape.key_scales_offset());
+    view.value_scales = reinterpret_cast<std::uint16_t*>(bytes + shape.value_scales_offset());
+  }
+  return view;
+}
+
+SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PagePool& pool,
+                                     const Kernels& kernels, ThreadPool& threads, RopeTable& rope)
+    : shape_(shape), pool_(pool), kernels_(kernels), threads_(threads), rope_(rope) {
+  const int group = shape.query_heads / shape.kv_heads;
+  const int rows = std::max(kBlockRows / group, 1) * group;
+  const auto floats = static_cast<std::size_t>(rows) * static_cast<std::size_t>(shape.head_dim);
+  for (int thread = 0; thread < threads.threads(); ++thread) {
+    Worker& worker = workers_.emplace_back();
+    worker.plain.resize(floats);
+    worker.rotated.resize(floats);
+    worker.visible.resize(static_cast<std::size_t>(rows / group));
+    worker.slots.resize(static_cast<std::size_t>(rows));
+    worker.cut_state.resize(state_floats(rows, shape.head_dim));
+    worker.whole_state.resize(state_floats(rows, shape.head_dim));
+    worker.scratch.resize(attend_scratch_floats(rows, shape.head_dim, pool.shape().page_tokens));
+  }
+}
+
+SegPagedAttention::~SegPagedAttention() = default;
+
+void SegPagedAttention::run(int layer, std::span<const SequenceRows> sequences,
+                            const float* queries, float* out) {
+  plan(layer, sequences);
+  if (split_units()) {
+    run_split(queries, out);
+  } else {
+    run_whole(queries, out);
+  }
+}
+
+void SegPagedAttention::plan(int layer, std::span<const SequenceRows> sequences) {
+  units_.clear();
+  cuts_.clear();
+  for (const SequenceRows& sequence : sequences) {
+    if (sequence.positions.empty()) continue;
+    for (int kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
+      plan_head({.sequence = &sequence,
+                 .policy = &sequence.kv->profile().at(layer, kv_head),
+                 .table = &sequence.kv->table(layer, kv_head),
+                 .kv_head = kv_head});
+    }
+  }
+}
+
+// Adds the units of one sequence and KV head, each with its cuts, and prepares their rotations.
+void SegPagedAttention::plan_head(Unit unit) {
+  const std::span<const int> positions = unit.sequence->positions;
+  const int block_tokens = std::max(kBlockRows / group(), 1);
+  int prepared_shift = kUnrotated;
+  for (const PageRef& page : *unit.table) {
+    if (page.shift == prepared_shift) continue;
+    prepared_shift = page.shift;
+    rope_.prepare(positions.front() - page.shift, positions.back() + 1 - page.shift);
+  }
+  for (std::size_t first = 0; first < positions.size(); first += unit.tokens) {
+    unit.first_token = static_cast<int>(first);
+    unit.tokens = std::min(block_tokens, static_cast<int>(positions.size() - first));
+    // The union of what the rows see: sinks grow and windows slide with the position.
+    const VisibleRange earliest = visible(*unit.policy, positions[first]);
+    const VisibleRange latest =
+        visible(*unit.policy, positions[first + static_cast<std::size_t>(unit.tokens) - 1]);
+    const PositionRange recent = {earliest.recent.begin, latest.recent.end};
+    unit.first_cut = static_cast<int>(cuts_.size());
+    int last_cut = -1;
+    for (int i = 0; i < static_cast<int>(unit.table->size()); ++i) {
+      const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
+      if (!overlaps(page, latest.sink) && !overlaps(page, recent)) continue;
+      const int cut = page.position / kCutTokens;
+      if (cut != last_cut) cuts_.push_back({i, i});
+      last_cut = cut;
+      cuts_.back().last = i + 1;
+    }
+    unit.cuts = static_cast<int>(cuts_.size()) - unit.first_cut;
+    units_.push_back(unit);
+  }
+}
+
+// Whether there are too few units to keep all threads busy, so that cuts are to be computed apart.
+// Gives each unit its place for partial states then.
+bool SegPagedAttention::split_units() {
+  if (threads_.threads() == 1 || static_cast<int>(units_.size()) >= 8 * threads_.threads()) {
+    return false;
+  }
+  std::ptrdiff_t floats = 0;
+  for (Unit& unit : units_) {
+    unit.first_partial = floats;
+    floats += static_cast<std::ptrdiff_t>(state_floats(rows(unit), shape_.head_dim)) * unit.cuts;
+  }
+  if (floats > kMostPartialFloats) return false;
+  if (static_cast<std::ptrdiff_t>(partials_.size()) < floats) {
+    partials_.resize(static_cast<std::size_t>(floats));
+  }
+  return true;
+}
+
+void SegPagedAttention::load_queries(Worker& worker, const Unit& unit, const float* queries) const {
+  const std::ptrdiff_t dim = shape_.head_dim;
+  for (int token = 0; token < unit.tokens; ++token) {
+    const std::ptrdiff_t row = unit.sequence->first_row + unit.first_token + token;
+    const float* source =
+        queries + (row * shape_.query_heads + static_cast<std::ptrdiff_t>(unit.kv_head) * group()) * dim;
+    std::copy_n(source, group() * dim, worker.plain.data() + token * group() * dim);
+    worker.visible[static_cast<std::size_t>(token)] =
+        visible(*unit.policy, unit.sequence->positions[static_cast<std::size_t>(unit.first_token + token)]);
+  }
+  worker.rotated_shift = kUnrotated;
+}
+
+void SegPagedAttention::rotate_queries(Worker& worker, const Unit& unit, int shift) const {
+  if (worker.rotated_shift == shift) return;
+  worker.rotated_shift = shift;
+  const int dim = shape_.head_dim;
+  const auto scale = static_cast<float>(std::numbers::log2e / std::sqrt(static_cast<double>(dim)));
+  for (int token = 0; token < unit.tokens; ++token) {
+    const int position =
+        unit.sequence->positions[static_cast<std::size_t>(unit.first_token + token)];
+    const Rope rope = rope_.at(position - shift);
+    for (int query = 0; query < group(); ++query) {
+      const std::ptrdiff_t at = (static_cast<std::ptrdiff_t>(token) * group() + query) * dim;
+      kernels_.rotate(worker.plain.data() + at, rope, dim, scale, worker.rotated.data() + at);
+    }
+  }
+}
+
+// Adds the pages of one cut to an empty state.
+void SegPagedAttention::attend_cut(Worker& worker, const Unit& unit, const Cut& cut,
+                                   const AttentionState& state) const {
+  clear(state, rows(unit), shape_.head_dim);
+  for (int i = cut.first; i < cut.last; ++i) {
+    const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
+    for (int token = 0; token < unit.tokens; ++token) {
+      const SlotRange slots = slots_of(page, worker.visible[static_cast<std::size_t>(token)]);
+      std::fill_n(worker.slots.begin() + static_cast<std::ptrdiff_t>(token) * group(), group(), slots);
+    }
+    rotate_queries(worker, unit, page.shift);
+    kernels_.attend_page({.page = page_view(pool_, page.page),
+                          .rows = rows(unit),
+                          .queries = worker.rotated.data(),
+                          .slots = worker.slots.data(),
+                          .state = state,
+                          .scratch = worker.scratch.data()});
+  }
+}
+
+void SegPagedAttention::run_whole(const float* queries, float* out) {
+  threads_.parallel_for(static_cast<int>(units_.size()), [&](int task, int thread) {
+    const Unit& unit = units_[static_cast<std::size_t>(task)];
+    Worker& worker = workers_[static_cast<std::size_t>(thread)];
+    const AttentionState whole = state_in(worker.whole_state.data(), rows(unit), shape_.head_dim);
+    const AttentionState part = state_in(worker.cut_state.data(), rows(unit), shape_.head_dim);
+    load_queries(worker, unit, queries);
+    clear(whole, rows(unit), shape_.head_dim);
+    for (int cut = 0; cut < unit.cuts; ++cut) {
+      attend_cut(worker, unit, cuts_[static_cast<std::size_t>(unit.first_cut + cut)], part);
+      kernels_.merge_state(part, rows(unit), shape_.head_dim, whole);
+    }
+    write_output(unit, whole, out);
+  });
+}
+
+AttentionState SegPagedAttention::partial(const Unit& unit, int cut) {
+  const auto floats = static_cast<std::ptrdiff_t>(state_floats(rows(unit), shape_.head_dim));
+  return state_in(partials_.data() + unit.first_partial + floats * cut, rows(unit), shape_.head_dim);
+}
+
+void SegPagedAttention::run_split(const float* queries, float* out) {
+  std::vector<std::pair<const Unit*, int>> tasks;
+  for (const Unit& unit : units_) {
+    for (int cut = 0; cut < unit.cuts; ++cut) tasks.emplace_back(&unit, cut);
+  }
+  threads_.parallel_for(static_cast<int>(tasks.size()), [&](int task, int thread) {
+    const Unit& unit = *tasks[static_cast<std::size_t>(task)].first;
+    const int cut = tasks[static_cast<std::size_t>(task)].second;
+    Worker& worker = workers_[static_cast<std::size_t>(thread)];
+    load_queries(worker, unit, queries);
+    attend_cut(worker, unit, cuts_[static_cast<std::size_t>(unit.first_cut + cut)], partial(unit, cut));
+  });
+  for (const Unit& unit : units_) {
+    const AttentionState whole = state_in(workers_[0].whole_state.data(), rows(unit), shape_.head_dim);
+    clear(whole, rows(unit), shape_.head_dim);
+    for (int cut = 0; cut < unit.cuts; ++cut) {
+      kernels_.merge_state(partial(unit, cut), rows(unit), shape_.head_dim, whole);
+    }
+    write_output(unit, whole, out);
+  }
+}
+
+void SegPagedAttention::write_output(const Unit& unit, const AttentionState& state,
+                                     float* out) const {
+  const std::ptrdiff_t dim = shape_.head_dim;
+  for (int r = 0; r < rows(unit); ++r) {
+    const std::ptrdiff_t row = unit.sequence->first_row + unit.first_token + r / group();
+    const std::ptrdiff_t head = static_cast<std::ptrdiff_t>(unit.kv_head) * group() + r % group();
+    float* target = out + (row * shape_.query_heads + head) * dim;
+    const float* source = state.output + static_cast<std::ptrdiff_t>(r) * padded_dim(shape_.head_dim);
+    // A token always sees itself, so the sum is positive.
+    const float factor = 1.0f / state.sum[r];
+    for (int d = 0; d < dim; ++d) target[d] = source[d] * factor;
+  }
+}
+
+}  // namespace redknot

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// SegPagedAttention: attention of one layer straight over page tables.
+//
+// For each sequence and KV head, the query rows of the whole group walk the head's pages; K and V
+// are read once per block of rows. A query is rotated once per run, at its position minus the run's
+// shift, so shared pages are used where they lie: (R(p) q) . (R(j + shift) k) = (R(p - shift) q) .
+// (R(j) k).
+//
+// Pages are cut into groups by position (kCutTokens), each group gives a partial state, and states
+// merge in position order. The cuts depend on the sequence alone, so a token's result is the same
+// bit for bit whatever else is in the step and whichever thread computes which cut.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+#include "kv/sequence_kv.h"
+#include "runtime/rope_table.h"
+
+namespace redknot {
+
+// The rows of one sequence in a step.
+struct SequenceRows {
+  const SequenceKv* kv = nullptr;
+  std::span<const int> positions;  // strictly increasing
+  int first_row = 0;
+};
+
+struct AttentionShape {
+  int query_heads = 0;
+  int kv_heads = 0;
+  int head_dim = 0;
+};
+
+PageView page_view(PagePool& pool, PageId page);
+
+class SegPagedAttention {
+ public:
+  // All references must outlive the object.
+  SegPagedAttention(const AttentionShape& shape, PagePool& pool, const Kernels& kernels,
+                    ThreadPool& threads, RopeTable& rope);
+  ~SegPagedAttention();
+
+  // out [rows, query_heads * head_dim] from queries of the same shape, not yet rotated.
+  // Every position of the rows has its key and value in the tables of `layer` already.
+  void run(int layer, std::span<const SequenceRows> sequences, const float* queries, float* out);
+
+ private:
+  static constexpr int kCutTokens = 256;
+  static constexpr int kBlockRows = 96;  // query rows that share a widened page
+
+  // Pages [first, last) of a table, all of one cut.
+  struct Cut {
+    int first, last;
+  };
+  // A block of tokens of one sequence under one KV head, and the cuts it looks at.
+  struct Unit {
+    const SequenceRows* sequence = nullptr;
+    const HeadPolicy* policy = nullptr;
+    const PageTable* table = nullptr;
+    int kv_head = 0;
+    int first_token = 0, tokens = 0;   // within the sequence's rows
+    int first_cut = 0, cuts = 0;       // in cuts_
+    std::ptrdiff_t first_partial = 0;  // in partials_, when its cuts are computed apart
+  };
+  struct Worker;  // one thread's scratch memory
+
+  void plan(int layer, std::span<const SequenceRows> sequences);
+  void plan_head(Unit unit);
+  bool split_units();
+  void load_queries(Worker& worker, const Unit& unit, const float* queries) const;
+  void rotate_queries(Worker& worker, const Unit& unit, int shift) const;
+  void attend_cut(Worker& worker, const Unit& unit, const Cut& cut,
+                  const AttentionState& state) const;
+  void run_whole(const float* queries, float* out);
+  void run_split(const float* queries, float* out);
+  void write_output(const Unit& unit, const AttentionState& state, float* out) const;
+  AttentionState partial(const Unit& unit, int cut);
+  int group() const { return shape_.query_heads / shape_.kv_heads; }
+  int rows(const Unit& unit) const { return unit.tokens * group(); }
+
+  AttentionShape shape_;
+  PagePool& pool_;
+  const Kernels& kernels_;
+  ThreadPool& threads_;
+  RopeTable& rope_;
+  std::vector<Worker> workers_;
+  std::vector<Unit> units_;
+  std::vector<Cut> cuts_;
+  std::vector<float> partials_;  // states of separately computed cuts
+};
+
+}  // namespace redknot

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Linear layers over all threads: products that share their input run as one loop.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+
+namespace redknot {
+
+// Activations [rows, width] and, where some consumer has integer weights, the same rounded to 8
+// bits. Memory for `max_rows` is allocated once.
+class Activations {
+ public:
+  Activations() = default;
+  Activations(int max_rows, int width, bool quantized);
+
+  int width() const { return width_; }
+  float* row(int index) { return floats_.data() + offset(index); }
+  const float* row(int index) const { return floats_.data() + offset(index); }
+  float* data() { return floats_.data(); }
+  const float* data() const { return floats_.data(); }
+  const QuantizedRows& quantized() const { return quantized_; }
+  QuantizedRows quantized_from(int row) const;  // rows counted from `row` on
+
+  // Rounds a row, if some consumer needs that.
+  void quantize(const Kernels& kernels, int index);
+
+ private:
+  std::size_t offset(int index) const {
+    return static_cast<std::size_t>(index) * static_cast<std::size_t>(width_);
+  }
+  int width_ = 0;
+  std::vector<float> floats_;
+  std::vector<std::int8_t> codes_;
+  std::vector<float> scales_;
+  std::vector<std::int32_t> sums_;
+  QuantizedRows quantized_;
+};
+
+void multiply_all(ThreadPool& pool, const Kernels& kernels, std::span<const Matmul> products);
+
+}  // namespace redknot

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/packed_weights.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace redknot {
+namespace {
+
+constexpr std::size_t kMatrixAlignment = 4096;
+
+// A matrix of the file and where its packed form is described.
+struct PackJob {
+  const TensorView* source;
+  PackedMatrix* target;
+  std::size_t offset = 0;  // in the buffer
+};
+
+std::vector<float> floats(const TensorView& tensor) {
+  std::vector<float> values(static_cast<std::size_t>(tensor.rows) *
+                            static_cast<std::size_t>(tensor.columns));
+  if (!values.empty()) dequantize(tensor.dtype, tensor.bytes, values);
+  return values;
+}
+
+PackedMatrix shape_of(const TensorView& tensor) {
+  return {packed_format(tensor.dtype), tensor.rows, tensor.columns, nullptr};
+}
+
+void add_job(const TensorView& source, PackedMatrix& target, std::vector<PackJob>& jobs) {
+  if (!source.present()) return;
+  target = shape_of(source);
+  jobs.push_back({&source, &target});
+}
+
+void add_jobs(const LayerWeights& source, PackedLayer& target, std::vector<PackJob>& jobs) {
+  add_job(source.query, target.query.matrix, jobs);
+  add_job(source.key, target.key.matrix, jobs);
+  add_job(source.value, target.value.matrix, jobs);
+  add_job(source.attention_output, target.attention_output.matrix, jobs);
+  add_job(source.router, target.router, jobs);
+  target.experts.resize(source.experts.size());
+  const auto add_ffn = [&jobs](const ExpertWeights& from, PackedFfn& to) {
+    add_job(from.gate, to.gate, jobs);
+    add_job(from.up, to.up, jobs);
+    add_job(from.down, to.down, jobs);
+  };
+  add_ffn(source.ffn, target.ffn);
+  for (std::size_t e = 0; e < source.experts.size(); ++e) {
+    add_ffn(source.experts[e], target.experts[e]);
+  }
+}
+
+void copy_vectors(const LayerWeights& source, PackedLayer& target) {
+  target.attention_norm = floats(source.attention_norm);
+  target.ffn_norm = floats(source.ffn_norm);
+  target.query_norm = floats(source.query_norm);
+  target.key_norm = floats(source.key_norm);
+  target.query.bias = floats(source.query_bias);
+  target.key.bias = floats(source.key_bias);
+  target.value.bias = floats(source.value_bias);
+  target.attention_output.bias = floats(source.attention_output_bias);
+}
+
+// Gives every job its place; returns the bytes of all.
+std::size_t place(std::vector<PackJob>& jobs) {
+  std::size_t bytes = 0;
+  for (PackJob& job : jobs) {
+    job.offset = bytes;
+    bytes += (job.target->size_bytes() + kMatrixAlignment - 1) / kMatrixAlignment * kMatrixAlignment;
+  }
+  return bytes;
+}
+
+std::vector<PackJob> all_jobs(const ModelWeights& weights, std::vector<PackedLayer>& layers,
+                              PackedMatrix& output) {
+  std::vector<PackJob> jobs;
+  layers.resize(weights.layers.size());
+  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+    add_jobs(weights.layers[layer], layers[layer], jobs);
+  }
+  add_job(weights.output, output, jobs);
+  return jobs;
+}
+
+}  // namespace
+
+std::size_t PackedWeights::packed_bytes(const ModelWeights& weights) {
+  std::vector<PackedLayer> layers;
+  PackedMatrix output;
+  std::vector<PackJob> jobs = all_jobs(weights, layers, output);
+  return place(jobs);
+}
+
+Result<PackedWeights> PackedWeights::pack(const Model& model, ThreadPool& pool,
+                                          const Progress& progress) {
+  const ModelWeights& weights = model.weights();
+  PackedWeights packed;
+  packed.embedding_ = &weights.token_embedding;
+  std::vector<PackJob> jobs = all_jobs(weights, packed.layers_, packed.output_);
+  const std::size_t bytes = place(jobs);
+  Result<HugeBuffer> buffer = HugeBuffer::allocate(bytes);
+  if (!buffer.ok()) return buffer.error().within("pack weights");
+  packed.buffer_ = std::move(*buffer);
+  packed.output_norm_ = floats(weights.output_norm);
+  for (std::size_t layer = 0; layer < packed.layers_.size(); ++layer) {
+    copy_vectors(weights.layers[layer], packed.layers_[layer]);
+  }
+  for (const PackJob& job : jobs) {
+    std::byte* out = packed.buffer_.bytes().data() + job.offset;
+    PackedMatrix& matrix = *job.target;
+    pool.parallel_for(matrix.panels(), [&](int panel, int) {
+      pack_panel(matrix, panel, job.source->dtype, job.source->bytes, out);
+    });
+    matrix.bytes = out;
+    model.drop(*job.source);
+    if (progress) {
+      const std::size_t done = job.offset + matrix.size_bytes();
+      progress("packing weights", static_cast<double>(done) / static_cast<double>(bytes));
+    }
+  }
+  return packed;
+}
+
+void PackedWeights::embed(TokenId token, std::span<float> out) const {
+  dequantize(embedding_->dtype, embedding_->row(static_cast<int>(token)), out);
+}
+
+}  // namespace redknot

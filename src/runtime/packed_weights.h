@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model's weights as the forward pass wants them: matrices in panels (kernels/packed_matrix.h),
+// vectors as floats. Packed once at load, into one allocation. Immutable after pack; any thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/huge_buffer.h"
+#include "base/thread_pool.h"
+#include "kernels/packed_matrix.h"
+#include "model/model.h"
+
+namespace redknot {
+
+// y = W x + bias
+struct Linear {
+  PackedMatrix matrix;
+  std::vector<float> bias;  // [outputs] or empty
+};
+
+struct PackedFfn {
+  PackedMatrix gate, up;  // [ffn_width, width]
+  PackedMatrix down;      // [width, ffn_width]
+};
+
+struct PackedLayer {
+  std::vector<float> attention_norm, ffn_norm;  // [width]
+  std::vector<float> query_norm, key_norm;      // [head_dim] or empty
+  Linear query, key, value, attention_output;
+  PackedFfn ffn;                   // dense
+  PackedMatrix router;             // MoE: [experts, width]
+  std::vector<PackedFfn> experts;  // MoE
+};
+
+class PackedWeights {
+ public:
+  using Progress = std::function<void(std::string_view activity, double fraction)>;
+
+  // Packs on all threads of `pool`; `model` must outlive the result (embedding rows stay in its
+  // file). File pages that were read are given back as packing goes on. kResourceExhausted if the
+  // memory is not there.
+  static Result<PackedWeights> pack(const Model& model, ThreadPool& pool, const Progress& progress);
+
+  // Bytes that pack would allocate.
+  static std::size_t packed_bytes(const ModelWeights& weights);
+
+  const std::vector<PackedLayer>& layers() const { return layers_; }
+  const PackedMatrix& output() const { return output_; }
+  const std::vector<float>& output_norm() const { return output_norm_; }
+  std::size_t bytes() const { return buffer_.bytes().size(); }
+
+  // out [width] = the embedding of a token. Requires a token below vocabulary_size.
+  void embed(TokenId token, std::span<float> out) const;
+
+ private:
+  PackedWeights() = default;
+
+  const TensorView* embedding_ = nullptr;
+  std::vector<PackedLayer> layers_;
+  PackedMatrix output_;
+  std::vector<float> output_norm_;
+  HugeBuffer buffer_;
+};
+
+}  // namespace redknot

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong is said, with exit code 1, or 2 for the command line; nothing crashes."""
+
+import os
+import signal
+import subprocess
+
+import harness
+from harness import Case, end, model, redknot, scratch, start, write, write_ids
+
+VERBS = {
+    'run': ['-p', 'x', '-n', '1', '-m'],
+    'inspect': ['-m'],
+    'tokenize': ['-p', 'x', '-m'],
+    'bench': ['-p', '8', '-n', '0', '-r', '1', '-m'],
+}
+
+
+class Models(Case):
+    def test_missing_file(self):
+        for verb, arguments in VERBS.items():
+            with self.subTest(verb):
+                done = redknot(verb, *arguments, scratch / 'absent.gguf')
+                self.check_error(done, 1, 'absent.gguf', 'no such file')
+
+    def test_not_a_model(self):
+        path = write('text.gguf', 'This is no model. ' * 100)
+        for verb, arguments in VERBS.items():
+            with self.subTest(verb):
+                self.check_error(redknot(verb, *arguments, path), 1, 'text.gguf')
+
+    def test_empty_file(self):
+        path = write('empty.gguf', '')
+        for verb, arguments in VERBS.items():
+            with self.subTest(verb):
+                self.check_error(redknot(verb, *arguments, path), 1, 'empty.gguf')
+
+    def test_truncated_file(self):
+        content = model().read_bytes()
+        path = scratch / 'truncated.gguf'
+        for part in (3, 4, 8, 20, 24, 100, 1000, len(content) // 2, len(content) - 1):
+            with self.subTest(part):
+                path.write_bytes(content[:part])
+                done = redknot('run', '-m', path, '-p', 'x', '-n', 1)
+                self.check_error(done, 1, 'truncated.gguf')
+
+    def test_folder_without_a_model(self):
+        folder = scratch / 'folder'
+        folder.mkdir(exist_ok=True)
+        self.check_error(redknot('run', '-m', folder, '-p', 'x'), 1, 'folder')
+
+
+class Prompts(Case):
+    def check_tokens(self, content, *needles):
+        path = write('bad.json', content)
+        self.check_error(redknot('run', '-m', model(), '--tokens', path, '-n', 1), 1, *needles)
+
+    def test_token_files(self):
+        self.check_tokens('[1, 2', 'bad.json', 'not valid json')
+        self.check_tokens('{"a": [1]}', 'bad.json', 'tokens')
+        self.check_tokens('[1, "2"]', 'entry 1')
+        self.check_tokens('[1, 2.5]', 'entry 1')
+        self.check_tokens('[-1]', 'entry 0')
+        self.check_tokens('[99999999999999999999]', 'entry 0')
+        self.check_tokens('[[1]]', 'entry 0')
+        self.check_tokens('[]', 'none')
+        self.check_tokens('[1, 2147483647]', '2147483647')
+
+    def test_first_id_beyond_the_vocabulary(self):
+        done = self.run_ok('inspect', model(), '--json', '--no-tensors')
+        size = done.json['tokenizer']['vocabulary_size']
+        self.check_tokens(f'[{size}]', str(size))
+        path = write_ids('last.json', [size - 1])
+        self.run_ok('run', '-m', model(), '--tokens', path, '-n', 1)
+        done = redknot('run', '-m', model(), '-p', 'x', '--logit-bias', f'{size}+1')
+        self.check_error(done, 1, 'logit_bias', str(size))
+
+    def test_prompt_longer_than_the_context(self):
+        path = write_ids('long.json', [5] * 200)
+        done = redknot('run', '-m', model(), '--tokens', path, '-c', 64, '-n', 1)
+        self.check_error(done, 1, '200|context')
+
+    def test_missing_prompt_file(self):
+        done = redknot('run', '-m', model(), '-f', scratch / 'absent.txt')
+        self.check_error(done, 1, 'absent.txt', 'no such file')
+
+
+class Output(Case):
+    def test_unwritable_logits(self):
+        for path in (scratch / 'absent' / 'l.npy', scratch, '/dev/full'):
+            with self.subTest(path):
+                done = redknot('run', '-m', model(), '-p', 'x', '-n', 1, '--logits', path)
+                self.check_error(done, 1, 'write')
+
+    def test_full_disk(self):
+        for arguments in (['run', '-m', model(), '-p', 'x', '-n', 50, '--ignore-eos'],
+                          ['inspect', model()], ['tokenize', '-m', model(), '-p', 'x'],
+                          ['run', '--help'], ['--version']):
+            with self.subTest(arguments[0]), open('/dev/full', 'wb') as full:
+                done = end(start(*arguments, stdout=full))
+                self.check_error(done, 1, 'standard output', 'no space')
+
+    def test_reader_that_leaves(self):
+        process = start('run', '-m', model(), '-p', 'x', '-n', 3000, '--ignore-eos', '--seed', 1)
+        os.read(process.stdout.fileno(), 1)
+        process.stdout.close()
+        process.stdout = None
+        self.check_error(end(process), 1, 'standard output', 'broken pipe')
+
+
+class CommandLine(Case):
+    WRONG = [
+        [],
+        ['bogus'],
+        ['--bogus'],
+        ['run'],
+        ['run', '-m', 'm'],
+        ['run', '-p', 'x'],
+        ['run', '-m', 'm', '-p', 'x', '-f', 'y'],
+        ['run', '-m', 'm', '-p', 'x', '--tokens', 'y'],
+        ['run', '-m', 'm', '-p', 'x', 'stray'],
+        ['run', '-m', 'm', '-p', 'x', '--bogus'],
+        ['run', '-m', 'm', '-p', 'x', '-n', '-2'],
+        ['run', '-m', 'm', '-p', 'x', '-n', 'ten'],
+        ['run', '-m', 'm', '-p', 'x', '-n', '1.5'],
+        ['run', '-m', 'm', '-p', 'x', '-n', '99999999999999999999'],
+        ['run', '-m', 'm', '-p', 'x', '-n'],
+        ['run', '-m', 'm', '-p', 'x', '-c', '-1'],
+        ['run', '-m', 'm', '-p', 'x', '-t', '-1'],
+        ['run', '-m', 'm', '-p', 'x', '-b', '0'],
+        ['run', '-m', 'm', '-p', 'x', '--temp', '-1'],
+        ['run', '-m', 'm', '-p', 'x', '--temp', 'nan'],
+        ['run', '-m', 'm', '-p', 'x', '--top-p', '1.1'],
+        ['run', '-m', 'm', '-p', 'x', '--min-p', 'inf'],
+        ['run', '-m', 'm', '-p', 'x', '--repeat-penalty', '0'],
+        ['run', '-m', 'm', '-p', 'x', '--repeat-last-n', '-2'],
+        ['run', '-m', 'm', '-p', 'x', '--seed', '-2'],
+        ['run', '-m', 'm', '-p', 'x', '--logit-bias', '5'],
+        ['run', '-m', 'm', '-p', 'x', '--logit-bias', '5+nan'],
+        ['run', '-m', 'm', '-p', 'x', '--logit-bias', '-5+1'],
+        ['run', '-m', 'm', '-p', 'x', '--kv', 'f32'],
+        ['run', '-m', 'm', '-p', 'x', '--page-tokens', '20'],
+        ['run', '-m', 'm', '-p', 'x', '--kernels', 'sse'],
+        ['run', '-m', 'm', '-p', 'x', '--logprobs', '3'],
+        ['inspect'],
+        ['inspect', 'm', '-c', 'x'],
+        ['inspect', 'm', 'm'],
+        ['tokenize', '-m', 'm'],
+        ['tokenize', '-p', 'x'],
+        ['tokenize', '-m', 'm', '-p', 'x', '--stdin'],
+        ['tokenize', '-m', 'm', '--decode', '1', '--ids'],
+        ['bench', '-m', 'm', '-p', '0', '-n', '0'],
+        ['bench', '-m', 'm', '-p', '512,x'],
+        ['bench', '-m', 'm', '-d', '-1'],
+        ['bench', '-m', 'm', '-r', '0'],
+        ['bench', '-m', 'm', '--kv', 'f16,f8'],
+    ]
+
+    def test_wrong_usage(self):
+        for arguments in self.WRONG:
+            with self.subTest(' '.join(arguments)):
+                done = redknot(*arguments)
+                self.check_error(done, 2)
+                self.assertEqual(done.text, '')
+
+    def test_the_message_names_the_option(self):
+        done = redknot('run', '-m', 'm', '-p', 'x', '--top-p', '1.1')
+        self.check_error(done, 2, '--top-p', '1.1', 'redknot run --help')
+
+
+class Interrupt(Case):
+    def test_ctrl_c_outside_an_answer(self):
+        process = subprocess.Popen(
+            [harness.build_dir / 'redknot', 'tokenize', '-m', model(), '--stdin'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        try:
+            process.wait(timeout=0.5)  # it waits for standard input
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        self.check_error(end(process), 130, 'interrupted')
+
+
+if __name__ == '__main__':
+    harness.main()

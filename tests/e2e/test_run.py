@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""redknot run: streaming, options, logits, Ctrl-C."""
+
+import json
+import math
+import os
+import signal
+import time
+
+import harness
+from harness import Case, argmax, end, model, read_npy, row, scratch, start, write, write_ids
+
+PROMPT = 'Once upon a time there was a tiny model'
+IDS = [5, 17, 3, 99, 42, 7, 7, 100]
+
+
+class RunCase(Case):
+    def json(self, *arguments):
+        return self.run_ok('run', '-m', model(), '--json', *arguments).json
+
+    def greedy(self, *arguments):
+        return self.json('-p', PROMPT, '--temp', 0, *arguments)
+
+
+class Run(RunCase):
+    def test_prints_the_text_and_only_that(self):
+        done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 20, '--temp', 0)
+        self.assertEqual(done.text.rstrip('\n'), self.greedy('-n', 20)['text'].rstrip('\n'))
+        self.assertRegex(done.stderr, r'prompt \d+ tokens, .*answer \d+ tokens')
+
+    def test_no_perf_prints_nothing_on_standard_error(self):
+        done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 4, '--temp', 0, '--no-perf')
+        self.assertEqual(done.stderr, '')
+
+    def test_streams(self):
+        process = start('run', '-m', model(), '-p', PROMPT, '-n', 3000, '--ignore-eos', '--seed', 1)
+        first = os.read(process.stdout.fileno(), 1 << 16)
+        still_running = process.poll() is None
+        done = end(process)
+        self.assertTrue(first)
+        self.assertTrue(still_running)
+        self.assertTrue(done.stdout)
+        self.assertEqual(done.code, 0, done.stderr)
+
+    def test_json_says_what_happened(self):
+        answer = self.greedy('-n', 12, '--ignore-eos')
+        self.assertEqual(answer['finish_reason'], 'length')
+        self.assertEqual(len(answer['tokens']), 12)
+        self.assertEqual(answer['usage']['generated_tokens'], 12)
+        self.assertGreater(answer['usage']['prompt_tokens'], 0)
+
+    def test_greedy_does_not_depend_on_threads_steps_or_seed(self):
+        wanted = self.greedy('-n', 24)['tokens']
+        for extra in (['-t', 1], ['-t', 2], ['-b', 1], ['-b', 7], ['--seed', 9], ['--top-k', 1]):
+            with self.subTest(extra):
+                self.assertEqual(self.greedy('-n', 24, *extra)['tokens'], wanted)
+
+    def test_a_seed_decides_the_answer(self):
+        one, again, other = (self.json('-p', PROMPT, '-n', 32, '--seed', seed, '--ignore-eos',
+                                       '--temp', 1.5, '--top-k', 0)['tokens']
+                             for seed in (1, 1, 2))
+        self.assertEqual(one, again)
+        self.assertNotEqual(one, other)
+
+    def test_a_random_seed_is_printed_and_repeats_the_answer(self):
+        options = ['-p', PROMPT, '-n', 16, '--temp', 1.5]
+        first = self.run_ok('run', '-m', model(), '--json', *options)
+        seed = first.json['seed']
+        self.assertIn(f'seed {seed}', first.stderr)
+        self.assertEqual(self.json(*options, '--seed', seed)['tokens'], first.json['tokens'])
+
+    def test_prompt_comes_from_argument_file_or_standard_input(self):
+        wanted = self.greedy('-n', 8)['tokens']
+        file = write('prompt.txt', PROMPT + '\n')
+        self.assertEqual(self.json('-f', file, '--temp', 0, '-n', 8)['tokens'], wanted)
+        done = self.run_ok('run', '-m', model(), '--json', '-f', '-', '--temp', 0, '-n', 8,
+                           stdin=PROMPT.encode())
+        self.assertEqual(done.json['tokens'], wanted)
+
+    def test_echo_prints_the_prompt_first(self):
+        done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 4, '--temp', 0, '--echo')
+        self.assertTrue(done.text.startswith(PROMPT))
+
+    def test_no_tokens_asked_for_gives_none(self):
+        done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 0)
+        self.assertEqual(done.text, '')
+
+    def test_minus_one_fills_the_context(self):
+        answer = self.json('--tokens', write_ids('ids.json', IDS), '-n', -1, '-c', 64,
+                           '--ignore-eos', '--temp', 0)
+        self.assertEqual(answer['finish_reason'], 'length')
+        self.assertIn(len(IDS) + len(answer['tokens']), (64, 65))
+
+    def test_verbose_describes_the_engine(self):
+        done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 1, '--verbose',
+                           '--kernels', 'reference')
+        self.assertRegex(done.stderr, r'reference kernels, \d+ threads')
+
+
+class Choice(RunCase):
+    """Options that change which token comes."""
+
+    def test_stop_string_ends_the_text_before_it(self):
+        text = self.greedy('-n', 60, '--ignore-eos')['text']
+        middle = len(text) // 2
+        stop = text[middle:middle + 3]
+        answer = self.greedy('-n', 60, '--ignore-eos', '--stop', 'never said', '--stop', stop)
+        self.assertEqual(answer['text'], text[:text.index(stop)])
+        self.assertEqual(answer['finish_reason'], 'stop')
+
+    def test_logit_bias_forbids_and_forces(self):
+        first = self.greedy('-n', 1, '--ignore-eos')['tokens'][0]
+        other = self.greedy('-n', 1, '--ignore-eos', '--logit-bias', f'{first}-inf')['tokens'][0]
+        self.assertNotEqual(other, first)
+        forced = self.greedy('-n', 5, '--ignore-eos', '--logit-bias', '40+1000')['tokens']
+        self.assertEqual(forced, [40] * 5)
+
+    def test_penalties_end_a_repetition(self):
+        force = ['-n', 3, '--ignore-eos', '--logit-bias', '40+1000']
+        for penalty in ('--presence-penalty', '--frequency-penalty'):
+            tokens = self.greedy(*force, penalty, 2000)['tokens']
+            self.assertEqual(tokens.count(40), 1, tokens)
+        self.assertEqual(self.greedy(*force, '--presence-penalty', 2000, '--repeat-last-n',
+                                     0)['tokens'], [40] * 3)
+
+    def test_log_probabilities(self):
+        answer = self.greedy('-n', 6, '--ignore-eos', '--logprobs', 4)
+        self.assertEqual(len(answer['logprobs']), 6)
+        for token, entry in zip(answer['tokens'], answer['logprobs']):
+            values = [other['logprob'] for other in entry['top']]
+            self.assertEqual(entry['token'], token)
+            self.assertEqual(entry['top'][0]['token'], token)
+            self.assertEqual(len(values), 4)
+            self.assertEqual(values, sorted(values, reverse=True))
+            self.assertLessEqual(sum(map(math.exp, values)), 1.0001)
+
+
+class Logits(RunCase):
+    def logits(self, *arguments):
+        path = scratch / 'logits.npy'
+        answer = self.json('--tokens', write_ids('ids.json', IDS), '--logits', path, '--temp', 0,
+                           '--ignore-eos', *arguments)
+        return answer, read_npy(path)
+
+    def vocabulary_size(self):
+        done = self.run_ok('inspect', model(), '--json', '--no-tensors')
+        return done.json['tokenizer']['vocabulary_size']
+
+    def test_prompt_alone(self):
+        answer, matrix = self.logits('-n', 0)
+        self.assertEqual(answer['tokens'], [])
+        self.assertEqual(answer['usage']['prompt_tokens'], len(IDS))
+        self.assertEqual(matrix[:2], (len(IDS), self.vocabulary_size()))
+
+    def test_every_position_fed_has_a_row_and_greedy_follows_them(self):
+        answer, matrix = self.logits('-n', 6)
+        self.assertEqual(matrix[:2], (len(IDS) + 5, self.vocabulary_size()))
+        wanted = [argmax(row(matrix, len(IDS) - 1 + i)) for i in range(6)]
+        self.assertEqual(answer['tokens'], wanted)
+
+    def test_steps_make_no_difference_to_a_bit(self):
+        _, whole = self.logits('-n', 3)
+        for extra in (['-b', 1], ['-b', 3], ['-t', 1]):
+            with self.subTest(extra):
+                self.assertEqual(self.logits('-n', 3, *extra)[1], whole)
+
+    def test_tokens_may_be_wrapped_in_an_object(self):
+        plain = self.logits('-n', 2)[0]['tokens']
+        file = write('wrapped.json', json.dumps({'tokens': IDS}))
+        answer = self.json('--tokens', file, '-n', 2, '--temp', 0, '--ignore-eos')
+        self.assertEqual(answer['tokens'], plain)
+
+    def test_a_shorter_result_replaces_a_longer_one(self):
+        self.logits('-n', 6)
+        self.assertEqual(self.logits('-n', 0)[1][0], len(IDS))
+
+
+class Interrupt(Case):
+    ENDLESS = ['-p', PROMPT, '-n', -1, '-c', 4096, '--ignore-eos', '--seed', 1]
+
+    def test_ctrl_c_keeps_the_text_and_says_130(self):
+        process = start('run', '-m', model(), *self.ENDLESS)
+        first = os.read(process.stdout.fileno(), 1 << 16)
+        process.send_signal(signal.SIGINT)
+        done = end(process)
+        self.check_error(done, 130, 'interrupted')
+        self.assertTrue((first + done.stdout).endswith(b'\n'))
+
+    def test_ctrl_c_completes_json_and_logits(self):
+        path = scratch / 'interrupted.npy'
+        process = start('run', '-m', model(), *self.ENDLESS, '--json', '--logits', path)
+        deadline = time.monotonic() + harness.TIMEOUT_SECONDS
+        while not (path.exists() and path.stat().st_size > 0) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        done = end(process)
+        self.check_error(done, 130, 'interrupted')
+        self.assertEqual(done.json['finish_reason'], 'cancelled')
+        self.assertGreater(read_npy(path)[0], 0)
+
+
+if __name__ == '__main__':
+    harness.main()
