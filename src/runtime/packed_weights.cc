@@ -10,6 +10,7 @@ namespace redknot {
 namespace {
 
 constexpr std::size_t kMatrixAlignment = 4096;
+constexpr std::size_t kSliceBytes = std::size_t{16} << 20;  // of the file, packed at a time
 
 // A matrix of the file and where its packed form is described.
 struct PackJob {
@@ -74,6 +75,26 @@ std::size_t place(std::vector<PackJob>& jobs) {
   return bytes;
 }
 
+// Packs one matrix, a slice of rows at a time, and gives each slice's file pages back at once, so that
+// file and packed weights are never in memory both.
+void pack_matrix(const Model& model, const PackJob& job, ThreadPool& pool, std::byte* out) {
+  const PackedMatrix& matrix = *job.target;
+  const std::size_t panel_file_bytes =
+      bytes_of(job.source->dtype, static_cast<std::size_t>(matrix.inputs)) * kPanelColumns;
+  const int slice = static_cast<int>(std::max<std::size_t>(1, kSliceBytes / panel_file_bytes));
+  for (int first = 0; first < matrix.panels(); first += slice) {
+    const int count = std::min(slice, matrix.panels() - first);
+    pool.parallel_for(count, [&](int panel, int) {
+      pack_panel(matrix, first + panel, job.source->dtype, job.source->bytes, out);
+    });
+    TensorView done = *job.source;
+    const std::size_t begin = static_cast<std::size_t>(first) * panel_file_bytes;
+    done.bytes = done.bytes.subspan(
+        begin, std::min(static_cast<std::size_t>(count) * panel_file_bytes, done.bytes.size() - begin));
+    model.drop(done);
+  }
+}
+
 std::vector<PackJob> all_jobs(const ModelWeights& weights, std::vector<PackedLayer>& layers,
                               PackedMatrix& output) {
   std::vector<PackJob> jobs;
@@ -110,14 +131,10 @@ Result<PackedWeights> PackedWeights::pack(const Model& model, ThreadPool& pool,
   }
   for (const PackJob& job : jobs) {
     std::byte* out = packed.buffer_.bytes().data() + job.offset;
-    PackedMatrix& matrix = *job.target;
-    pool.parallel_for(matrix.panels(), [&](int panel, int) {
-      pack_panel(matrix, panel, job.source->dtype, job.source->bytes, out);
-    });
-    matrix.bytes = out;
-    model.drop(*job.source);
+    pack_matrix(model, job, pool, out);
+    job.target->bytes = out;
     if (progress) {
-      const std::size_t done = job.offset + matrix.size_bytes();
+      const std::size_t done = job.offset + job.target->size_bytes();
       progress("packing weights", static_cast<double>(done) / static_cast<double>(bytes));
     }
   }
