@@ -49,9 +49,13 @@ void matmul_bench(benchmark::State& state, const Kernels* kernels, WeightFormat 
   std::vector<std::int8_t> codes;
   std::vector<float> scales;
   std::vector<std::int32_t> sums;
-  Matmul m{.weights = &weights, .panel_count = weights.panels(), .rows = rows,
-           .input = input.data(), .output = output.data(),
-           .output_stride = static_cast<std::size_t>(outputs)};
+  Matmul m;
+  m.weights = &weights;
+  m.panel_count = weights.panels();
+  m.rows = rows;
+  m.input = input.data();
+  m.output = output.data();
+  m.output_stride = static_cast<std::size_t>(outputs);
   quantize(*kernels, input, rows, inputs, codes, scales, sums, m.quantized);
   for (auto _ : state) {
     kernels->matmul(m);

@@ -41,7 +41,7 @@ Error system_error(std::string_view verb, const std::filesystem::path& path, int
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) return system_error("open", path, errno);
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return system_error("open", path, errno);

@@ -226,16 +226,16 @@ void attend(const Kernels& kernels, const Page& page, const Rows& rows, State& s
 }
 
 // Every format, page size and dimension, each with `picks` of the row counts.
-std::vector<Shape> shapes(int picks) {
+std::vector<Shape> shapes(std::size_t picks) {
   std::vector<Shape> shapes;
-  std::size_t pick = 0;
+  std::size_t next = 0;  // advances by 7 of 12, so that every count is met
   for (const PageFormat format : kFormats) {
     for (const int tokens : kTokens) {
       for (const int dim : kDims) {
-        for (int i = 0; i < picks; ++i) {
-          shapes.push_back({format, tokens, dim, kRows[pick++ % kRows.size()]});
+        for (std::size_t i = 0; i < picks; ++i) {
+          shapes.push_back({format, tokens, dim, kRows[(next + i) % kRows.size()]});
         }
-        ++pick;  // so that the counts meet other dimensions in the next round
+        next += 7;
       }
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Norms, rounding, activation, rotation and the writing of pages: every table against the reference.
+// Norms, rounding, activation, rotation and the writing of pages: every table against the
+// reference.
 #include <array>
 #include <cstring>
 #include <limits>

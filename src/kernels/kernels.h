@@ -98,7 +98,8 @@ struct Kernels {
   // out[i] = x[i] / sqrt(mean(x^2) + epsilon) * weight[i]   (Zhang and Sennrich 2019)
   void (*rms_norm)(const float* x, const float* weight, float epsilon, int count, float* out);
 
-  // Row `row` of `out` from x [count]; count % 32 == 0. scale = max|x| / 127 over each 32.
+  // Row `row` of `out` from x [count]; count % 32 == 0. scale = max|x| / 127 over each 32. A NaN is
+  // no maximum and becomes 127; next to an infinity the scale is infinite.
   void (*quantize_row)(const float* x, int count, const QuantizedRows& out, int row);
 
   void (*matmul)(const Matmul& matmul);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <ostream>
 #include <random>
 #include <span>
 #include <string>
@@ -20,6 +21,13 @@
 
 #include "base/error.h"
 #include "kernels/kernels.h"
+
+namespace redknot {
+
+// How GoogleTest names the parameter of a failing test. Found through the type's namespace.
+inline void PrintTo(const Kernels* kernels, std::ostream* out) { *out << kernels->name; }
+
+}  // namespace redknot
 
 namespace redknot::kernels_test {
 

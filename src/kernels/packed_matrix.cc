@@ -100,6 +100,7 @@ Block requantize(std::span<const float> weights) {
   if (scale == 0.0f || !std::isfinite(scale)) return block;
   for (int i = 0; i < kQuantBlock; ++i) {
     const float code = std::nearbyint(weights[static_cast<std::size_t>(i)] / scale);
+    if (std::isnan(code)) continue;
     block.codes[static_cast<std::size_t>(i)] = static_cast<int>(std::clamp(code, -127.0f, 127.0f));
   }
   return block;

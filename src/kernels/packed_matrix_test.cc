@@ -11,6 +11,9 @@
 #include "tensor/half.h"
 
 namespace redknot {
+
+static void PrintTo(DType dtype, std::ostream* out) { *out << name(dtype); }
+
 namespace {
 
 using namespace kernels_test;

@@ -34,8 +34,8 @@ void quantize_row(const float* x, int count, const QuantizedRows& out, int row) 
     const float inverse = peak >= kLeastPeak ? 127.0f / peak : 0.0f;
     std::int32_t sum = 0;
     for (int i = 0; i < kQuantBlock; ++i) {
-      const auto code = static_cast<std::int8_t>(
-          std::clamp(std::nearbyint(values[i] * inverse), -127.0f, 127.0f));
+      const float rounded = std::nearbyint(values[i] * inverse);
+      const auto code = static_cast<std::int8_t>(std::max(-127.0f, std::min(127.0f, rounded)));
       codes[block * kQuantBlock + static_cast<std::size_t>(i)] = code;
       sum += code;
     }
@@ -231,11 +231,17 @@ void merge_state(const AttentionState& from, int rows, int head_dim, const Atten
   const int dim = padded_dim(head_dim);
   for (int r = 0; r < rows; ++r) {
     if (from.maximum[r] == -kInfinity) continue;
+    const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(r) * dim;
+    if (into.maximum[r] == -kInfinity) {  // copied, as 0 + -0 is not -0
+      std::copy_n(from.output + first, dim, into.output + first);
+      into.sum[r] = from.sum[r];
+      into.maximum[r] = from.maximum[r];
+      continue;
+    }
     const float maximum = std::max(from.maximum[r], into.maximum[r]);
     const float keep = std::exp2(into.maximum[r] - maximum);
     const float add = std::exp2(from.maximum[r] - maximum);
-    for (int d = 0; d < dim; ++d) {
-      const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(r) * dim + d;
+    for (std::ptrdiff_t i = first; i < first + dim; ++i) {
       into.output[i] = std::fma(into.output[i], keep, from.output[i] * add);
     }
     into.sum[r] = std::fma(into.sum[r], keep, from.sum[r] * add);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/expression.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -20,9 +21,9 @@ constexpr std::uint32_t kMatchLimit = 10'000'000;   // backtracking steps of one
 constexpr std::uint32_t kHeapLimitKib = 64 * 1024;  // memory of one match
 
 // Unicode's White_Space, to stand in a character class.
-#define REDKNOT_SPACES                                                                        \
-  "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
-  "\\x{205f}\\x{3000}"
+constexpr std::string_view kSpaces =
+    R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f})"
+    R"(\x{3000})";
 
 // Replaces \s, and \S outside of classes (inside of one, \S stays PCRE2's).
 std::string with_unicode_spaces(std::string_view pattern) {
@@ -32,10 +33,10 @@ std::string with_unicode_spaces(std::string_view pattern) {
     const char character = pattern[i];
     const char next = i + 1 < pattern.size() ? pattern[i + 1] : '\0';
     if (character == '\\' && next == 's') {
-      out += in_class ? REDKNOT_SPACES : "[" REDKNOT_SPACES "]";
+      out += in_class ? std::string(kSpaces) : concat("[", kSpaces, "]");
       ++i;
     } else if (character == '\\' && next == 'S' && !in_class) {
-      out += "[^" REDKNOT_SPACES "]";
+      out += concat("[^", kSpaces, "]");
       ++i;
     } else if (character == '\\' && i + 1 < pattern.size()) {
       out += {character, next};
@@ -57,7 +58,7 @@ std::string with_unicode_spaces(std::string_view pattern) {
 // "\s+$" tries every position of every run of spaces, which takes n^2 steps for n spaces. This
 // finds the same matches in n.
 std::string_view without_quadratic_time(std::string_view pattern) {
-  return pattern == "\\s+$" ? "(?<!\\s)\\s++$" : pattern;
+  return pattern == R"(\s+$)" ? R"((?<!\s)\s++$)" : pattern;
 }
 
 std::string message_of(int error) {
@@ -131,7 +132,7 @@ Status Expression::split(std::string_view text, MatchScratch& scratch,
       return Error(ErrorCode::kResourceExhausted,
                    concat("split text at byte ", from, ": ", message_of(outcome)));
     }
-    const std::size_t begin = borders[0];
+    const std::size_t begin = std::max(borders[0], done);
     const std::size_t end = borders[1];
     from = end;
     if (end <= begin) {  // an empty match cuts nothing

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pre-tokenizers that GGUF files name, with the expressions of the models' tokenizer.json files.
+// The pre-tokenizers that GGUF files name, with the expressions of the models' own tokenizer.json.
 #pragma once
 
-#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace redknot::text {
 
 struct KnownPreTokenizer {
-  std::span<const std::string_view> names;  // values of tokenizer.ggml.pre
-  std::span<const std::string_view> expressions;
+  std::vector<std::string_view> names;  // values of tokenizer.ggml.pre
+  std::vector<std::string> expressions;
 };
 
-std::span<const KnownPreTokenizer> known_pre_tokenizers();
+std::vector<KnownPreTokenizer> known_pre_tokenizers();
 
 }  // namespace redknot::text

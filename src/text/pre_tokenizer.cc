@@ -17,21 +17,13 @@ constexpr std::size_t kExpressionLimit = 64;
 }  // namespace
 
 Result<PreTokenizer> PreTokenizer::named(std::string_view name) {
-  if (name.empty()) name = "default";
-  for (const KnownPreTokenizer& known : known_pre_tokenizers()) {
-    if (std::ranges::find(known.names, name) == known.names.end()) continue;
-    PreTokenizer pre_tokenizer;
-    for (const std::string_view expression : known.expressions) {
-      REDKNOT_TRY(Expression compiled, Expression::compile(expression));
-      pre_tokenizer.expressions_.push_back(std::move(compiled));
-    }
-    return pre_tokenizer;
-  }
   std::string names;
   for (const KnownPreTokenizer& known : known_pre_tokenizers()) {
+    if (std::ranges::find(known.names, name) != known.names.end()) {
+      return from_expressions(known.expressions);
+    }
     for (const std::string_view known_name : known.names) {
-      names += names.empty() ? "" : ", ";
-      names += known_name;
+      names += concat(names.empty() ? "" : ", ", known_name);
     }
   }
   return unsupported("create tokenizer: unknown pre-tokenizer \"", name, "\"; known are ", names);

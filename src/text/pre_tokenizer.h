@@ -2,8 +2,8 @@
 // Cuts text into the words inside which byte-level BPE merges.
 //
 // A pre-tokenizer is a list of expressions; each cuts every part that the one before it left. Known
-// by GGUF's name (tokenizer.ggml.pre), or given as expressions by a tokenizer.json. Immutable; may be
-// used by many threads, each with its own PreTokenizer::Scratch.
+// by GGUF's name (tokenizer.ggml.pre), or given as expressions by a tokenizer.json. Immutable; may
+// be used by many threads, each with its own PreTokenizer::Scratch.
 #pragma once
 
 #include <span>
@@ -18,7 +18,7 @@ namespace redknot::text {
 
 class PreTokenizer {
  public:
-  // kUnsupported for an unknown name, with the list of known ones. "" is "default".
+  // kUnsupported for an unknown name, with the list of known ones.
   static Result<PreTokenizer> named(std::string_view name);
   // kUnsupported for an expression that PCRE2 does not understand.
   static Result<PreTokenizer> from_expressions(std::span<const std::string> expressions);

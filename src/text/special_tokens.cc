@@ -55,13 +55,12 @@ const SpecialTokens::Entry* SpecialTokens::Entries::longest_at_start_of(
       while (first != last && first->text.size() == depth) ++first;
     }
     if (depth == text.size()) break;
-    const auto byte_at_depth = [depth](const Entry& entry) {
+    const auto byte = static_cast<unsigned char>(text[depth]);
+    const auto byte_of = [depth](const Entry& entry) {
       return static_cast<unsigned char>(entry.text[depth]);
     };
-    const auto range = std::ranges::equal_range(
-        first, last, static_cast<unsigned char>(text[depth]), {}, byte_at_depth);
-    first = range.begin();
-    last = range.end();
+    first = std::partition_point(first, last, [&](const Entry& e) { return byte_of(e) < byte; });
+    last = std::partition_point(first, last, [&](const Entry& e) { return byte_of(e) == byte; });
   }
   return longest;
 }

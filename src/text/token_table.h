@@ -3,7 +3,7 @@
 //
 // Kinds follow llama.cpp: a token that ends generation counts as control whatever the file says.
 // Bytes: normal tokens are decoded from the form they are stored in (printable alphabet, or U+2581
-// for a space), byte tokens are their byte, unused ones nothing, all others their text as it stands.
+// for a space), byte tokens are their byte, unused ones nothing, others their text as it stands.
 // Immutable; const methods may be called from any thread.
 #pragma once
 

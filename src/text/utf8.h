@@ -16,9 +16,9 @@ struct Utf8Character {
   Utf8State state = Utf8State::kInvalid;
 };
 
-// The first character of `text`, which must not be empty. kInvalid: `length` bytes can never be part
-// of a character (Unicode's "maximal subpart", what one U+FFFD stands for). kIncomplete: the text
-// ends before the character does; more bytes may complete it.
+// The first character of `text`, which must not be empty. kInvalid: `length` bytes can never be
+// part of a character (Unicode's "maximal subpart", what one U+FFFD stands for). kIncomplete: the
+// text ends before the character does; more bytes may complete it.
 Utf8Character first_character(std::string_view text);
 
 void append_utf8(std::string& out, char32_t code_point);

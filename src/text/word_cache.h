@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Remembers where in the output the tokens of a word already stand, so that a word that comes again
-// is copied instead of merged. Lives during one encode call, on one thread; the words must outlive it.
+// is copied instead of merged. Lives during one encode call, on one thread; the words must outlive
+// it.
 #pragma once
 
 #include <cstddef>

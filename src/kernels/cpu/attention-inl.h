@@ -162,7 +162,7 @@ REDKNOT_INLINE SlotBounds slot_bounds(const AttendPage& a) {
     const SlotRange& s = a.slots[r];
     const bool recent = s.recent_begin < s.recent_end;
     const int begin = s.sink_end > 0 ? 0 : recent ? s.recent_begin : a.page.page_tokens;
-    const int end = recent ? s.recent_end : s.sink_end;
+    const int end = recent && s.recent_end > s.sink_end ? s.recent_end : s.sink_end;
     b.begin = begin < b.begin ? begin : b.begin;
     b.end = end > b.end ? end : b.end;
   }
@@ -312,12 +312,18 @@ void merge_state(const AttentionState& from, int rows, int head_dim, const Atten
   const int dim = padded_dim(head_dim);
   for (int r = 0; r < rows; ++r) {
     if (from.maximum[r] == -__builtin_inff()) continue;
+    const float* source = from.output + static_cast<std::ptrdiff_t>(r) * dim;
+    float* target = into.output + static_cast<std::ptrdiff_t>(r) * dim;
+    if (into.maximum[r] == -__builtin_inff()) {  // copied, as 0 + -0 is not -0
+      __builtin_memcpy(target, source, static_cast<std::size_t>(dim) * sizeof(float));
+      into.sum[r] = from.sum[r];
+      into.maximum[r] = from.maximum[r];
+      continue;
+    }
     const float peak =
         from.maximum[r] > into.maximum[r] ? from.maximum[r] : into.maximum[r];
     const Floats keep = exp2_weight(broadcast(into.maximum[r] - peak));
     const Floats take = exp2_weight(broadcast(from.maximum[r] - peak));
-    const float* source = from.output + static_cast<std::ptrdiff_t>(r) * dim;
-    float* target = into.output + static_cast<std::ptrdiff_t>(r) * dim;
     for (int d = 0; d < dim; d += kLanes) {
       store(target + d, fma(load(target + d), keep, load(source + d) * take));
     }

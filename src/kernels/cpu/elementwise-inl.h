@@ -73,17 +73,22 @@ void quantize_row(const float* x, int count, const QuantizedRows& out, int row) 
   }
 }
 
+// Gates below kLeastGate count as kLeastGate, whose activation is -8e-37: the denominator stops at
+// 2^127, which the largest gates would outgrow. A NaN stays one (maximum gives its second operand).
+inline constexpr float kLeastGate = -128.0f;
+
 void silu_multiply(float* gate, const float* up, int count) {
   const Floats minus_log2e = broadcast(-1.44269504f);
   int i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    const Floats x = load(gate + i);
+    const Floats x = maximum(broadcast(kLeastGate), load(gate + i));
     const Floats denominator = broadcast(1.0f) + exp2_clamped(x * minus_log2e);
     store(gate + i, x / denominator * load(up + i));
   }
   for (; i < count; ++i) {
-    const float power = lane_zero(exp2_clamped(broadcast(gate[i]) * minus_log2e));
-    gate[i] = gate[i] / (1.0f + power) * up[i];
+    const float x = gate[i] < kLeastGate ? kLeastGate : gate[i];
+    const float power = lane_zero(exp2_clamped(broadcast(x) * minus_log2e));
+    gate[i] = x / (1.0f + power) * up[i];
   }
 }
 
