@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs every file of the folders named on the command line through a fuzz target, with any compiler.
+// Runs every file of the folders on the command line through a fuzz target, with any compiler.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -58,9 +58,10 @@ Result<Opened> open_file(const std::filesystem::path& path) {
   return opened;
 }
 
-// "models/tiny/" and "models/tiny.gguf" are both called tiny.
-std::string name_from(const std::filesystem::path& path) {
-  return path.has_filename() ? path.stem().string() : path.parent_path().filename().string();
+// "models/tiny-0.5/" and "models/tiny-0.5.gguf" are both called tiny-0.5.
+std::string name_of(const std::filesystem::path& path, bool folder) {
+  if (!folder) return path.stem().string();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 }  // namespace
@@ -74,7 +75,7 @@ Result<Model> Model::open(const std::filesystem::path& path) {
   const bool folder = std::filesystem::is_directory(path, error);
   auto opened = folder ? open_folder(path) : open_file(path);
   if (!opened.ok()) return opened.error().within(concat("open ", path));
-  if (opened->parts.config.name.empty()) opened->parts.config.name = name_from(path);
+  if (opened->parts.config.name.empty()) opened->parts.config.name = name_of(path, folder);
   return Model(std::make_unique<State>(State{std::move(opened).value()}));
 }
 

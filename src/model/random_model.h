@@ -47,8 +47,8 @@ struct RandomModelOptions {
   std::uint64_t seed = 1;
 };
 
-// kInvalidArgument for an unknown type or a shape that cannot be; kIo. `progress` is called with the
-// fraction written, often.
+// kInvalidArgument for an unknown type or a shape that cannot be; kIo. `progress` is often called
+// with the fraction written.
 Status write_random_model(const RandomModelOptions& options, const std::filesystem::path& path,
                           const std::function<void(double)>& progress);
 

@@ -3,6 +3,8 @@
 // pieces of English, then runs of two, three and four letters, then control tokens for chats.
 #pragma once
 
+#include <string_view>
+
 #include "model/gguf_writer.h"
 
 namespace redknot {

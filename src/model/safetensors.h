@@ -14,7 +14,7 @@
 
 namespace redknot {
 
-// The tensors, sorted by offset; their bytes lie in `file`, not necessarily aligned. kCorrupt naming
+// The tensors, sorted by offset; their bytes lie in `file`, not necessarily aligned. kCorrupt names
 // the tensor and the offset: lengths, shapes, data outside the file or shared by two tensors.
 Result<std::vector<StoredTensor>> read_safetensors(std::span<const std::byte> file);
 

@@ -86,7 +86,7 @@ Status read_split(const JsonFields& fields, TokenizerPipeline& pipeline) {
   if (!expression) return corrupt("tokenizer.json: a Split has no pattern");
   REDKNOT_TRY(const auto behavior, fields.text("behavior"));
   REDKNOT_TRY(const auto invert, fields.boolean("invert"));
-  // "Removed" and inverted removes what lies between matches, where these expressions leave nothing.
+  // Inverted, "Removed" takes out what lies between matches, where such expressions leave nothing.
   const bool stands_apart =
       behavior == "Isolated" || (behavior == "Removed" && invert.value_or(false));
   if (!stands_apart) return refused("a Split", behavior.value_or("unknown behavior"));

@@ -24,7 +24,7 @@ enum class TokenizerKind {
 enum class TokenKind : std::uint8_t { kNormal, kUnknown, kControl, kUserDefined, kUnused, kByte };
 
 struct VocabularyToken {
-  std::string text;   // as stored: byte-level BPE in its printable alphabet, SentencePiece with U+2581
+  std::string text;   // as stored: byte-level BPE in its printable alphabet, others with U+2581
   float score = 0.0f;
   TokenKind kind = TokenKind::kNormal;
   // tokenizer.json's added tokens may swallow the white space beside them.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a Vocabulary from the files it comes in.
 //
-// Tokenizers that RedKnot does not run (WordPiece, Unigram, RWKV, ...) are refused by name. Defaults
+// Tokenizers that do not run (WordPiece, Unigram, RWKV, ...) are refused by name. Defaults
 // follow llama.cpp for GGUF files and Hugging Face's tokenizers for tokenizer.json, but for Unicode
 // normalisation (NFC), which is not applied.
 #pragma once
