@@ -22,6 +22,23 @@ Vector values_of(const TensorView& tensor) {
   return {values.begin(), values.end()};
 }
 
+// A matrix as the runtime keeps it: blocks of some types are requantised when they are packed.
+Vector packed_values_of(const TensorView& tensor) {
+  PackedMatrix matrix{packed_format(tensor.dtype), tensor.rows, tensor.columns, nullptr};
+  std::vector<std::byte> bytes(matrix.size_bytes());
+  matrix.bytes = bytes.data();
+  const auto columns = static_cast<std::size_t>(tensor.columns);
+  Vector values;
+  std::vector<float> panel(kPanelColumns * columns);
+  for (int index = 0; index < matrix.panels(); ++index) {
+    pack_panel(matrix, index, tensor.dtype, tensor.bytes, bytes.data());
+    unpack_panel(matrix, index, panel);
+    values.insert(values.end(), panel.begin(), panel.end());
+  }
+  values.resize(static_cast<std::size_t>(tensor.rows) * columns);
+  return values;
+}
+
 // To 8 bits with a scale per 32.
 Vector rounded(Vector x) {
   for (std::size_t first = 0; first < x.size(); first += 32) {
@@ -37,7 +54,7 @@ Vector rounded(Vector x) {
 
 // y = W x + bias, for every row.
 Rows linear(const TensorView& matrix, const TensorView& bias, const Rows& inputs) {
-  const Vector weights = values_of(matrix);
+  const Vector weights = packed_values_of(matrix);
   const bool rounds = is_integer(packed_format(matrix.dtype));
   const auto columns = static_cast<std::size_t>(matrix.columns);
   Rows outputs;
