@@ -13,7 +13,7 @@
 namespace redknot {
 namespace {
 
-constexpr std::size_t kInboxRequests = 1024;
+constexpr int kMaxWaitingRequests = 1024;  // in the inbox, and as many in the scheduler
 constexpr std::size_t kMaxStopStrings = 64;
 constexpr std::size_t kMaxStopBytes = 4096;
 
@@ -111,7 +111,7 @@ Result<Engine> Engine::open(EngineOptions options) {
     text = &shared->tokenizer;
     state->tokenizer = Tokenizer(std::move(shared));
   }
-  state->inbox = std::make_shared<Inbox>(kInboxRequests);
+  state->inbox = std::make_shared<Inbox>(kMaxWaitingRequests);
   state->loop = std::make_unique<StepLoop>(*state->core, text, state->inbox);
   return Engine(std::move(state));
 }
@@ -128,8 +128,9 @@ Result<Generation> Engine::generate(Request request) {
   arrival.request = std::move(request);
   arrival.state = std::make_shared<Generation::State>(state_->inbox);
   Generation generation(arrival.state);
-  if (!state_->inbox->push(std::move(arrival))) {
-    return exhausted("generate: ", kInboxRequests, " requests are waiting already");
+  if (state_->loop->waiting() >= kMaxWaitingRequests ||
+      !state_->inbox->push(std::move(arrival))) {
+    return exhausted("generate: ", kMaxWaitingRequests, " requests are waiting already");
   }
   return generation;
 }

@@ -19,14 +19,16 @@ Generation::~Generation() {
 
 std::optional<Piece> Generation::next() {
   std::optional<Piece> piece = state_->pieces.pop();
+  if (!piece) return piece;
   // The loop may be waiting for room.
-  if (piece && piece->logit_rows > 0) state_->inbox->poke();
+  if (piece->logit_rows > 0) state_->inbox->poke();
+  if (piece->finish != FinishReason::kNone) state_->last_taken = true;
   return piece;
 }
 
 const std::optional<Error>& Generation::error() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->error;
+  static const std::optional<Error> none;
+  return state_->last_taken ? state_->error : none;
 }
 
 Usage Generation::usage() const {

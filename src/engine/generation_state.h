@@ -27,9 +27,12 @@ struct Generation::State {
   std::atomic<bool> cancelled{false};
   std::shared_ptr<Inbox> inbox;
 
-  // Written by the loop before the last piece is queued, read after it was taken.
-  mutable std::mutex mutex;
+  // Written by the loop before the last piece is queued; the queue orders it before the reader, who
+  // looks once it has taken that piece.
   std::optional<Error> error;
+  bool last_taken = false;  // the reader's own
+
+  mutable std::mutex mutex;  // guards usage
   Usage usage;
 };
 

@@ -26,8 +26,9 @@ class StepLoop {
   StepLoop& operator=(const StepLoop&) = delete;
   ~StepLoop();  // ends the loop; what still runs gets an error as its last piece
 
-  // What only the loop knows; any thread.
+  // What only the loop knows, as of its last step; any thread.
   void add_to(Stats& stats) const;
+  int waiting() const { return waiting_.load(); }  // taken from the inbox, not admitted yet
 
  private:
   // A sequence that waits or runs.

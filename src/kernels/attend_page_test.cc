@@ -8,7 +8,6 @@
 
 #include "kernels/kernels.h"
 #include "kernels/kernels_test.h"
-#include "tensor/half.h"
 
 namespace redknot {
 namespace {
@@ -25,7 +24,6 @@ constexpr float kTolerance = 1e-5f;
 constexpr std::array kTokens = {16, 32, 64, 128};
 constexpr std::array kDims = {1, 7, 8, 16, 40, 64, 80, 96, 128, 256};
 constexpr std::array kRows = {1, 2, 3, 4, 5, 6, 7, 12, 63, 64, 100, 300};
-constexpr std::array kFormats = {PageFormat::kF16, PageFormat::kQ8};
 
 struct Shape {
   PageFormat format;
@@ -33,8 +31,8 @@ struct Shape {
 };
 
 std::string trace(const Shape& shape, std::uint64_t seed) {
-  return concat(shape.format == PageFormat::kQ8 ? "q8" : "f16", ", tokens ", shape.tokens, ", dim ",
-                shape.dim, ", rows ", shape.rows, ", seed ", seed);
+  return concat(name(shape.format), ", tokens ", shape.tokens, ", dim ", shape.dim, ", rows ",
+                shape.rows, ", seed ", seed);
 }
 
 std::size_t product_of(int a, int b) {
@@ -45,8 +43,7 @@ std::size_t product_of(int a, int b) {
 class Page {
  public:
   Page(const Shape& shape, Random& random) : shape_(shape) {
-    const std::size_t element = shape.format == PageFormat::kQ8 ? 1 : 2;
-    keys_.resize(product_of(shape.tokens, shape.dim) * element);
+    keys_.resize(product_of(shape.tokens, shape.dim) * element_bytes(shape.format));
     values_.resize(keys_.size());
     key_scales_.resize(static_cast<std::size_t>(shape.tokens));
     value_scales_.resize(static_cast<std::size_t>(shape.tokens));
@@ -63,13 +60,16 @@ class Page {
 
   // The largest finite numbers a page can hold, with random signs.
   void spoil(int slot, Random& random) {
-    const bool q8 = shape_.format == PageFormat::kQ8;
+    const std::size_t bytes = element_bytes(shape_.format);
+    // 65504 and its negative; 127 and -128; the largest float and its negative. Little-endian.
+    constexpr std::array<std::array<std::uint32_t, 2>, 3> kLargest = {
+        {{0x7bff, 0xfbff}, {0x7f, 0x80}, {0x7f7fffff, 0xff7fffff}}};
+    const auto& largest = kLargest[static_cast<std::size_t>(shape_.format)];
     for (int d = 0; d < shape_.dim; ++d) {
       for (auto& [part, at] : {std::pair{&keys_, product_of(d, shape_.tokens) + slot},
                                std::pair{&values_, product_of(slot, shape_.dim) + d}}) {
-        const std::uint16_t bits =
-            q8 ? (random.coin() ? 0x80 : 0x7f) : (random.coin() ? 0xfbff : 0x7bff);
-        std::memcpy(part->data() + at * (q8 ? 1 : 2), &bits, q8 ? 1 : 2);
+        const std::uint32_t bits = largest[random.coin() ? 1 : 0];
+        std::memcpy(part->data() + at * bytes, &bits, bytes);
       }
     }
     key_scales_[static_cast<std::size_t>(slot)] = 0x7bff;
@@ -87,25 +87,16 @@ class Page {
   }
 
   double key(int slot, int d) const {
-    return element(keys_, product_of(d, shape_.tokens) + slot, key_scales_, slot);
+    return page_element(shape_.format, keys_.data(), product_of(d, shape_.tokens) + slot,
+                        key_scales_[static_cast<std::size_t>(slot)]);
   }
   double value(int slot, int d) const {
-    return element(values_, product_of(slot, shape_.dim) + d, value_scales_, slot);
+    return page_element(shape_.format, values_.data(), product_of(slot, shape_.dim) + d,
+                        value_scales_[static_cast<std::size_t>(slot)]);
   }
   float peak() const { return peak_; }  // no value written is larger
 
  private:
-  double element(const ExactVector<std::byte>& part, std::size_t at,
-                 const ExactVector<std::uint16_t>& scales, int slot) const {
-    if (shape_.format == PageFormat::kQ8) {
-      return static_cast<double>(static_cast<std::int8_t>(part[at])) *
-             f16_to_f32(scales[static_cast<std::size_t>(slot)]);
-    }
-    std::uint16_t half;
-    std::memcpy(&half, part.data() + at * 2, sizeof(half));
-    return f16_to_f32(half);
-  }
-
   Shape shape_;
   ExactVector<std::byte> keys_, values_;
   ExactVector<std::uint16_t> key_scales_, value_scales_;
@@ -229,7 +220,7 @@ void attend(const Kernels& kernels, const Page& page, const Rows& rows, State& s
 std::vector<Shape> shapes(std::size_t picks) {
   std::vector<Shape> shapes;
   std::size_t next = 0;  // advances by 7 of 12, so that every count is met
-  for (const PageFormat format : kFormats) {
+  for (const PageFormat format : kPageFormats) {
     for (const int tokens : kTokens) {
       for (const int dim : kDims) {
         for (std::size_t i = 0; i < picks; ++i) {
@@ -288,7 +279,7 @@ TEST_P(AttendPage, ARowAloneEqualsTheRowAmongManyBitForBit) {
 TEST_P(AttendPage, SlotsOutOfSightChangeNothing) {
   std::uint64_t seed = 2000;
   for (const int row_count : {1, 12, 63}) {
-    for (const PageFormat format : kFormats) {
+    for (const PageFormat format : kPageFormats) {
       for (const int dim : {7, 64, 80}) {
         const Shape shape{format, 64, dim, row_count};
         SCOPED_TRACE(trace(shape, ++seed));

@@ -7,7 +7,6 @@
 
 #include "kernels/kernels.h"
 #include "kernels/kernels_test.h"
-#include "tensor/half.h"
 
 namespace redknot {
 namespace {
@@ -233,8 +232,7 @@ struct PageBytes {
       : format(page_format),
         tokens(page_tokens),
         dim(head_dim),
-        keys(static_cast<std::size_t>(tokens * dim * (format == PageFormat::kQ8 ? 1 : 2)),
-             std::byte{0x5a}),
+        keys(static_cast<std::size_t>(tokens * dim) * element_bytes(format), std::byte{0x5a}),
         values(keys),
         key_scales(static_cast<std::size_t>(tokens), 0x5a5a),
         value_scales(key_scales) {}
@@ -242,15 +240,13 @@ struct PageBytes {
     return {
         format, tokens, dim, keys.data(), values.data(), key_scales.data(), value_scales.data()};
   }
-  float key(int slot, int d) const { return element(keys, d * tokens + slot, key_scales[slot]); }
-  float value(int slot, int d) const { return element(values, slot * dim + d, value_scales[slot]); }
-  float element(const ExactVector<std::byte>& part, int at, std::uint16_t scale) const {
-    if (format == PageFormat::kQ8) {
-      return static_cast<float>(static_cast<std::int8_t>(part[at])) * f16_to_f32(scale);
-    }
-    std::uint16_t half;
-    std::memcpy(&half, part.data() + at * 2, sizeof(half));
-    return f16_to_f32(half);
+  float key(int slot, int d) const {
+    return page_element(format, keys.data(), static_cast<std::size_t>(d * tokens + slot),
+                        key_scales[static_cast<std::size_t>(slot)]);
+  }
+  float value(int slot, int d) const {
+    return page_element(format, values.data(), static_cast<std::size_t>(slot * dim + d),
+                        value_scales[static_cast<std::size_t>(slot)]);
   }
 
   PageFormat format;
@@ -260,7 +256,7 @@ struct PageBytes {
 };
 
 // Usual numbers, and everything that must not get into a page.
-float page_element(Random& random, bool wild) {
+float element_to_write(Random& random, bool wild) {
   constexpr std::array kEdges = {0.0f,     -0.0f,     kNan,     -kNan,    kInfinity, -kInfinity,
                                  kLargest, -kLargest, 65504.0f, 65519.0f, 65520.0f,  -70000.0f,
                                  6e-8f,    -2.9e-8f,  3.05e-5f, 1e-40f,   65503.0f,  6.1e-5f};
@@ -271,11 +267,10 @@ float page_element(Random& random, bool wild) {
 
 TEST_P(Elementwise, WrittenSlotsEqualTheReferenceBitForBit) {
   std::uint64_t seed = 0;
-  for (const PageFormat format : {PageFormat::kF16, PageFormat::kQ8}) {
+  for (const PageFormat format : kPageFormats) {
     for (const int dim : {1, 7, 8, 40, 64, 128, 512}) {
       for (const int tokens : {16, 64, 128}) {
-        SCOPED_TRACE(concat(format == PageFormat::kQ8 ? "q8" : "f16", ", tokens ", tokens, ", dim ",
-                            dim, ", seed ", ++seed));
+        SCOPED_TRACE(concat(name(format), ", tokens ", tokens, ", dim ", dim, ", seed ", ++seed));
         Random random(seed);
         PageBytes actual(format, tokens, dim);
         PageBytes expected(format, tokens, dim);
@@ -285,8 +280,8 @@ TEST_P(Elementwise, WrittenSlotsEqualTheReferenceBitForBit) {
           Floats key(static_cast<std::size_t>(dim));
           Floats value(key.size());
           const bool wild = random.coin();
-          for (float& x : key) x = page_element(random, wild);
-          for (float& x : value) x = page_element(random, !wild);
+          for (float& x : key) x = element_to_write(random, wild);
+          for (float& x : value) x = element_to_write(random, !wild);
           kernels().write_slot(actual.view(), slot, key.data(), value.data());
           kReferenceKernels.write_slot(expected.view(), slot, key.data(), value.data());
         }
@@ -299,29 +294,32 @@ TEST_P(Elementwise, WrittenSlotsEqualTheReferenceBitForBit) {
   }
 }
 
-// Half a step of f16 or of the row's 8-bit scale, which is itself an f16 not below peak / 127.
+// Half a step of f16 or of the row's 8-bit scale, which is itself an f16 not below peak / 127; f32
+// not at all.
 TEST_P(Elementwise, PagesHoldWhatWasWrittenMadeFiniteAndRounded) {
-  for (const PageFormat format : {PageFormat::kF16, PageFormat::kQ8}) {
+  for (const PageFormat format : kPageFormats) {
     Random random(static_cast<std::uint64_t>(format));
     constexpr int kTokens = 16, kDim = 40;
     PageBytes page(format, kTokens, kDim);
     for (int slot = 0; slot < kTokens; ++slot) {
       Floats key(kDim), value(kDim);
-      for (float& x : key) x = page_element(random, slot % 2 == 0);
-      for (float& x : value) x = page_element(random, slot % 2 == 0);
+      for (float& x : key) x = element_to_write(random, slot % 2 == 0);
+      for (float& x : value) x = element_to_write(random, slot % 2 == 0);
       kernels().write_slot(page.view(), slot, key.data(), value.data());
       for (const bool is_key : {true, false}) {
         const Floats& row = is_key ? key : value;
-        const auto wanted = [](float x) {
-          return std::isnan(x) ? 0.0f : std::clamp(x, -65504.0f, 65504.0f);
+        const float limit = format == PageFormat::kF32 ? kLargest : 65504.0f;
+        const auto wanted = [limit](float x) {
+          return std::isnan(x) ? 0.0f : std::clamp(x, -limit, limit);
         };
         float peak = 0.0f;
         for (const float x : row) peak = std::max(peak, std::abs(wanted(x)));
         for (int d = 0; d < kDim; ++d) {
           const float stored = is_key ? page.key(slot, d) : page.value(slot, d);
           const float x = wanted(row[static_cast<std::size_t>(d)]);
-          const float step = format == PageFormat::kQ8 ? peak / 127.0f * 1.001f + 0x1p-24f
-                                                       : std::abs(x) * 0x1p-10f + 0x1p-24f;
+          const float step = format == PageFormat::kF32  ? 0.0f
+                             : format == PageFormat::kQ8 ? peak / 127.0f * 1.001f + 0x1p-24f
+                                                         : std::abs(x) * 0x1p-10f + 0x1p-24f;
           ASSERT_TRUE(std::isfinite(stored));
           ASSERT_NEAR(stored, x, 0.5001f * step) << "slot " << slot << ", element " << d;
         }

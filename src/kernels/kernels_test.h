@@ -8,10 +8,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <ostream>
 #include <random>
@@ -21,6 +23,7 @@
 
 #include "base/error.h"
 #include "kernels/kernels.h"
+#include "tensor/half.h"
 
 namespace redknot {
 
@@ -58,6 +61,32 @@ struct ExactAllocator {
 template <typename T>
 using ExactVector = std::vector<T, ExactAllocator<T>>;
 using Floats = ExactVector<float>;
+
+inline constexpr std::array kPageFormats = {PageFormat::kF16, PageFormat::kQ8, PageFormat::kF32};
+
+inline std::string name(PageFormat format) {
+  return format == PageFormat::kQ8 ? "q8" : format == PageFormat::kF32 ? "f32" : "f16";
+}
+inline std::size_t element_bytes(PageFormat format) {
+  return format == PageFormat::kQ8 ? 1 : format == PageFormat::kF32 ? 4 : 2;
+}
+
+// Element `index` of a part of a page; `scale` (f16) is that of its slot, for q8.
+inline float page_element(PageFormat format, const std::byte* part, std::size_t index,
+                          std::uint16_t scale) {
+  const std::byte* at = part + index * element_bytes(format);
+  if (format == PageFormat::kQ8) {
+    return static_cast<float>(static_cast<std::int8_t>(*at)) * f16_to_f32(scale);
+  }
+  float single;
+  std::uint16_t half;
+  if (format == PageFormat::kF32) {
+    std::memcpy(&single, at, sizeof single);
+    return single;
+  }
+  std::memcpy(&half, at, sizeof half);
+  return f16_to_f32(half);
+}
 
 class Random {
  public:

@@ -15,9 +15,9 @@ namespace {
 
 using testing::HasSubstr;
 
-std::unique_ptr<PagePool> make_pool(int f16_pages, int q8_pages) {
-  return PagePool::create(
-             {.shape = {.page_tokens = 16, .head_dim = 24}, .page_count = {f16_pages, q8_pages}})
+std::unique_ptr<PagePool> make_pool(int f16_pages, int q8_pages, int f32_pages = 0) {
+  return PagePool::create({.shape = {.page_tokens = 16, .head_dim = 24},
+                           .page_count = {f16_pages, q8_pages, f32_pages}})
       .value();
 }
 
@@ -29,11 +29,13 @@ TEST(PageShape, PartsOfAPageFollowEachOtherWithoutOverlap) {
       const auto scale_bytes = static_cast<std::size_t>(2 * page_tokens);
       ASSERT_GE(shape.values_offset(KvFormat::kF16), 2 * elements);
       ASSERT_GE(shape.bytes(KvFormat::kF16), shape.values_offset(KvFormat::kF16) + 2 * elements);
+      ASSERT_GE(shape.values_offset(KvFormat::kF32), 4 * elements);
+      ASSERT_GE(shape.bytes(KvFormat::kF32), shape.values_offset(KvFormat::kF32) + 4 * elements);
       ASSERT_GE(shape.values_offset(KvFormat::kQ8), elements);
       ASSERT_GE(shape.key_scales_offset(), shape.values_offset(KvFormat::kQ8) + elements);
       ASSERT_GE(shape.value_scales_offset(), shape.key_scales_offset() + scale_bytes);
       ASSERT_GE(shape.bytes(KvFormat::kQ8), shape.value_scales_offset() + scale_bytes);
-      for (const KvFormat format : {KvFormat::kF16, KvFormat::kQ8}) {
+      for (const KvFormat format : kKvFormats) {
         ASSERT_EQ(shape.values_offset(format) % 64, 0u);
         ASSERT_EQ(shape.bytes(format) % 64, 0u);
       }
@@ -46,11 +48,12 @@ TEST(PageShape, WastesNothingAtCommonHeadSizes) {
   const PageShape shape{.page_tokens = 64, .head_dim = 128};
   EXPECT_EQ(shape.bytes(KvFormat::kF16), 64u * 128 * 2 * 2);
   EXPECT_EQ(shape.bytes(KvFormat::kQ8), 64u * (128 + 2) * 2);
+  EXPECT_EQ(shape.bytes(KvFormat::kF32), 64u * 128 * 4 * 2);
 }
 
 TEST(PagePool, NewPagesAreAlignedDistinctAndZero) {
-  const auto pool = make_pool(5, 7);
-  for (const KvFormat format : {KvFormat::kF16, KvFormat::kQ8}) {
+  const auto pool = make_pool(5, 7, 3);
+  for (const KvFormat format : kKvFormats) {
     const std::size_t page_bytes = pool->shape().bytes(format);
     std::vector<const std::byte*> pages;
     while (pool->free_pages(format) > 0) {
@@ -125,7 +128,8 @@ TEST(PagePool, MoreThanTheSystemHasIsRefusedWithTheSize) {
   const auto pool = PagePool::create(
       {.shape = {.page_tokens = 128, .head_dim = 512}, .page_count = {most, most}});
   ASSERT_EQ(pool.error().code(), ErrorCode::kResourceExhausted);
-  EXPECT_THAT(pool.error().message(), testing::MatchesRegex("allocate [0-9]+ MiB of KV pages: .*"));
+  EXPECT_THAT(pool.error().message(),
+              testing::MatchesRegex("create page pool: allocate [0-9]+ MiB: .*"));
 }
 
 TEST(PagePoolDeathTest, ReleasingAFreePageAborts) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -41,7 +42,7 @@ HeadPolicy local(int sink_tokens, int window_tokens) {
   return {.head_class = HeadClass::kLocal,
           .sink_tokens = sink_tokens,
           .window_tokens = window_tokens,
-          .kv_format = window_tokens % 2 == 0 ? KvFormat::kQ8 : KvFormat::kF16};
+          .kv_format = kKvFormats[static_cast<std::size_t>(window_tokens % kKvFormatCount)]};
 }
 
 std::vector<Case> cases() {
@@ -75,7 +76,7 @@ class World {
   World(HeadProfile profile, int page_tokens, unsigned seed)
       : profile_(std::move(profile)), random_(seed) {
     pool_ = PagePool::create({.shape = {.page_tokens = page_tokens, .head_dim = 8},
-                              .page_count = {kPoolPages, kPoolPages}})
+                              .page_count = {kPoolPages, kPoolPages, kPoolPages}})
                 .value();
   }
 
@@ -113,8 +114,8 @@ class World {
       }
     }
     for (const auto& [page, count] : references) ASSERT_EQ(pool_->reference_count(page), count);
-    const int used =
-        2 * kPoolPages - pool_->free_pages(KvFormat::kF16) - pool_->free_pages(KvFormat::kQ8);
+    int used = 0;
+    for (const int free : free_pages()) used += kPoolPages - free;
     ASSERT_EQ(used, static_cast<int>(references.size()));
   }
 
@@ -130,9 +131,10 @@ class World {
 
   // The marker of a slot lies in the first bytes of its value row.
   std::byte* slot(const PageRef& entry, int position) const {
+    constexpr std::array kElementBytes = {2, 1, 4};
     const PageShape& shape = pool_->shape();
     const KvFormat format = pool_->format(entry.page);
-    const int row_bytes = shape.head_dim * (format == KvFormat::kF16 ? 2 : 1);
+    const int row_bytes = shape.head_dim * kElementBytes[index_of(format)];
     return pool_->bytes(entry.page) + shape.values_offset(format) +
            static_cast<std::ptrdiff_t>(position - entry.position) * row_bytes;
   }
@@ -185,7 +187,9 @@ class World {
     const std::array<int, kKvFormatCount> free = free_pages();
     const std::vector<PageTable> before = tables(sequence.kv);
     const int length = sequence.kv.length();
-    const bool fits = wanted[0] <= free[0] && wanted[1] <= free[1];
+    std::array<int, kKvFormatCount> left = {};
+    std::transform(free.begin(), free.end(), wanted.begin(), left.begin(), std::minus<>());
+    const bool fits = *std::min_element(left.begin(), left.end()) >= 0;
     ASSERT_EQ(sequence.kv.extend(tokens).ok(), fits);
     if (!fits) {
       ++refused_;
@@ -195,7 +199,7 @@ class World {
       return destroy(at);
     }
     ASSERT_EQ(sequence.kv.length(), length + tokens);
-    ASSERT_EQ(free_pages(), (std::array{free[0] - wanted[0], free[1] - wanted[1]}));
+    ASSERT_EQ(free_pages(), left);
     write_markers(sequence, length);
   }
 
@@ -255,7 +259,9 @@ class World {
   }
 
   std::array<int, kKvFormatCount> free_pages() const {
-    return {pool_->free_pages(KvFormat::kF16), pool_->free_pages(KvFormat::kQ8)};
+    std::array<int, kKvFormatCount> free = {};
+    for (const KvFormat format : kKvFormats) free[index_of(format)] = pool_->free_pages(format);
+    return free;
   }
 
   std::vector<PageTable> tables(const SequenceKv& kv) const {

@@ -20,9 +20,9 @@ using testing::IsEmpty;
 constexpr int kF16 = static_cast<int>(KvFormat::kF16);
 constexpr int kQ8 = static_cast<int>(KvFormat::kQ8);
 
-std::unique_ptr<PagePool> make_pool(int f16_pages, int q8_pages = 0) {
-  return PagePool::create(
-             {.shape = {.page_tokens = 16, .head_dim = 4}, .page_count = {f16_pages, q8_pages}})
+std::unique_ptr<PagePool> make_pool(int f16_pages, int q8_pages = 0, int f32_pages = 0) {
+  return PagePool::create({.shape = {.page_tokens = 16, .head_dim = 4},
+                           .page_count = {f16_pages, q8_pages, f32_pages}})
       .value();
 }
 
@@ -58,12 +58,14 @@ TEST(SequenceKv, PartlyFilledLastPageIsContinued) {
 }
 
 TEST(SequenceKv, EveryHeadGetsPagesOfItsOwnFormat) {
-  const auto pool = make_pool(10, 10);
+  const auto pool = make_pool(10, 10, 10);
   HeadProfile profile = uniform_profile(2, 2, {});
+  profile.policies[2].kv_format = KvFormat::kF32;
   profile.policies[3].kv_format = KvFormat::kQ8;
   SequenceKv kv(*pool, profile);
   ASSERT_TRUE(kv.extend(17).ok());
-  EXPECT_THAT(kv.pages(), ElementsAre(6, 2));
+  EXPECT_THAT(kv.pages(), ElementsAre(4, 2, 2));
+  EXPECT_EQ(pool->format(kv.table(1, 0)[0].page), KvFormat::kF32);
   EXPECT_EQ(pool->format(kv.table(1, 1)[0].page), KvFormat::kQ8);
   EXPECT_TRUE(kv.check());
 }
@@ -139,11 +141,11 @@ TEST(SequenceKv, ExtendingAForkCopiesTheSharedPartialPageOnce) {
   const PageId shared = last_page(kv);
   pool->bytes(shared)[pool->shape().bytes(KvFormat::kF16) - 1] = std::byte{7};
   SequenceKv fork = kv.fork();
-  EXPECT_THAT(fork.pages_to_extend(1), ElementsAre(1, 0));
+  EXPECT_THAT(fork.pages_to_extend(1), ElementsAre(1, 0, 0));
   ASSERT_TRUE(fork.extend(1).ok());
   EXPECT_NE(last_page(fork), shared);
   EXPECT_EQ(pool->bytes(last_page(fork))[pool->shape().bytes(KvFormat::kF16) - 1], std::byte{7});
-  EXPECT_THAT(kv.pages_to_extend(1), ElementsAre(0, 0));
+  EXPECT_THAT(kv.pages_to_extend(1), ElementsAre(0, 0, 0));
   ASSERT_TRUE(kv.extend(1).ok());
   EXPECT_EQ(last_page(kv), shared);
   EXPECT_EQ(pool->free_pages(KvFormat::kF16), 3);
@@ -193,19 +195,19 @@ TEST(SequenceKv, PageUnderAShiftIsNeverContinued) {
   EXPECT_EQ(kv.table(0, 0).back().shift, 0);
 }
 
-TEST(SequenceKv, PageThatEndsBeforeTheSequenceIsNotContinued) {
+TEST(SequenceKv, PageBeingFilledIsKeptUnderAWindowOfOneToken) {
   const auto pool = make_pool(8);
-  const HeadProfile profile = uniform_profile(1, 1, local(4, 1));
-  SequenceKv segment(*pool, profile);
+  const HeadProfile profile = uniform_profile(1, 1, local(0, 1));
   SequenceKv kv(*pool, profile);
-  ASSERT_TRUE(segment.extend(6).ok());
-  ASSERT_TRUE(kv.extend(10).ok());
-  kv.adopt(0, 0, page_ids(segment), 6, /*shift=*/10);
-  kv.advance(6);
-  kv.forget(/*next=*/16);
-  ASSERT_TRUE(kv.extend(1).ok());
-  EXPECT_THAT(ranges(kv), ElementsAre(std::pair(0, 10), std::pair(16, 17)));
-  EXPECT_TRUE(kv.check());
+  const auto extend_and_forget = [&kv](int tokens) {
+    EXPECT_TRUE(kv.extend(tokens).ok());
+    kv.forget(kv.length());
+    EXPECT_TRUE(kv.check());
+    return ranges(kv);
+  };
+  EXPECT_THAT(extend_and_forget(20), ElementsAre(std::pair(16, 20)));
+  EXPECT_THAT(extend_and_forget(12), ElementsAre(std::pair(16, 32)));
+  EXPECT_THAT(extend_and_forget(1), ElementsAre(std::pair(32, 33)));
 }
 
 TEST(SequenceKv, AdoptedPrefixIsCopiedBeforeItIsContinued) {
@@ -309,11 +311,11 @@ TEST(PeakPages, AddsUpHeadsByFormatAndSaturates) {
   HeadProfile profile = uniform_profile(2, 2, {});
   profile.policies[1].kv_format = KvFormat::kQ8;
   const PageShape shape{.page_tokens = 16, .head_dim = 4};
-  EXPECT_THAT(peak_pages(profile, shape, 33, 8), ElementsAre(9, 3));
-  EXPECT_THAT(peak_pages(profile, shape, 0, 8), ElementsAre(0, 0));
+  EXPECT_THAT(peak_pages(profile, shape, 33, 8), ElementsAre(9, 3, 0));
+  EXPECT_THAT(peak_pages(profile, shape, 0, 8), ElementsAre(0, 0, 0));
   const int most = std::numeric_limits<int>::max();
   const HeadProfile many = uniform_profile(64, 8, local(most, most));
-  EXPECT_THAT(peak_pages(many, shape, most, most), ElementsAre(most, 0));
+  EXPECT_THAT(peak_pages(many, shape, most, most), ElementsAre(most, 0, 0));
 }
 
 }  // namespace

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward pass on random models against the slow one of tests/dense_forward.h, and the laws that
+// hold bit for bit within one table of kernels.
+#include "runtime/transformer.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "kernels/kernels_test.h"
+#include "model/model.h"
+#include "runtime/runner.h"
+#include "tests/dense_forward.h"
+#include "tests/model_maker.h"
+
+namespace redknot {
+namespace {
+
+using namespace kernels_test;
+using tests::random_tokens;
+using tests::small_shape;
+
+using Tokens = std::vector<TokenId>;
+
+// Logits have a deviation of about 3. Float arithmetic against double: observed 1e-5.
+constexpr double kFloatTolerance = 1e-4;
+// Integer weights agree as well, but for an activation near a tie: it may be rounded to the other
+// code, which moves it by 1/127 of the largest of its block. Observed 1e-5 without, 0.15 with ties.
+constexpr double kIntegerTolerance = 0.4;
+
+constexpr std::array kArchitectures = {Architecture::kLlama, Architecture::kQwen2,
+                                       Architecture::kQwen3, Architecture::kQwen3Moe};
+
+// An open model; its configuration may be changed before it is used.
+struct OpenModel {
+  explicit OpenModel(const RandomModelOptions& options)
+      : model(Model::open(tests::ModelOnDisk(options).path()).value()), config(model.config()) {
+    ThreadPool threads(1);
+    weights.emplace(PackedWeights::pack(model, threads, {}).value());
+  }
+  int vocabulary() const { return config.vocabulary_size; }
+
+  Model model;
+  ModelConfig config;
+  std::optional<PackedWeights> weights;
+};
+
+OpenModel small(Architecture architecture, const std::string& type) {
+  return OpenModel({.shape = small_shape(architecture), .type = type, .pure = true, .seed = 5});
+}
+
+HeadProfile global_profile(const OpenModel& model, KvFormat format = KvFormat::kF32) {
+  return uniform_profile(model.config.layers, model.config.kv_heads, {.kv_format = format});
+}
+
+// Every other head is local, with windows shorter than a page and longer.
+HeadProfile local_profile(const OpenModel& model) {
+  HeadProfile profile = global_profile(model, KvFormat::kF16);
+  for (std::size_t head = 1; head < profile.policies.size(); head += 2) {
+    const int window = head % 4 == 1 ? 9 : 40;
+    profile.policies[head] = {HeadClass::kLocal, /*sink=*/4, window, KvFormat::kF16};
+  }
+  return profile;
+}
+
+struct MachineOptions {
+  const Kernels* kernels = &kReferenceKernels;
+  int threads = 1;
+  int page_tokens = 16;
+};
+
+// The tokens that one sequence gets in a step.
+struct Part {
+  SequenceKv* kv;
+  Tokens tokens;
+};
+
+// A transformer and all it borrows but the model.
+class Machine {
+ public:
+  Machine(const OpenModel& model, HeadProfile profile, const MachineOptions& options)
+      : profile_(std::move(profile)),
+        pool_(PagePool::create({.shape = {options.page_tokens, model.config.head_dim},
+                                .page_count = {kPages, kPages, kPages}})
+                  .value()),
+        threads_(options.threads),
+        transformer_(model.config, *model.weights, *pool_, *options.kernels, threads_,
+                     {.max_rows = kMaxRows, .max_logit_rows = kMaxRows}),
+        runner_(transformer_),
+        vocabulary_(static_cast<std::size_t>(model.vocabulary())) {}
+
+  PagePool& pool() { return *pool_; }
+  SequenceKv sequence() { return {*pool_, profile_}; }
+
+  // One step: the logits of every row, in order.
+  Floats step(const std::vector<Part>& parts) {
+    StepPlan plan;
+    std::vector<SequenceKv*> kv;
+    for (const Part& part : parts) {
+      const int count = static_cast<int>(part.tokens.size());
+      const int first = part.kv->length();
+      EXPECT_TRUE(part.kv->extend(count).ok());
+      plan.slices.push_back({SequenceId{static_cast<std::uint32_t>(kv.size())},
+                             static_cast<int>(plan.tokens.size()), count});
+      plan.tokens.insert(plan.tokens.end(), part.tokens.begin(), part.tokens.end());
+      for (int i = 0; i < count; ++i) {
+        plan.logit_rows.push_back(static_cast<int>(plan.positions.size()));
+        plan.positions.push_back(first + i);
+      }
+      kv.push_back(part.kv);
+    }
+    const std::span<const float> logits = runner_.run(plan, kv);
+    for (const Part& part : parts) part.kv->forget(part.kv->length());
+    return {logits.begin(), logits.end()};
+  }
+
+  // The tokens after what the sequence has, in chunks.
+  Floats compute(SequenceKv& kv, const Tokens& tokens, int chunk_tokens = kMaxRows) {
+    Floats logits;
+    for (auto at = tokens.begin(); at != tokens.end();) {
+      const auto end = at + std::min<std::ptrdiff_t>(chunk_tokens, tokens.end() - at);
+      const Floats part = step({{&kv, Tokens(at, end)}});
+      logits.insert(logits.end(), part.begin(), part.end());
+      at = end;
+    }
+    return logits;
+  }
+  Floats compute(const Tokens& tokens, int chunk_tokens = kMaxRows) {
+    SequenceKv kv = sequence();
+    return compute(kv, tokens, chunk_tokens);
+  }
+
+  // Logits of rows [first, first + count) of what step() returned.
+  Floats rows(const Floats& logits, std::size_t first, std::size_t count) const {
+    const auto at = logits.begin() + static_cast<std::ptrdiff_t>(first * vocabulary_);
+    return {at, at + static_cast<std::ptrdiff_t>(count * vocabulary_)};
+  }
+
+ private:
+  static constexpr int kMaxRows = 256;
+  static constexpr int kPages = 400;
+  HeadProfile profile_;
+  std::unique_ptr<PagePool> pool_;
+  ThreadPool threads_;
+  Transformer transformer_;
+  Runner runner_;
+  std::size_t vocabulary_;
+};
+
+double largest_difference(const Floats& actual, const std::vector<double>& expected) {
+  EXPECT_EQ(actual.size(), expected.size());
+  double worst = 0.0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double difference = std::abs(actual[i] - expected[i]);
+    worst = difference <= worst ? worst : difference;  // a NaN stays
+  }
+  return worst;
+}
+
+void compare(const OpenModel& model, const HeadProfile& profile, const Kernels& kernels,
+             double tolerance) {
+  Machine machine(model, profile, {.kernels = &kernels, .threads = 2});
+  const Tokens tokens = random_tokens(50, model.vocabulary(), 3);
+  const std::vector<double> expected =
+      tests::dense_logits(model.config, model.model.weights(), profile, tokens);
+  EXPECT_LE(largest_difference(machine.compute(tokens, 32), expected), tolerance);
+}
+
+class TransformerTest : public KernelsTest {
+ protected:
+  MachineOptions on(int threads = 1, int page_tokens = 16) const {
+    return {&kernels(), threads, page_tokens};
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Kernels, TransformerTest, ::testing::ValuesIn(available_kernels()),
+                         table_name);
+
+TEST_P(TransformerTest, EveryArchitectureAndTypeAgreesWithTheSlowForwardPass) {
+  for (const Architecture architecture : kArchitectures) {
+    for (const char* type : {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_1"}) {
+      SCOPED_TRACE(
+          concat(small_shape(architecture).name, " ", static_cast<int>(architecture), " ", type));
+      const OpenModel model = small(architecture, type);
+      const bool integer = type[0] == 'Q';
+      compare(model, global_profile(model), kernels(),
+              integer ? kIntegerTolerance : kFloatTolerance);
+    }
+  }
+}
+
+TEST_P(TransformerTest, BothPairingsAndEveryRopeScalingAgreeWithTheSlowForwardPass) {
+  OpenModel model = small(Architecture::kLlama, "F32");
+  for (const RopePairing pairing : {RopePairing::kInterleaved, RopePairing::kHalfSplit}) {
+    for (const RopeScaling scaling :
+         {RopeScaling::kNone, RopeScaling::kLinear, RopeScaling::kYarn, RopeScaling::kLlama3}) {
+      SCOPED_TRACE(
+          concat("pairing ", static_cast<int>(pairing), ", scaling ", static_cast<int>(scaling)));
+      model.config.rope.pairing = pairing;
+      model.config.rope.scaling = scaling;
+      model.config.rope.factor = 4.0;
+      model.config.rope.original_context_tokens = 64;
+      model.config.rope.yarn_magnitude = scaling == RopeScaling::kYarn ? 1.14 : 1.0;
+      model.config.rope.frequency_divisors.assign(8, 3.0f);
+      compare(model, global_profile(model), kernels(), kFloatTolerance);
+    }
+  }
+}
+
+TEST_P(TransformerTest, LocalHeadsAgreeWithTheSlowForwardPass) {
+  const OpenModel model = small(Architecture::kQwen3, "F32");
+  HeadProfile profile = local_profile(model);
+  for (HeadPolicy& policy : profile.policies) policy.kv_format = KvFormat::kF32;
+  compare(model, profile, kernels(), kFloatTolerance);
+}
+
+TEST_P(TransformerTest, AnyChunkingOfAPromptGivesTheSameBits) {
+  for (const Architecture architecture : kArchitectures) {
+    for (const char* type : {"F32", "Q8_0"}) {
+      SCOPED_TRACE(concat("architecture ", static_cast<int>(architecture), " ", type));
+      const OpenModel model = small(architecture, type);
+      const Tokens tokens = random_tokens(130, model.vocabulary(), 11);
+      Machine machine(model, global_profile(model, KvFormat::kF16), on());
+      const Floats whole = machine.compute(tokens);
+      for (const int chunk_tokens : {1, 7, 63, 64, 100}) {
+        ASSERT_TRUE(same_bits(machine.compute(tokens, chunk_tokens), whole)) << chunk_tokens;
+      }
+    }
+  }
+}
+
+TEST_P(TransformerTest, LocalHeadsGiveTheSameBitsInAnyChunkingAndFreePages) {
+  const OpenModel model = small(Architecture::kLlama, "Q8_0");
+  const HeadProfile profile = local_profile(model);
+  const Tokens tokens = random_tokens(200, model.vocabulary(), 12);
+  Machine machine(model, profile, on());
+  SequenceKv at_once = machine.sequence();
+  const Floats whole = machine.compute(at_once, tokens);
+  // 13 pages a global head; sink and window of a local one lie in 1 + 1 and 1 + 4.
+  EXPECT_EQ(at_once.pages()[index_of(KvFormat::kF16)], 2 * 13 + 2 + 5);
+  for (const int chunk_tokens : {1, 7, 63, 64}) {
+    SequenceKv kv = machine.sequence();
+    ASSERT_TRUE(same_bits(machine.compute(kv, tokens, chunk_tokens), whole)) << chunk_tokens;
+    EXPECT_TRUE(kv.check());
+    EXPECT_EQ(kv.pages(), at_once.pages());
+  }
+}
+
+TEST_P(TransformerTest, ABatchOfManyGivesEachTheBitsItGetsAlone) {
+  for (const Architecture architecture : kArchitectures) {
+    for (const char* type : {"F32", "Q4_0"}) {
+      SCOPED_TRACE(concat("architecture ", static_cast<int>(architecture), " ", type));
+      const OpenModel model = small(architecture, type);
+      Machine machine(model, global_profile(model, KvFormat::kQ8), on());
+      std::vector<SequenceKv> kv;
+      std::vector<Tokens> tokens;
+      std::vector<Part> prompts, answers;
+      // Prompts of several lengths, then 3 and fewer tokens after them.
+      for (const int length : {1, 40, 5, 100, 2}) {
+        kv.push_back(machine.sequence());
+        tokens.push_back(random_tokens(length + 3, model.vocabulary(), 20 + kv.size()));
+      }
+      for (std::size_t i = 0; i < kv.size(); ++i) {
+        const auto middle = tokens[i].end() - 3;
+        prompts.push_back({&kv[i], {tokens[i].begin(), middle}});
+        answers.push_back({&kv[i], {middle, middle + 1 + static_cast<std::ptrdiff_t>(i % 3)}});
+      }
+      const Floats first = machine.step(prompts);
+      const Floats second = machine.step(answers);
+      std::size_t first_row = 0, second_row = 0;
+      for (std::size_t i = 0; i < kv.size(); ++i) {
+        SequenceKv alone = machine.sequence();
+        const std::size_t prompt = prompts[i].tokens.size(), answer = answers[i].tokens.size();
+        ASSERT_TRUE(same_bits(machine.rows(first, first_row, prompt),
+                              machine.step({{&alone, prompts[i].tokens}})));
+        ASSERT_TRUE(same_bits(machine.rows(second, second_row, answer),
+                              machine.step({{&alone, answers[i].tokens}})));
+        first_row += prompt;
+        second_row += answer;
+      }
+    }
+  }
+}
+
+TEST_P(TransformerTest, AnyNumberOfThreadsGivesTheSameBits) {
+  for (const Architecture architecture : kArchitectures) {
+    SCOPED_TRACE(concat("architecture ", static_cast<int>(architecture)));
+    const OpenModel model = small(architecture, "Q8_0");
+    const Tokens tokens = random_tokens(90, model.vocabulary(), 13);
+    const HeadProfile profile = global_profile(model, KvFormat::kF16);
+    const Floats one = Machine(model, profile, on(1)).compute(tokens, 80);
+    for (const int threads : {2, 3}) {
+      EXPECT_TRUE(same_bits(Machine(model, profile, on(threads)).compute(tokens, 80), one));
+    }
+  }
+}
+
+TEST_P(TransformerTest, PageSizesAgreeWithinRounding) {
+  const OpenModel model = small(Architecture::kLlama, "F32");
+  const Tokens tokens = random_tokens(140, model.vocabulary(), 14);
+  const Floats pages_of_16 = Machine(model, global_profile(model), on(1, 16)).compute(tokens);
+  const std::vector<double> expected(pages_of_16.begin(), pages_of_16.end());
+  for (const int page_tokens : {32, 64, 128}) {
+    Machine machine(model, global_profile(model), on(1, page_tokens));
+    EXPECT_LE(largest_difference(machine.compute(tokens), expected), kFloatTolerance)
+        << page_tokens;
+  }
+}
+
+TEST_P(TransformerTest, AForkThatDivergesEqualsComputingItsTokensFromTheStart) {
+  const OpenModel model = small(Architecture::kQwen3, "Q8_0");
+  Machine machine(model, local_profile(model), on());
+  const Tokens common = random_tokens(37, model.vocabulary(), 15);
+  const std::array endings = {random_tokens(20, model.vocabulary(), 16),
+                              random_tokens(30, model.vocabulary(), 17)};
+  SequenceKv kv = machine.sequence();
+  machine.compute(kv, common);
+  SequenceKv fork = kv.fork();
+  // In one step, so that each must have its own copy of the page they share.
+  const Floats both = machine.step({{&kv, endings[0]}, {&fork, endings[1]}});
+  std::size_t row = 0;
+  for (const Tokens& ending : endings) {
+    Tokens all = common;
+    all.insert(all.end(), ending.begin(), ending.end());
+    const Floats alone = machine.compute(all);
+    ASSERT_TRUE(same_bits(machine.rows(both, row, ending.size()),
+                          machine.rows(alone, common.size(), ending.size())));
+    row += ending.size();
+  }
+}
+
+TEST_P(TransformerTest, OnlyTheWantedRowsComeBackAndWithTheSameBits) {
+  const OpenModel model = small(Architecture::kLlama, "Q8_0");
+  Machine machine(model, global_profile(model), on());
+  const Tokens tokens = random_tokens(20, model.vocabulary(), 18);
+  const Floats all = machine.compute(tokens);
+
+  ThreadPool threads(1);
+  Transformer transformer(model.config, *model.weights, machine.pool(), kernels(), threads,
+                          {.max_rows = 20, .max_logit_rows = 2});
+  SequenceKv kv = machine.sequence();
+  ASSERT_TRUE(kv.extend(20).ok());
+  std::vector<int> positions(20);
+  for (std::size_t i = 0; i < 20; ++i) positions[i] = static_cast<int>(i);
+  const std::array wanted = {3, 19};
+  const SequenceRows rows{&kv, positions, 0};
+  const std::span<const float> logits = transformer.run(tokens, {&rows, 1}, wanted);
+  Floats expected = machine.rows(all, 3, 1);
+  const Floats last = machine.rows(all, 19, 1);
+  expected.insert(expected.end(), last.begin(), last.end());
+  EXPECT_TRUE(same_bits(logits, expected));
+}
+
+TEST(Transformer, BlocksOf256AgreeWithTheSlowForwardPass) {
+  for (const char* shape : {"tiny-llama", "tiny-qwen3moe"}) {
+    for (const char* type : {"Q4_K", "Q6_K", "Q2_K"}) {
+      SCOPED_TRACE(concat(shape, " ", type));
+      RandomModelOptions options{.shape = *find_shape(shape), .type = type, .pure = true};
+      options.shape.layers = 1;
+      const OpenModel model(options);
+      HeadProfile profile = global_profile(model);
+      Machine machine(model, profile, {.kernels = find_kernels(""), .threads = 2});
+      const Tokens tokens = random_tokens(12, model.vocabulary(), 3);
+      const std::vector<double> expected =
+          tests::dense_logits(model.config, model.model.weights(), profile, tokens);
+      EXPECT_LE(largest_difference(machine.compute(tokens), expected), kIntegerTolerance);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace redknot

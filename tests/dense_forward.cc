@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/dense_forward.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <numeric>
+
+#include "kernels/packed_matrix.h"
+
+namespace redknot::tests {
+namespace {
+
+using Vector = std::vector<double>;
+using Rows = std::vector<Vector>;  // by position
+
+Vector values_of(const TensorView& tensor) {
+  std::vector<float> values(static_cast<std::size_t>(tensor.rows) *
+                            static_cast<std::size_t>(tensor.columns));
+  if (tensor.present()) dequantize(tensor.dtype, tensor.bytes, values);
+  return {values.begin(), values.end()};
+}
+
+// A matrix as the runtime keeps it: blocks of some types are requantised when they are packed.
+Vector packed_values_of(const TensorView& tensor) {
+  PackedMatrix matrix{packed_format(tensor.dtype), tensor.rows, tensor.columns, nullptr};
+  std::vector<std::byte> bytes(matrix.size_bytes());
+  matrix.bytes = bytes.data();
+  const auto columns = static_cast<std::size_t>(tensor.columns);
+  Vector values;
+  std::vector<float> panel(kPanelColumns * columns);
+  for (int index = 0; index < matrix.panels(); ++index) {
+    pack_panel(matrix, index, tensor.dtype, tensor.bytes, bytes.data());
+    unpack_panel(matrix, index, panel);
+    values.insert(values.end(), panel.begin(), panel.end());
+  }
+  values.resize(static_cast<std::size_t>(tensor.rows) * columns);
+  return values;
+}
+
+// To 8 bits with a scale per 32.
+Vector rounded(Vector x) {
+  for (std::size_t first = 0; first < x.size(); first += 32) {
+    double peak = 0.0;
+    for (std::size_t i = first; i < first + 32; ++i) peak = std::max(peak, std::abs(x[i]));
+    if (peak == 0.0) continue;
+    for (std::size_t i = first; i < first + 32; ++i) {
+      x[i] = std::nearbyint(x[i] * 127.0 / peak) * peak / 127.0;
+    }
+  }
+  return x;
+}
+
+// y = W x + bias, for every row.
+Rows linear(const TensorView& matrix, const TensorView& bias, const Rows& inputs) {
+  const Vector weights = packed_values_of(matrix);
+  const bool rounds = is_integer(packed_format(matrix.dtype));
+  const auto columns = static_cast<std::size_t>(matrix.columns);
+  Rows outputs;
+  for (const Vector& input : inputs) {
+    const Vector x = rounds ? rounded(input) : input;
+    Vector y = bias.present() ? values_of(bias) : Vector(static_cast<std::size_t>(matrix.rows));
+    for (std::size_t row = 0; row < y.size(); ++row) {
+      y[row] = std::inner_product(
+          x.begin(), x.end(), weights.begin() + static_cast<std::ptrdiff_t>(row * columns), y[row]);
+    }
+    outputs.push_back(std::move(y));
+  }
+  return outputs;
+}
+
+void norm(std::span<double> x, const Vector& weight, double epsilon) {
+  const double squares = std::inner_product(x.begin(), x.end(), x.begin(), 0.0);
+  const double factor = 1.0 / std::sqrt(squares / static_cast<double>(x.size()) + epsilon);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] *= factor * weight[i];
+}
+
+Rows normed(Rows rows, const TensorView& weight, double epsilon) {
+  const Vector values = values_of(weight);
+  for (Vector& row : rows) norm(row, values, epsilon);
+  return rows;
+}
+
+void add(Rows& to, const Rows& from) {
+  for (std::size_t row = 0; row < to.size(); ++row) {
+    std::transform(to[row].begin(), to[row].end(), from[row].begin(), to[row].begin(),
+                   std::plus<>());
+  }
+}
+
+Rows feed_forward(const ExpertWeights& ffn, const Rows& inputs) {
+  Rows hidden = linear(ffn.gate, {}, inputs);
+  const Rows up = linear(ffn.up, {}, inputs);
+  for (std::size_t row = 0; row < hidden.size(); ++row) {
+    for (std::size_t i = 0; i < hidden[row].size(); ++i) {
+      const double gate = hidden[row][i];
+      hidden[row][i] = gate / (1.0 + std::exp(-gate)) * up[row][i];
+    }
+  }
+  return linear(ffn.down, {}, hidden);
+}
+
+// Softmax over all experts, then the best few, their weights renormalised.
+Rows mixture(const ModelConfig& config, const LayerWeights& layer, const Rows& inputs) {
+  const Rows scores = linear(layer.router, {}, inputs);
+  Rows outputs;
+  for (std::size_t row = 0; row < inputs.size(); ++row) {
+    std::vector<std::size_t> order(scores[row].size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return scores[row][a] > scores[row][b]; });
+    const auto used = static_cast<std::size_t>(config.experts_used);
+    const std::size_t counted = config.renormalize_experts ? used : order.size();
+    double total = 0.0;
+    for (std::size_t i = 0; i < counted; ++i) total += std::exp(scores[row][order[i]]);
+    Vector output(static_cast<std::size_t>(config.width));
+    for (std::size_t i = 0; i < used; ++i) {
+      const Rows one = feed_forward(layer.experts[order[i]], {inputs[row]});
+      const double weight = std::exp(scores[row][order[i]]) / total;
+      for (std::size_t d = 0; d < output.size(); ++d) output[d] += weight * one[0][d];
+    }
+    outputs.push_back(std::move(output));
+  }
+  return outputs;
+}
+
+// Rotates, and for models that ask for it normalises, one head of every row.
+Rows head_rows(const ModelConfig& config, const Rows& rows, int head, const TensorView& weight) {
+  const Vector frequencies = rope_frequencies(config.rope);
+  const Vector norm_weight = values_of(weight);
+  Rows out;
+  for (std::size_t position = 0; position < rows.size(); ++position) {
+    const auto first = rows[position].begin() + std::ptrdiff_t{head} * config.head_dim;
+    Vector one(first, first + config.head_dim);
+    if (weight.present()) norm(one, norm_weight, config.rms_norm_epsilon);
+    rotate_dense(config.rope, frequencies, static_cast<double>(position), one);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Rows attention(const ModelConfig& config, const LayerWeights& layer,
+               std::span<const HeadPolicy> policies, const Rows& inputs) {
+  const Rows queries = linear(layer.query, layer.query_bias, inputs);
+  const Rows keys = linear(layer.key, layer.key_bias, inputs);
+  const Rows values = linear(layer.value, layer.value_bias, inputs);
+  Rows attended(inputs.size());
+  for (int head = 0; head < config.query_heads; ++head) {
+    const int kv_head = head / config.group_size();
+    const Rows head_queries = head_rows(config, queries, head, layer.query_norm);
+    const Rows head_keys = head_rows(config, keys, kv_head, layer.key_norm);
+    Rows head_values;
+    for (const Vector& row : values) {
+      const auto first = row.begin() + std::ptrdiff_t{kv_head} * config.head_dim;
+      head_values.emplace_back(first, first + config.head_dim);
+    }
+    for (std::size_t row = 0; row < inputs.size(); ++row) {
+      const Vector one =
+          attend_dense(policies[static_cast<std::size_t>(kv_head)], static_cast<int>(row),
+                       head_queries[row], head_keys, head_values);
+      attended[row].insert(attended[row].end(), one.begin(), one.end());
+    }
+  }
+  return linear(layer.attention_output, layer.attention_output_bias, attended);
+}
+
+}  // namespace
+
+std::vector<double> rope_frequencies(const RopeConfig& rope) {
+  constexpr double kTurn = 2.0 * std::numbers::pi;
+  Vector frequencies;
+  for (int pair = 0; pair < rope.dims / 2; ++pair) {
+    const double plain = 1.0 / std::pow(rope.base, 2.0 * pair / rope.dims);
+    double frequency = plain;
+    if (rope.scaling == RopeScaling::kLinear) frequency = plain / rope.factor;
+    if (rope.scaling == RopeScaling::kLlama3) {
+      frequency = plain / rope.frequency_divisors[static_cast<std::size_t>(pair)];
+    }
+    if (rope.scaling == RopeScaling::kYarn) {
+      // The pair index where a frequency makes `turns` turns in the original context.
+      const auto pair_of = [&rope](double turns) {
+        return rope.dims * std::log(rope.original_context_tokens / (turns * kTurn)) /
+               (2.0 * std::log(rope.base));
+      };
+      const double first = std::max(std::floor(pair_of(rope.yarn_beta_fast)), 0.0);
+      const double last = std::min(std::ceil(pair_of(rope.yarn_beta_slow)), rope.dims - 1.0);
+      const double stretched = std::clamp((pair - first) / std::max(last - first, 1e-3), 0.0, 1.0);
+      frequency = (1.0 - stretched) * plain + stretched * plain / rope.factor;
+    }
+    frequencies.push_back(frequency);
+  }
+  return frequencies;
+}
+
+void rotate_dense(const RopeConfig& rope, const std::vector<double>& frequencies, double position,
+                  std::span<double> head) {
+  for (std::size_t pair = 0; pair < frequencies.size(); ++pair) {
+    const bool interleaved = rope.pairing == RopePairing::kInterleaved;
+    double& a = head[interleaved ? 2 * pair : pair];
+    double& b = head[interleaved ? 2 * pair + 1 : pair + frequencies.size()];
+    const double cos = rope.yarn_magnitude * std::cos(position * frequencies[pair]);
+    const double sin = rope.yarn_magnitude * std::sin(position * frequencies[pair]);
+    const double first = a * cos - b * sin;
+    b = a * sin + b * cos;
+    a = first;
+  }
+}
+
+bool sees(const HeadPolicy& policy, int position, int key) {
+  if (key > position) return false;
+  if (policy.head_class == HeadClass::kGlobal) return true;
+  return key < policy.sink_tokens || key > position - policy.window_tokens;
+}
+
+std::vector<double> attend_dense(const HeadPolicy& policy, int position,
+                                 std::span<const double> query, const Rows& keys,
+                                 const Rows& values) {
+  const double scale = 1.0 / std::sqrt(static_cast<double>(query.size()));
+  std::vector<std::pair<std::size_t, double>> scores;  // key, score
+  double peak = -std::numeric_limits<double>::infinity();
+  for (int key = 0; key <= position; ++key) {
+    if (!sees(policy, position, key)) continue;
+    const Vector& one = keys[static_cast<std::size_t>(key)];
+    const double score = scale * std::inner_product(query.begin(), query.end(), one.begin(), 0.0);
+    scores.emplace_back(key, score);
+    peak = std::max(peak, score);
+  }
+  Vector out(query.size());
+  double sum = 0.0;
+  for (const auto& [key, score] : scores) {
+    const double weight = std::exp(score - peak);
+    sum += weight;
+    for (std::size_t d = 0; d < out.size(); ++d) out[d] += weight * values[key][d];
+  }
+  for (double& element : out) element /= sum;
+  return out;
+}
+
+std::vector<double> dense_logits(const ModelConfig& config, const ModelWeights& weights,
+                                 const HeadProfile& profile, std::span<const TokenId> tokens) {
+  const Vector embedding = values_of(weights.token_embedding);
+  Rows residual;
+  for (const TokenId token : tokens) {
+    const auto first = embedding.begin() + static_cast<std::ptrdiff_t>(token) * config.width;
+    residual.emplace_back(first, first + config.width);
+  }
+  const std::span<const HeadPolicy> policies(profile.policies);
+  for (int index = 0; index < config.layers; ++index) {
+    const LayerWeights& layer = weights.layers[static_cast<std::size_t>(index)];
+    const auto kv_heads = static_cast<std::size_t>(config.kv_heads);
+    const auto first_head = static_cast<std::size_t>(index) * kv_heads;
+    add(residual, attention(config, layer, policies.subspan(first_head, kv_heads),
+                            normed(residual, layer.attention_norm, config.rms_norm_epsilon)));
+    const Rows inputs = normed(residual, layer.ffn_norm, config.rms_norm_epsilon);
+    add(residual,
+        config.experts > 0 ? mixture(config, layer, inputs) : feed_forward(layer.ffn, inputs));
+  }
+  const Rows logits =
+      linear(weights.output, {}, normed(residual, weights.output_norm, config.rms_norm_epsilon));
+  Vector out;
+  for (const Vector& row : logits) out.insert(out.end(), row.begin(), row.end());
+  return out;
+}
+
+}  // namespace redknot::tests

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The slow forward pass: plain loops, double precision, dense attention without pages. What the
+// runtime is tested against; written from the formulas, sharing no code with it.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "heads/head_profile.h"
+#include "model/config.h"
+#include "model/model.h"
+
+namespace redknot::tests {
+
+// Radians per position of each pair: plain, linear (Chen et al. 2023), Llama-3 (by the divisors in
+// the configuration), YaRN (Peng et al. 2023, equations 19 to 23). [dims / 2]
+std::vector<double> rope_frequencies(const RopeConfig& rope);
+
+// Rotates the first rope.dims elements of a head by the angles of a position.
+void rotate_dense(const RopeConfig& rope, const std::vector<double>& frequencies, double position,
+                  std::span<double> head);
+
+// Whether a query at `position` sees the key at `key`: global {0..p}; local {0..sink-1} and
+// {p-window+1..p}.
+bool sees(const HeadPolicy& policy, int position, int key);
+
+// Softmax attention of one query over keys and values by position, all rotated already.
+std::vector<double> attend_dense(const HeadPolicy& policy, int position,
+                                 std::span<const double> query,
+                                 const std::vector<std::vector<double>>& keys,
+                                 const std::vector<std::vector<double>>& values);
+
+// Logits [tokens, vocabulary_size] of every position. Weights are what their packed form stands for;
+// what enters a matrix of integers is rounded to 8 bits with a scale per 32, as the runtime does.
+std::vector<double> dense_logits(const ModelConfig& config, const ModelWeights& weights,
+                                 const HeadProfile& profile, std::span<const TokenId> tokens);
+
+}  // namespace redknot::tests

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random models for tests, small enough to be written, opened and packed in milliseconds.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/random_model.h"
+#include "model/vocabulary.h"
+
+namespace redknot::tests {
+
+// Two layers of width 64 with a vocabulary of 300 tokens. Head sizes and groups differ between the
+// architectures: llama 4 query heads over 2 of 16, qwen2 3 over 1 of 16 (48 columns: no multiple of
+// a quantised block), qwen3 4 over 2 of 24, qwen3moe 6 experts of which 2 are used.
+ModelShape small_shape(Architecture architecture);
+
+// A model file in the temporary folder, as long as the object lives. A model that is open stays
+// usable after that: its bytes are mapped.
+class ModelOnDisk {
+ public:
+  explicit ModelOnDisk(const RandomModelOptions& options);
+  ModelOnDisk(const ModelOnDisk&) = delete;
+  ModelOnDisk& operator=(const ModelOnDisk&) = delete;
+  ~ModelOnDisk();
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Token ids in [0, vocabulary_size). Equal seeds give equal tokens.
+std::vector<TokenId> random_tokens(int count, int vocabulary_size, std::uint64_t seed);
+
+}  // namespace redknot::tests
