@@ -32,8 +32,12 @@ class [[nodiscard]] Error {
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
   ErrorCode code() const { return code_; }
   const std::string& message() const { return message_; }
-  // The same error seen from one level up: "<attempt>: <message>".
-  Error within(const std::string& attempt) const { return {code_, attempt + ": " + message_}; }
+  // The same error seen from one level up: "<attempt>: <message>". An attempt that the message
+  // already begins with is not said twice.
+  Error within(const std::string& attempt) const {
+    const std::string prefix = attempt + ": ";
+    return message_.compare(0, prefix.size(), prefix) == 0 ? *this : Error(code_, prefix + message_);
+  }
 
  private:
   ErrorCode code_;
