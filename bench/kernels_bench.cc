@@ -74,7 +74,8 @@ void attention_bench(benchmark::State& state, const Kernels* kernels, PageFormat
   const int pages = static_cast<int>(state.range(2));
   constexpr int kTokens = 64;
   const std::size_t element = format == PageFormat::kF16 ? 2 : 1;
-  const std::size_t part = static_cast<std::size_t>(kTokens) * static_cast<std::size_t>(dim) * element;
+  const std::size_t part =
+      static_cast<std::size_t>(kTokens) * static_cast<std::size_t>(dim) * element;
   const std::size_t page_bytes = 2 * part + (element == 1 ? 4 * kTokens : 0);
   std::vector<std::byte> memory(page_bytes * static_cast<std::size_t>(pages), std::byte{0x2c});
   const std::vector<float> queries = random_floats(static_cast<std::size_t>(rows) * dim);
@@ -89,11 +90,13 @@ void attention_bench(benchmark::State& state, const Kernels* kernels, PageFormat
     for (int p = 0; p < pages; ++p) {
       std::byte* page = memory.data() + static_cast<std::size_t>(p) * page_bytes;
       auto* scales = reinterpret_cast<std::uint16_t*>(page + 2 * part);
-      kernels->attend_page({.page = {format, kTokens, dim, page, page + part, scales,
-                                     scales + kTokens},
-                            .rows = rows, .queries = queries.data(), .slots = slots.data(),
-                            .state = {output.data(), maximum.data(), sum.data()},
-                            .scratch = scratch.data()});
+      kernels->attend_page(
+          {.page = {format, kTokens, dim, page, page + part, scales, scales + kTokens},
+           .rows = rows,
+           .queries = queries.data(),
+           .slots = slots.data(),
+           .state = {output.data(), maximum.data(), sum.data()},
+           .scratch = scratch.data()});
     }
     benchmark::ClobberMemory();
   }
@@ -123,8 +126,9 @@ void row_bench(benchmark::State& state, const Kernels* kernels) {
 
 int register_all() {
   const std::pair<WeightFormat, const char*> formats[] = {
-      {WeightFormat::kF32, "f32"},   {WeightFormat::kF16, "f16"},   {WeightFormat::kBF16, "bf16"},
-      {WeightFormat::kInt8, "int8"}, {WeightFormat::kInt4, "int4"}, {WeightFormat::kInt4Min, "int4_min"}};
+      {WeightFormat::kF32, "f32"},   {WeightFormat::kF16, "f16"},
+      {WeightFormat::kBF16, "bf16"}, {WeightFormat::kInt8, "int8"},
+      {WeightFormat::kInt4, "int4"}, {WeightFormat::kInt4Min, "int4_min"}};
   for (const Kernels* kernels : available_kernels()) {
     const std::string suffix = "/" + std::string(kernels->name);
     const bool slow = kernels->name == "reference";

@@ -204,8 +204,9 @@ def check_layers(path, text, tree):
 
 def own_header(path, tree):
     """The header that `path` implements or tests, as it would be included, or None."""
-    match = re.fullmatch(r'src/(.+?)(_test)?\.(cc|cpp|cu)', path)
-    return match.group(1) + '.h' if match and f'src/{match.group(1)}.h' in tree else None
+    match = re.fullmatch(r'(src/|(?=tests/))(.+?)(_test)?\.(cc|cpp|cu)', path)
+    header = match.group(2) + '.h' if match else None
+    return header if match and match.group(1) + header in tree else None
 
 
 def check_include_order(path, text, tree):

@@ -42,15 +42,15 @@ struct EngineOptions {
   std::size_t kv_bytes = 0;       // overrides max_sequences when not 0
   int page_tokens = 64;           // 16, 32, 64 or 128
   KvDType kv = KvDType::kAuto;
-  int max_step_tokens = 512;      // tokens computed in one step
-  std::string kernels{};          // "": best for this CPU; "reference", "avx2", "avx512"
+  int max_step_tokens = 512;  // tokens computed in one step
+  std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
   Progress progress{};
 };
 
 struct PromptPart {
-  std::string text{};           // used when tokens is empty
-  std::vector<int> tokens{};    // token ids, taken as they are
-  bool parse_special = true;    // text such as "<|im_end|>" stands for its token
+  std::string text{};         // used when tokens is empty
+  std::vector<int> tokens{};  // token ids, taken as they are
+  bool parse_special = true;  // text such as "<|im_end|>" stands for its token
 };
 inline PromptPart text_part(std::string text) { return {.text = std::move(text)}; }
 inline PromptPart token_part(std::vector<int> tokens) { return {.tokens = std::move(tokens)}; }
@@ -64,21 +64,21 @@ struct Sampling {
   float repetition_penalty = 1.0f;  // 1: off
   float frequency_penalty = 0.0f;
   float presence_penalty = 0.0f;
-  int penalty_tokens = 64;          // how far back penalties look; -1: everything
+  int penalty_tokens = 64;                          // how far back penalties look; -1: everything
   std::vector<std::pair<int, float>> logit_bias{};  // token id, added to its logit
-  std::uint64_t seed = 0;           // a token depends on (seed, position) and the logits alone
-  int log_probabilities = -1;       // >= 0: report the token's, and those of that many best tokens
+  std::uint64_t seed = 0;      // a token depends on (seed, position) and the logits alone
+  int log_probabilities = -1;  // >= 0: report the token's, and those of that many best tokens
 };
 
 struct Request {
   std::vector<PromptPart> prompt{};
-  int max_tokens = 128;             // -1: until the context is full
+  int max_tokens = 128;  // -1: until the context is full
   Sampling sampling{};
   std::vector<std::string> stop{};  // answers end before any of these
   bool ignore_end = false;          // go on after an end-of-generation token
-  bool add_bos = true;              // if the model's tokenizer asks for it; never before token parts
-  bool show_special = false;        // the text of special tokens is part of the answer
-  bool all_logits = false;          // deliver the logits of every position (Piece::logits)
+  bool add_bos = true;        // if the model's tokenizer asks for it; never before token parts
+  bool show_special = false;  // the text of special tokens is part of the answer
+  bool all_logits = false;    // deliver the logits of every position (Piece::logits)
 };
 
 enum class FinishReason { kNone, kStop, kLength, kError };
@@ -91,8 +91,8 @@ struct TokenProbability {
 
 // What next() returns: a token of the answer, or logits of the prompt, or the end.
 struct Piece {
-  int token = -1;                  // -1 for pieces without a token
-  std::string text{};              // whole UTF-8 characters; may be empty while one is incomplete
+  int token = -1;      // -1 for pieces without a token
+  std::string text{};  // whole UTF-8 characters; may be empty while one is incomplete
   std::optional<TokenProbability> probability{};
   std::vector<TokenProbability> top{};
   FinishReason finish = FinishReason::kNone;  // set on the last piece
@@ -104,8 +104,8 @@ struct Piece {
 struct Usage {
   int prompt_tokens = 0;
   int generated_tokens = 0;
-  double prompt_seconds = 0;     // from submission to the first token
-  double generation_seconds = 0; // from the first token to the last
+  double prompt_seconds = 0;      // from submission to the first token
+  double generation_seconds = 0;  // from the first token to the last
 };
 
 class Generation {
@@ -158,14 +158,14 @@ struct KvCost {
 };
 
 struct Stats {
-  int sequences = 0;                // running
+  int sequences = 0;  // running
   int waiting = 0;
   int total_pages = 0, free_pages = 0;
   std::size_t page_bytes = 0;
-  std::size_t weight_bytes = 0;     // packed weights in memory
+  std::size_t weight_bytes = 0;  // packed weights in memory
   std::uint64_t steps = 0;
   std::uint64_t prompt_tokens = 0, generated_tokens = 0;
-  std::string kernels;              // "avx512", "avx2", "reference"
+  std::string kernels;  // "avx512", "avx2", "reference"
   int threads = 0;
 };
 

@@ -36,7 +36,8 @@ class [[nodiscard]] Error {
   // already begins with is not said twice.
   Error within(const std::string& attempt) const {
     const std::string prefix = attempt + ": ";
-    return message_.compare(0, prefix.size(), prefix) == 0 ? *this : Error(code_, prefix + message_);
+    return message_.compare(0, prefix.size(), prefix) == 0 ? *this
+                                                           : Error(code_, prefix + message_);
   }
 
  private:
@@ -98,8 +99,8 @@ using Status = Result<Done>;
   REDKNOT_TRY_INNER(REDKNOT_CONCAT(redknot_result_, __LINE__), declaration, expression)
 
 // REDKNOT_RETURN_IF_ERROR(check(x)): returns the error of a Status, if it is one.
-#define REDKNOT_RETURN_IF_ERROR(expression)                      \
-  do {                                                           \
-    auto redknot_status = (expression);                          \
+#define REDKNOT_RETURN_IF_ERROR(expression)                             \
+  do {                                                                  \
+    auto redknot_status = (expression);                                 \
     if (!redknot_status.ok()) return std::move(redknot_status).error(); \
   } while (false)

@@ -24,8 +24,7 @@ class ByteReader {
 
   // The next sizeof(T) bytes as a T. kCorrupt at the end of the bytes.
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  Result<T> read(std::string_view what) {
+  requires std::is_trivially_copyable_v<T> Result<T> read(std::string_view what) {
     REDKNOT_TRY(const std::span<const std::byte> part, take(sizeof(T), what));
     T value;
     std::memcpy(&value, part.data(), sizeof(T));

@@ -21,10 +21,8 @@ inline void append_text(std::string& out, const std::filesystem::path& path) {
   out += path.string();
 }
 template <typename T>
-  requires std::is_arithmetic_v<T>
-void append_text(std::string& out, T number) {
-  out += std::to_string(number);
-}
+requires std::is_arithmetic_v<T>
+void append_text(std::string& out, T number) { out += std::to_string(number); }
 
 template <typename... Parts>
 std::string concat(const Parts&... parts) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One large allocation made at start: zeroed, aligned to huge pages, which are asked for. Move-only;
-// the memory lives as long as the object.
+// One large allocation made at start: zeroed, aligned to huge pages, which are asked for.
+// Move-only; the memory lives as long as the object.
 #pragma once
 
 #include <cstddef>

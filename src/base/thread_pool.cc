@@ -15,9 +15,7 @@ constexpr std::uint64_t kIndexMask = (std::uint64_t{1} << kIndexBits) - 1;
 constexpr int kSpins = 1000;
 
 int task_of(std::uint64_t ticket) { return static_cast<int>(ticket & kIndexMask); }
-int count_of(std::uint64_t ticket) {
-  return static_cast<int>((ticket >> kIndexBits) & kIndexMask);
-}
+int count_of(std::uint64_t ticket) { return static_cast<int>((ticket >> kIndexBits) & kIndexMask); }
 std::uint64_t generation_of(std::uint64_t ticket) { return ticket >> (2 * kIndexBits); }
 
 void pause() {
@@ -54,8 +52,9 @@ void ThreadPool::run(int count, const void* context, Call call) {
   call_ = call;
   unfinished_.store(count, std::memory_order_relaxed);
   const std::uint64_t generation = generation_of(ticket_.load(std::memory_order_relaxed)) + 1;
-  ticket_.store((generation << (2 * kIndexBits)) | (static_cast<std::uint64_t>(count) << kIndexBits),
-                std::memory_order_release);
+  ticket_.store(
+      (generation << (2 * kIndexBits)) | (static_cast<std::uint64_t>(count) << kIndexBits),
+      std::memory_order_release);
   epoch_.fetch_add(1);
   if (sleepers_.load() > 0) epoch_.notify_all();
 

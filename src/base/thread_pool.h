@@ -37,8 +37,8 @@ class ThreadPool {
  private:
   using Call = void (*)(const void* context, int task, int thread);
   void run(int count, const void* context, Call call);
-  void work(int thread);                                 // a worker's life
-  void take_tasks(int thread);                           // until none is left
+  void work(int thread);        // a worker's life
+  void take_tasks(int thread);  // until none is left
 
   // The current loop: generation (24 bits), task count (20), next task (20). One word, so that a
   // thread which wakes late can never mistake one loop's task for another's.

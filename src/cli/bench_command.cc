@@ -179,7 +179,8 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
            "Decode: numbers of tokens generated one by one, separated by commas; 0: no such test.");
   add_list(*verb, "-d,--n-depth", options.depths, "0",
            "Depths: tokens that the KV cache holds before a test, separated by commas.");
-  verb->add_option("--kv", options.kv, "Formats of the KV cache, separated by commas: f16, q8, f32.")
+  verb->add_option("--kv", options.kv,
+                   "Formats of the KV cache, separated by commas: f16, q8, f32.")
       ->type_name("LIST")
       ->delimiter(',')
       ->allow_extra_args(false)

@@ -242,7 +242,8 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
       ->transform(integer_in(0, kMaxTokens))
       ->default_str("4096")
       ->group("Memory");
-  verb->add_option("--kv", options.kv, "Formats of the KV cache, separated by commas: f16, q8, f32.")
+  verb->add_option("--kv", options.kv,
+                   "Formats of the KV cache, separated by commas: f16, q8, f32.")
       ->type_name("FORMAT")
       ->delimiter(',')
       ->allow_extra_args(false)

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
-#include "engine/model_info.h"
+#include "engine/describe_model.h"
 #include "engine/step_loop.h"
 #include "engine/tokenizer_state.h"
 #include "redknot/redknot.h"
@@ -101,13 +101,12 @@ Result<Engine> Engine::open(EngineOptions options) {
   auto state = std::make_unique<State>();
   REDKNOT_TRY(state->core, EngineCore::open(options));
   const Model& model = state->core->model();
-  state->info = model_info(model);
+  state->info = describe(model);
   const text::Tokenizer* text = nullptr;
   if (model.vocabulary().kind != TokenizerKind::kNone) {
     auto tokenizer = text::Tokenizer::create(model.vocabulary());
     if (!tokenizer.ok()) return tokenizer.error().within(concat("open ", options.model));
-    auto shared =
-        std::make_shared<const Tokenizer::State>(Tokenizer::State{std::move(*tokenizer)});
+    auto shared = std::make_shared<const Tokenizer::State>(Tokenizer::State{std::move(*tokenizer)});
     text = &shared->tokenizer;
     state->tokenizer = Tokenizer(std::move(shared));
   }
@@ -117,8 +116,7 @@ Result<Engine> Engine::open(EngineOptions options) {
 }
 
 Result<Generation> Engine::generate(Request request) {
-  REDKNOT_RETURN_IF_ERROR(
-      check_request(request, state_->core->model().config().vocabulary_size));
+  REDKNOT_RETURN_IF_ERROR(check_request(request, state_->core->model().config().vocabulary_size));
   Arrival arrival;
   arrival.submitted = std::chrono::steady_clock::now();
   REDKNOT_TRY(arrival.tokens, state_->tokenize(request));
@@ -128,8 +126,7 @@ Result<Generation> Engine::generate(Request request) {
   arrival.request = std::move(request);
   arrival.state = std::make_shared<Generation::State>(state_->inbox);
   Generation generation(arrival.state);
-  if (state_->loop->waiting() >= kMaxWaitingRequests ||
-      !state_->inbox->push(std::move(arrival))) {
+  if (state_->loop->waiting() >= kMaxWaitingRequests || !state_->inbox->push(std::move(arrival))) {
     return exhausted("generate: ", kMaxWaitingRequests, " requests are waiting already");
   }
   return generation;

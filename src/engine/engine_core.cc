@@ -40,8 +40,8 @@ Result<int> page_count(const EngineOptions& options, const HeadProfile& profile,
     }
     return static_cast<int>(std::min<std::size_t>(count, std::numeric_limits<int>::max()));
   }
-  const std::int64_t one = peak_pages(profile, shape, context_tokens,
-                                      options.max_step_tokens)[index_of(format)];
+  const std::int64_t one =
+      peak_pages(profile, shape, context_tokens, options.max_step_tokens)[index_of(format)];
   const std::int64_t all = one * options.max_sequences;
   if (all > std::numeric_limits<int>::max()) {
     return exhausted("open engine: ", options.max_sequences, " sequences of ", context_tokens,
@@ -67,10 +67,14 @@ Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, int 
 
 KvFormat kv_format(KvDType dtype, const Model& model) {
   switch (dtype) {
-    case KvDType::kF16: return KvFormat::kF16;
-    case KvDType::kQ8: return KvFormat::kQ8;
-    case KvDType::kF32: return KvFormat::kF32;
-    case KvDType::kAuto: break;
+    case KvDType::kF16:
+      return KvFormat::kF16;
+    case KvDType::kQ8:
+      return KvFormat::kQ8;
+    case KvDType::kF32:
+      return KvFormat::kF32;
+    case KvDType::kAuto:
+      break;
   }
   const DType weights = model.weights().layers.front().key.dtype;
   return weights == DType::kF32 ? KvFormat::kF32 : KvFormat::kF16;
@@ -114,13 +118,14 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   HeadProfile profile =
       uniform_profile(config.layers, config.kv_heads, {.kv_format = kv_format(options.kv, model)});
   // Memory first: an answer that there is too little should not take the time of packing.
-  REDKNOT_TRY(std::unique_ptr<PagePool> pool, create_pool(options, config.head_dim, profile, context));
+  REDKNOT_TRY(std::unique_ptr<PagePool> pool,
+              create_pool(options, config.head_dim, profile, context));
   auto threads =
       std::make_unique<ThreadPool>(options.threads == 0 ? available_cores() : options.threads);
   REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));
-  return std::unique_ptr<EngineCore>(new EngineCore(
-      {std::move(model), kernels, std::move(threads), std::move(weights), std::move(profile),
-       std::move(pool), context, options.max_step_tokens}));
+  return std::unique_ptr<EngineCore>(
+      new EngineCore({std::move(model), kernels, std::move(threads), std::move(weights),
+                      std::move(profile), std::move(pool), context, options.max_step_tokens}));
 }
 
 }  // namespace redknot

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "base/queue.h"
 #include "redknot/redknot.h"
@@ -38,7 +39,7 @@ struct Generation::State {
 
 // A request on its way to the loop, checked and tokenized.
 struct Arrival {
-  Request request;            // prompt parts are empty: see tokens
+  Request request;  // prompt parts are empty: see tokens
   std::vector<int> tokens;
   int max_tokens = 0;
   std::chrono::steady_clock::time_point submitted;

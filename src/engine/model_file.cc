@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
 #include "engine/engine_core.h"
-#include "engine/model_info.h"
+#include "engine/describe_model.h"
 #include "kv/page_pool.h"
 #include "redknot/redknot.h"
 #include "runtime/packed_weights.h"
@@ -13,30 +13,42 @@ constexpr int kMaxContextTokens = 1 << 24;
 
 std::string architecture_name(Architecture architecture) {
   switch (architecture) {
-    case Architecture::kLlama: return "llama";
-    case Architecture::kQwen2: return "qwen2";
-    case Architecture::kQwen3: return "qwen3";
-    case Architecture::kQwen3Moe: return "qwen3moe";
+    case Architecture::kLlama:
+      return "llama";
+    case Architecture::kQwen2:
+      return "qwen2";
+    case Architecture::kQwen3:
+      return "qwen3";
+    case Architecture::kQwen3Moe:
+      return "qwen3moe";
   }
   return "";
 }
 
 std::string scaling_name(const RopeConfig& rope) {
   switch (rope.scaling) {
-    case RopeScaling::kNone: return "none";
-    case RopeScaling::kLinear: return "linear";
-    case RopeScaling::kYarn: return "yarn";
-    case RopeScaling::kLlama3: return "llama3";
+    case RopeScaling::kNone:
+      return "none";
+    case RopeScaling::kLinear:
+      return "linear";
+    case RopeScaling::kYarn:
+      return "yarn";
+    case RopeScaling::kLlama3:
+      return "llama3";
   }
   return "";
 }
 
 std::string tokenizer_name(TokenizerKind kind) {
   switch (kind) {
-    case TokenizerKind::kNone: return "none";
-    case TokenizerKind::kByteLevelBpe: return "byte-level BPE";
-    case TokenizerKind::kSentencePiece: return "SentencePiece";
-    case TokenizerKind::kRankedPieces: return "SentencePiece alphabet, BPE ranks";
+    case TokenizerKind::kNone:
+      return "none";
+    case TokenizerKind::kByteLevelBpe:
+      return "byte-level BPE";
+    case TokenizerKind::kSentencePiece:
+      return "SentencePiece";
+    case TokenizerKind::kRankedPieces:
+      return "SentencePiece alphabet, BPE ranks";
   }
   return "";
 }
@@ -52,7 +64,7 @@ void add_vocabulary(const Vocabulary& vocabulary, ModelInfo& info) {
 
 }  // namespace
 
-ModelInfo model_info(const Model& model) {
+ModelInfo describe(const Model& model) {
   const ModelConfig& config = model.config();
   ModelInfo info;
   info.name = config.name;
@@ -97,7 +109,7 @@ ModelFile::~ModelFile() = default;
 
 Result<ModelFile> ModelFile::open(const std::filesystem::path& path) {
   REDKNOT_TRY(Model model, Model::open(path));
-  ModelInfo info = model_info(model);
+  ModelInfo info = describe(model);
   return ModelFile(std::make_unique<State>(State{std::move(model), std::move(info)}));
 }
 
@@ -113,7 +125,8 @@ Result<KvCost> ModelFile::kv_cost(KvDType kv, int page_tokens, int context_token
     return invalid("KV cost: context_tokens is ", context_tokens, ", not in 0..",
                    kMaxContextTokens);
   }
-  const auto heads = static_cast<std::size_t>(config.layers) * static_cast<std::size_t>(config.kv_heads);
+  const auto heads =
+      static_cast<std::size_t>(config.layers) * static_cast<std::size_t>(config.kv_heads);
   const std::size_t page_bytes = shape.bytes(kv_format(kv, state_->model));
   const auto pages = static_cast<std::size_t>((context_tokens + page_tokens - 1) / page_tokens);
   KvCost cost;

@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "engine/engine_core.h"
-#include "engine/model_info.h"
+#include "engine/describe_model.h"
 
 namespace redknot {
 namespace {
@@ -20,7 +20,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 // Weights and products of one step's linear layers.
 struct LinearWork {
-  double bytes = 0.0;         // of all weights, experts counted as far as they are used
+  double bytes = 0.0;  // of all weights, experts counted as far as they are used
   double fp32_per_token = 0.0;
   double int8_per_token = 0.0;
 };
@@ -36,8 +36,7 @@ void add(const PackedMatrix& matrix, double share, LinearWork& work) {
 LinearWork layers_work(const PackedWeights& weights, const ModelConfig& config) {
   LinearWork work;
   for (const PackedLayer& layer : weights.layers()) {
-    for (const Linear* linear :
-         {&layer.query, &layer.key, &layer.value, &layer.attention_output}) {
+    for (const Linear* linear : {&layer.query, &layer.key, &layer.value, &layer.attention_output}) {
       add(linear->matrix, 1.0, work);
     }
     add(layer.router, 1.0, work);
@@ -113,8 +112,7 @@ BenchWork StepBench::State::work(int steps, int tokens_per_step, int depth) cons
   const double bytes_per_position =
       static_cast<double>(shape.bytes(core->profile().at(0, 0).kv_format)) / shape.page_tokens *
       config.layers * config.kv_heads;
-  const double attention_per_position =
-      4.0 * config.layers * config.query_heads * config.head_dim;
+  const double attention_per_position = 4.0 * config.layers * config.query_heads * config.head_dim;
   BenchWork work;
   for (int step = 0; step < steps; ++step) {
     const double first = depth + static_cast<double>(step) * tokens_per_step;
@@ -146,7 +144,7 @@ Result<StepBench> StepBench::open(BenchOptions options) {
   engine.progress = std::move(options.progress);
   auto state = std::make_unique<State>();
   REDKNOT_TRY(state->core, EngineCore::open(engine));
-  state->info = model_info(state->core->model());
+  state->info = describe(state->core->model());
   state->kernels = std::string(state->core->kernels().name);
   return StepBench(std::move(state));
 }

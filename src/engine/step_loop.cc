@@ -18,8 +18,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer,
-                   std::shared_ptr<Inbox> inbox)
+StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox)
     : core_(core),
       tokenizer_(tokenizer),
       inbox_(std::move(inbox)),
@@ -158,14 +157,13 @@ std::string StepLoop::token_text(TokenId token) const {
 void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> logits,
                          Piece& piece) {
   const std::span<const TokenId> history = scheduler_.tokens(id);
-  const SampledToken sampled = sample(logits, history, stream.arrival.request.sampling,
-                                      static_cast<int>(history.size()));
+  const SampledToken sampled =
+      sample(logits, history, stream.arrival.request.sampling, static_cast<int>(history.size()));
   if (!sampled.usable) {
     piece.finish = FinishReason::kError;
     stream.arrival.state->error =
-        Error(ErrorCode::kCorrupt,
-              concat("generate: no token can follow position ", history.size() - 1,
-                     ": every logit is NaN or -infinity"));
+        Error(ErrorCode::kCorrupt, concat("generate: no token can follow position ",
+                                          history.size() - 1, ": every logit is NaN or -infinity"));
     return;
   }
   stream.last_seconds = seconds_since(stream.arrival.submitted);

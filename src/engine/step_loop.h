@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop that turns: take what arrived, plan a step, run it, sample, deliver. Owns all mutable
-// state of the engine on one thread, without locks; callers meet it at the inbox and at the queue of
-// pieces of each generation.
+// state of the engine on one thread, without locks; callers meet it at the inbox and at the queue
+// of pieces of each generation.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
 #include <thread>
 #include <unordered_map>
 
@@ -33,8 +37,7 @@ class StepLoop {
  private:
   // A sequence that waits or runs.
   struct Stream {
-    explicit Stream(Arrival request)
-        : arrival(std::move(request)), stop(arrival.request.stop) {}
+    explicit Stream(Arrival request) : arrival(std::move(request)), stop(arrival.request.stop) {}
     Arrival arrival;
     std::optional<text::Detokenizer> detokenizer;
     StopMatcher stop;

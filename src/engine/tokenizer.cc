@@ -20,9 +20,9 @@ Result<Tokenizer> Tokenizer::open(const std::filesystem::path& path) {
 
 Result<std::vector<int>> Tokenizer::tokenize(std::string_view text, bool add_special,
                                              bool parse_special) const {
-  REDKNOT_TRY(const std::vector<TokenId> ids,
-              state_->tokenizer.encode(
-                  text, {.add_special = add_special, .parse_special = parse_special}));
+  REDKNOT_TRY(
+      const std::vector<TokenId> ids,
+      state_->tokenizer.encode(text, {.add_special = add_special, .parse_special = parse_special}));
   std::vector<int> tokens;
   tokens.reserve(ids.size());
   for (const TokenId id : ids) tokens.push_back(static_cast<int>(id));

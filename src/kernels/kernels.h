@@ -22,7 +22,8 @@ namespace redknot {
 // A block of activations whose largest magnitude is below this counts as zeros.
 inline constexpr float kLeastPeak = 1e-30f;
 
-// Rows of activations rounded to 8 bits, with a scale per 32: x = scale * code. For integer weights.
+// Rows of activations rounded to 8 bits, with a scale per 32: x = scale * code. For integer
+// weights.
 struct QuantizedRows {
   std::int8_t* codes = nullptr;  // [rows, K], -127..127
   float* scales = nullptr;       // [rows, K / 32]
@@ -34,13 +35,13 @@ struct Matmul {
   const PackedMatrix* weights = nullptr;
   int first_panel = 0, panel_count = 0;  // outputs 32 * first_panel ...
   int rows = 0;
-  const int* input_rows = nullptr;       // [rows]: which input row feeds output row r; null: row r
-  const float* input = nullptr;          // [.., K] for float weights
-  QuantizedRows quantized;               // [.., K] for integer weights
-  float* output = nullptr;               // [rows, output_stride]
+  const int* input_rows = nullptr;  // [rows]: which input row feeds output row r; null: row r
+  const float* input = nullptr;     // [.., K] for float weights
+  QuantizedRows quantized;          // [.., K] for integer weights
+  float* output = nullptr;          // [rows, output_stride]
   std::size_t output_stride = 0;
-  const float* bias = nullptr;           // [N] or null
-  bool accumulate = false;               // add to output
+  const float* bias = nullptr;  // [N] or null
+  bool accumulate = false;      // add to output
 };
 
 enum class PageFormat : std::uint8_t { kF16, kQ8, kF32 };
@@ -48,12 +49,12 @@ enum class PageFormat : std::uint8_t { kF16, kQ8, kF32 };
 // One page of keys and values as it lies in memory (layouts: kv/page_pool.h).
 struct PageView {
   PageFormat format = PageFormat::kF16;
-  int page_tokens = 0;                          // T, slots: 16, 32, 64 or 128
-  int head_dim = 0;                             // D
-  std::byte* keys = nullptr;                    // [D, T] f16, int8 or f32
-  std::byte* values = nullptr;                  // [T, D]
-  std::uint16_t* key_scales = nullptr;          // f16 [T], q8 only
-  std::uint16_t* value_scales = nullptr;        // f16 [T], q8 only
+  int page_tokens = 0;                    // T, slots: 16, 32, 64 or 128
+  int head_dim = 0;                       // D
+  std::byte* keys = nullptr;              // [D, T] f16, int8 or f32
+  std::byte* values = nullptr;            // [T, D]
+  std::uint16_t* key_scales = nullptr;    // f16 [T], q8 only
+  std::uint16_t* value_scales = nullptr;  // f16 [T], q8 only
 };
 
 // Slots of a page that one query may attend to: [0, sink_end) and [recent_begin, recent_end).
@@ -67,9 +68,9 @@ struct SlotRange {
 // Scores are in base 2 (queries carry log2(e)). An empty state is (0, -inf, 0). States over
 // disjoint keys merge (FlashInfer, "cascade inference"; Milakov and Gimelshein 2018, section 3).
 struct AttentionState {
-  float* output = nullptr;  // [rows, padded_dim(D)]
-  float* maximum = nullptr; // [rows]
-  float* sum = nullptr;     // [rows]
+  float* output = nullptr;   // [rows, padded_dim(D)]
+  float* maximum = nullptr;  // [rows]
+  float* sum = nullptr;      // [rows]
 };
 inline constexpr int padded_dim(int head_dim) { return (head_dim + 15) / 16 * 16; }
 
@@ -77,10 +78,10 @@ inline constexpr int padded_dim(int head_dim) { return (head_dim + 15) / 16 * 16
 struct AttendPage {
   PageView page;
   int rows = 0;
-  const float* queries = nullptr;      // [rows, D], rotated, times log2(e) / sqrt(D)
-  const SlotRange* slots = nullptr;    // [rows]
+  const float* queries = nullptr;    // [rows, D], rotated, times log2(e) / sqrt(D)
+  const SlotRange* slots = nullptr;  // [rows]
   AttentionState state;
-  float* scratch = nullptr;            // attend_scratch_floats(rows, D, T), 64-byte aligned
+  float* scratch = nullptr;  // attend_scratch_floats(rows, D, T), 64-byte aligned
 };
 std::size_t attend_scratch_floats(int rows, int head_dim, int page_tokens);
 
@@ -113,8 +114,8 @@ struct Kernels {
   // out [head_dim] = rotated x times scale; elements beyond rope.dims are only scaled.
   void (*rotate)(const float* x, const Rope& rope, int head_dim, float scale, float* out);
 
-  // Stores a token's key (already rotated) and value in a slot. Values beyond the format are clamped and
-  // NaN becomes 0 in every format, so that pages only ever hold finite numbers.
+  // Stores a token's key (already rotated) and value in a slot. What the format cannot hold is
+  // clamped and NaN becomes 0, so that pages only ever hold finite numbers.
   void (*write_slot)(const PageView& page, int slot, const float* key, const float* value);
 
   void (*attend_page)(const AttendPage& attend);

@@ -26,9 +26,7 @@ std::uint16_t load_u16(const std::byte* bytes) {
   return value;
 }
 
-int byte_at(const std::byte* bytes, int index) {
-  return std::to_integer<int>(bytes[index]);
-}
+int byte_at(const std::byte* bytes, int index) { return std::to_integer<int>(bytes[index]); }
 
 // Low nibbles are elements 0..15, high nibbles 16..31 (Q4_0, Q4_1, Q5_0).
 int nibble(const std::byte* bytes, int element) {
@@ -109,17 +107,23 @@ Block requantize(std::span<const float> weights) {
 Block encode_block(DType dtype, std::span<const std::byte> row, int index) {
   const auto at = [&](int block) { return row.data() + block * block_bytes(dtype); };
   switch (dtype) {
-    case DType::kQ8_0: return block_q8_0(at(index));
-    case DType::kQ5_0: return block_q5_0(at(index));
-    case DType::kQ4_0: return block_q4_0(at(index));
-    case DType::kQ4_1: return block_q4_1(at(index));
-    case DType::kQ4_K: return block_q4_k(at(index / 8), index % 8);
-    default: break;
+    case DType::kQ8_0:
+      return block_q8_0(at(index));
+    case DType::kQ5_0:
+      return block_q5_0(at(index));
+    case DType::kQ4_0:
+      return block_q4_0(at(index));
+    case DType::kQ4_1:
+      return block_q4_1(at(index));
+    case DType::kQ4_K:
+      return block_q4_k(at(index / 8), index % 8);
+    default:
+      break;
   }
   const int per_file_block = block_elements(dtype) / kQuantBlock;
   std::array<float, 256> values;
-  const auto whole = std::span<float>(values).first(
-      static_cast<std::size_t>(per_file_block) * kQuantBlock);
+  const auto whole =
+      std::span<float>(values).first(static_cast<std::size_t>(per_file_block) * kQuantBlock);
   const std::size_t bytes = static_cast<std::size_t>(block_bytes(dtype));
   dequantize(dtype, row.subspan(static_cast<std::size_t>(index / per_file_block) * bytes, bytes),
              whole);
@@ -183,13 +187,19 @@ void pack_float_panel(const PackedMatrix& matrix, int index, std::span<const std
 
 WeightFormat packed_format(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return WeightFormat::kF32;
-    case DType::kF16: return WeightFormat::kF16;
-    case DType::kBF16: return WeightFormat::kBF16;
-    case DType::kQ4_0: return WeightFormat::kInt4;
+    case DType::kF32:
+      return WeightFormat::kF32;
+    case DType::kF16:
+      return WeightFormat::kF16;
+    case DType::kBF16:
+      return WeightFormat::kBF16;
+    case DType::kQ4_0:
+      return WeightFormat::kInt4;
     case DType::kQ4_1:
-    case DType::kQ4_K: return WeightFormat::kInt4Min;
-    default: return WeightFormat::kInt8;
+    case DType::kQ4_K:
+      return WeightFormat::kInt4Min;
+    default:
+      return WeightFormat::kInt8;
   }
 }
 
@@ -197,10 +207,14 @@ bool is_integer(WeightFormat format) { return format >= WeightFormat::kInt8; }
 
 std::size_t integer_block_bytes(WeightFormat format) {
   switch (format) {
-    case WeightFormat::kInt8: return 1024 + 64;
-    case WeightFormat::kInt4: return 512 + 64;
-    case WeightFormat::kInt4Min: return 512 + 128;
-    default: REDKNOT_CHECK(false);
+    case WeightFormat::kInt8:
+      return 1024 + 64;
+    case WeightFormat::kInt4:
+      return 512 + 64;
+    case WeightFormat::kInt4Min:
+      return 512 + 128;
+    default:
+      REDKNOT_CHECK(false);
   }
 }
 
@@ -210,8 +224,8 @@ std::size_t PackedMatrix::panel_bytes() const {
   return k * kPanelColumns * (format == WeightFormat::kF32 ? 4 : 2);
 }
 
-void pack_panel(const PackedMatrix& matrix, int index, DType dtype,
-                std::span<const std::byte> rows, std::byte* out) {
+void pack_panel(const PackedMatrix& matrix, int index, DType dtype, std::span<const std::byte> rows,
+                std::byte* out) {
   REDKNOT_CHECK(packed_format(dtype) == matrix.format);
   std::byte* panel = out + matrix.panel_bytes() * static_cast<std::size_t>(index);
   if (is_integer(matrix.format)) {

@@ -54,8 +54,8 @@ std::size_t integer_block_bytes(WeightFormat format);
 
 // Writes panel `index` of `matrix` to its place in `out` (the start of the whole packed matrix)
 // from the file's rows [outputs, inputs]. Any thread; panels are independent.
-void pack_panel(const PackedMatrix& matrix, int index, DType dtype,
-                std::span<const std::byte> rows, std::byte* out);
+void pack_panel(const PackedMatrix& matrix, int index, DType dtype, std::span<const std::byte> rows,
+                std::byte* out);
 
 // The weights that one packed panel stands for: out [32, inputs]. The definition of the formats.
 void unpack_panel(const PackedMatrix& matrix, int index, std::span<float> out);

@@ -68,8 +68,8 @@ float integer_dot(const PackedMatrix& weights, const std::byte* panel, int n,
       sum += (code - offset) * codes[b * kQuantBlock + static_cast<std::size_t>(i)];
     }
     const float scale = input.scales[row * blocks + b];
-    total = std::fma(static_cast<float>(sum),
-                     f16_at(block + (wide ? 1024 : 512) + n * 2) * scale, total);
+    total = std::fma(static_cast<float>(sum), f16_at(block + (wide ? 1024 : 512) + n * 2) * scale,
+                     total);
     if (weights.format == WeightFormat::kInt4Min) {
       const float input_sum = static_cast<float>(input.sums[row * blocks + b]) * scale;
       total = std::fma(f16_at(block + 576 + n * 2), input_sum, total);
@@ -81,7 +81,8 @@ float integer_dot(const PackedMatrix& weights, const std::byte* panel, int n,
 float float_dot(const PackedMatrix& weights, const std::byte* panel, int n, const float* input) {
   float total = 0.0f;
   for (int k = 0; k < weights.inputs; ++k) {
-    const std::size_t flat = static_cast<std::size_t>(k) * kPanelColumns + static_cast<std::size_t>(n);
+    const std::size_t flat =
+        static_cast<std::size_t>(k) * kPanelColumns + static_cast<std::size_t>(n);
     float weight;
     std::uint16_t half;
     if (weights.format == WeightFormat::kF32) {
@@ -218,8 +219,8 @@ void attend_page(const AttendPage& a) {
       const float weight = std::exp2(score - maximum);
       const float value_scale = quantized ? f16_to_f32(a.page.value_scales[t]) : 1.0f;
       for (int d = 0; d < dim; ++d) {
-        output[d] = output[d] * keep +
-                    weight * element(a.page, a.page.values, t * dim + d, value_scale);
+        output[d] =
+            output[d] * keep + weight * element(a.page, a.page.values, t * dim + d, value_scale);
       }
       a.state.sum[r] = a.state.sum[r] * keep + weight;
       a.state.maximum[r] = maximum;

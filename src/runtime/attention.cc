@@ -20,7 +20,9 @@ constexpr int kUnrotated = std::numeric_limits<int>::min();
 
 // The slots of a page that a query with this visible range may attend to.
 SlotRange slots_of(const PageRef& page, const VisibleRange& range) {
-  const auto slot = [&page](int position) { return std::clamp(position - page.position, 0, page.tokens); };
+  const auto slot = [&page](int position) {
+    return std::clamp(position - page.position, 0, page.tokens);
+  };
   SlotRange slots{slot(range.sink.end), slot(range.recent.begin), slot(range.recent.end)};
   if (slots.recent_begin >= slots.recent_end) slots.recent_begin = slots.recent_end = 0;
   return slots;
@@ -180,10 +182,11 @@ void SegPagedAttention::load_queries(Worker& worker, const Unit& unit, const flo
   for (int token = 0; token < unit.tokens; ++token) {
     const std::ptrdiff_t row = unit.sequence->first_row + unit.first_token + token;
     const float* source =
-        queries + (row * shape_.query_heads + static_cast<std::ptrdiff_t>(unit.kv_head) * group()) * dim;
+        queries +
+        (row * shape_.query_heads + static_cast<std::ptrdiff_t>(unit.kv_head) * group()) * dim;
     std::copy_n(source, group() * dim, worker.plain.data() + token * group() * dim);
-    worker.visible[static_cast<std::size_t>(token)] =
-        visible(*unit.policy, unit.sequence->positions[static_cast<std::size_t>(unit.first_token + token)]);
+    worker.visible[static_cast<std::size_t>(token)] = visible(
+        *unit.policy, unit.sequence->positions[static_cast<std::size_t>(unit.first_token + token)]);
   }
   worker.rotated_shift = kUnrotated;
 }
@@ -212,7 +215,8 @@ void SegPagedAttention::attend_cut(Worker& worker, const Unit& unit, const Cut& 
     const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
     for (int token = 0; token < unit.tokens; ++token) {
       const SlotRange slots = slots_of(page, worker.visible[static_cast<std::size_t>(token)]);
-      std::fill_n(worker.slots.begin() + static_cast<std::ptrdiff_t>(token) * group(), group(), slots);
+      std::fill_n(worker.slots.begin() + static_cast<std::ptrdiff_t>(token) * group(), group(),
+                  slots);
     }
     rotate_queries(worker, unit, page.shift);
     kernels_.attend_page({.page = page_view(pool_, page.page),
@@ -242,7 +246,8 @@ void SegPagedAttention::run_whole(const float* queries, float* out) {
 
 AttentionState SegPagedAttention::partial(const Unit& unit, int cut) {
   const auto floats = static_cast<std::ptrdiff_t>(state_floats(rows(unit), shape_.head_dim));
-  return state_in(partials_.data() + unit.first_partial + floats * cut, rows(unit), shape_.head_dim);
+  return state_in(partials_.data() + unit.first_partial + floats * cut, rows(unit),
+                  shape_.head_dim);
 }
 
 void SegPagedAttention::run_split(const float* queries, float* out) {
@@ -255,10 +260,12 @@ void SegPagedAttention::run_split(const float* queries, float* out) {
     const int cut = tasks[static_cast<std::size_t>(task)].second;
     Worker& worker = workers_[static_cast<std::size_t>(thread)];
     load_queries(worker, unit, queries);
-    attend_cut(worker, unit, cuts_[static_cast<std::size_t>(unit.first_cut + cut)], partial(unit, cut));
+    attend_cut(worker, unit, cuts_[static_cast<std::size_t>(unit.first_cut + cut)],
+               partial(unit, cut));
   });
   for (const Unit& unit : units_) {
-    const AttentionState whole = state_in(workers_[0].whole_state.data(), rows(unit), shape_.head_dim);
+    const AttentionState whole =
+        state_in(workers_[0].whole_state.data(), rows(unit), shape_.head_dim);
     clear(whole, rows(unit), shape_.head_dim);
     for (int cut = 0; cut < unit.cuts; ++cut) {
       kernels_.merge_state(partial(unit, cut), rows(unit), shape_.head_dim, whole);
@@ -274,7 +281,8 @@ void SegPagedAttention::write_output(const Unit& unit, const AttentionState& sta
     const std::ptrdiff_t row = unit.sequence->first_row + unit.first_token + r / group();
     const std::ptrdiff_t head = static_cast<std::ptrdiff_t>(unit.kv_head) * group() + r % group();
     float* target = out + (row * shape_.query_heads + head) * dim;
-    const float* source = state.output + static_cast<std::ptrdiff_t>(r) * padded_dim(shape_.head_dim);
+    const float* source =
+        state.output + static_cast<std::ptrdiff_t>(r) * padded_dim(shape_.head_dim);
     // A token always sees itself, so the sum is positive.
     const float factor = 1.0f / state.sum[r];
     for (int d = 0; d < dim; ++d) target[d] = source[d] * factor;

@@ -6,8 +6,7 @@
 namespace redknot {
 
 Activations::Activations(int max_rows, int width, bool quantized)
-    : width_(width),
-      floats_(static_cast<std::size_t>(max_rows) * static_cast<std::size_t>(width)) {
+    : width_(width), floats_(static_cast<std::size_t>(max_rows) * static_cast<std::size_t>(width)) {
   if (!quantized) return;
   codes_.resize(floats_.size());
   scales_.resize(floats_.size() / kQuantBlock);
@@ -41,9 +40,8 @@ void multiply_all(ThreadPool& pool, const Kernels& kernels, std::span<const Matm
       task.panel_count = std::min(per_task, product.panel_count - panel);
     }
   }
-  pool.parallel_for(static_cast<int>(tasks.size()), [&](int task, int) {
-    kernels.matmul(tasks[static_cast<std::size_t>(task)]);
-  });
+  pool.parallel_for(static_cast<int>(tasks.size()),
+                    [&](int task, int) { kernels.matmul(tasks[static_cast<std::size_t>(task)]); });
 }
 
 }  // namespace redknot

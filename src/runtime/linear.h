@@ -2,6 +2,7 @@
 // Linear layers over all threads: products that share their input run as one loop.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 

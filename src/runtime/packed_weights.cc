@@ -70,13 +70,14 @@ std::size_t place(std::vector<PackJob>& jobs) {
   std::size_t bytes = 0;
   for (PackJob& job : jobs) {
     job.offset = bytes;
-    bytes += (job.target->size_bytes() + kMatrixAlignment - 1) / kMatrixAlignment * kMatrixAlignment;
+    bytes +=
+        (job.target->size_bytes() + kMatrixAlignment - 1) / kMatrixAlignment * kMatrixAlignment;
   }
   return bytes;
 }
 
-// Packs one matrix, a slice of rows at a time, and gives each slice's file pages back at once, so that
-// file and packed weights are never in memory both.
+// Packs one matrix, a slice of rows at a time, and gives each slice's file pages back at once, so
+// that file and packed weights are never in memory both.
 void pack_matrix(const Model& model, const PackJob& job, ThreadPool& pool, std::byte* out) {
   const PackedMatrix& matrix = *job.target;
   const std::size_t panel_file_bytes =
@@ -90,7 +91,8 @@ void pack_matrix(const Model& model, const PackJob& job, ThreadPool& pool, std::
     TensorView done = *job.source;
     const std::size_t begin = static_cast<std::size_t>(first) * panel_file_bytes;
     done.bytes = done.bytes.subspan(
-        begin, std::min(static_cast<std::size_t>(count) * panel_file_bytes, done.bytes.size() - begin));
+        begin,
+        std::min(static_cast<std::size_t>(count) * panel_file_bytes, done.bytes.size() - begin));
     model.drop(done);
   }
 }

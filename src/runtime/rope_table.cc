@@ -28,8 +28,10 @@ double yarn_plain_share(const RopeConfig& rope, int pair) {
 double frequency(const RopeConfig& rope, int pair) {
   const double plain = std::pow(rope.base, -2.0 * pair / rope.dims);
   switch (rope.scaling) {
-    case RopeScaling::kNone: return plain;
-    case RopeScaling::kLinear: return plain / rope.factor;
+    case RopeScaling::kNone:
+      return plain;
+    case RopeScaling::kLinear:
+      return plain / rope.factor;
     case RopeScaling::kLlama3:
       return plain / rope.frequency_divisors[static_cast<std::size_t>(pair)];
     case RopeScaling::kYarn: {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cosines and sines of rotary position embedding for any position, computed once each.
 //
-// Angle of pair i at position p: p * base^(-2i / dims), scaled as the model says: linear divides all
-// positions by the factor; YaRN (Peng et al. 2023, section 3.2) mixes divided and plain frequencies
-// by wavelength and multiplies cosine and sine by a magnitude; Llama-3 divides each frequency by a
-// given number. Computed in double precision. prepare() before the threads start, at() from any.
+// Angle of pair i at position p: p * base^(-2i / dims), scaled as the model says: linear divides
+// all positions by the factor; YaRN (Peng et al. 2023, section 3.2) mixes divided and plain
+// frequencies by wavelength and multiplies cosine and sine by a magnitude; Llama-3 divides each
+// frequency by a given number. Computed in double precision. prepare() before the threads start,
+// at() from any.
 #pragma once
 
 #include <memory>

@@ -14,9 +14,7 @@ namespace {
 constexpr int kRowsPerTask = 8;
 
 bool any_integer(const PackedWeights& weights) {
-  const auto integer = [](const PackedMatrix& m) {
-    return m.inputs > 0 && is_integer(m.format);
-  };
+  const auto integer = [](const PackedMatrix& m) { return m.inputs > 0 && is_integer(m.format); };
   const auto ffn_integer = [&](const PackedFfn& ffn) {
     return integer(ffn.gate) || integer(ffn.up) || integer(ffn.down);
   };
@@ -30,9 +28,9 @@ bool any_integer(const PackedWeights& weights) {
 
 // The entry of a table that holds a position. Requires that there is one.
 const PageRef& page_at(const PageTable& table, int position) {
-  const auto after = std::upper_bound(
-      table.begin(), table.end(), position,
-      [](int wanted, const PageRef& page) { return wanted < page.position; });
+  const auto after =
+      std::upper_bound(table.begin(), table.end(), position,
+                       [](int wanted, const PageRef& page) { return wanted < page.position; });
   REDKNOT_CHECK(after != table.begin() && position < std::prev(after)->end());
   return *std::prev(after);
 }
@@ -169,8 +167,8 @@ void Transformer::norm_queries(const PackedLayer& weights) {
   const int dim = config_.head_dim;
   for_rows(rows_, [&](int row) {
     for (int head = 0; head < config_.query_heads; ++head) {
-      float* query = queries_.data() +
-                     (static_cast<std::ptrdiff_t>(row) * config_.query_heads + head) * dim;
+      float* query =
+          queries_.data() + (static_cast<std::ptrdiff_t>(row) * config_.query_heads + head) * dim;
       kernels_.rms_norm(query, weights.query_norm.data(), config_.rms_norm_epsilon, dim, query);
     }
   });
@@ -238,8 +236,8 @@ void Transformer::feed_forward(const PackedLayer& weights) {
                            config_.ffn_width);
     gate_.quantize(kernels_, row);
   });
-  Matmul down = product(weights.ffn.down, gate_, residual_.data(),
-                        static_cast<std::size_t>(config_.width));
+  Matmul down =
+      product(weights.ffn.down, gate_, residual_.data(), static_cast<std::size_t>(config_.width));
   down.accumulate = true;
   multiply_all(threads_, kernels_, {&down, 1});
 }
@@ -285,8 +283,7 @@ void Transformer::group_by_expert() {
   std::partial_sum(experts_.first.begin(), experts_.first.end(), experts_.first.begin());
   std::vector<int> next(experts_.first.begin(), experts_.first.end() - 1);
   for (int pair = 0; pair < pairs; ++pair) {
-    const auto expert =
-        static_cast<std::size_t>(experts_.chosen[static_cast<std::size_t>(pair)]);
+    const auto expert = static_cast<std::size_t>(experts_.chosen[static_cast<std::size_t>(pair)]);
     const int slot = next[expert]++;
     experts_.rows[static_cast<std::size_t>(slot)] = pair / used;
     experts_.slots[static_cast<std::size_t>(pair)] = slot;
@@ -315,9 +312,10 @@ void Transformer::mixture(const PackedLayer& weights) {
     if (count == 0) continue;
     const auto at = static_cast<std::size_t>(first);
     const PackedFfn& ffn = weights.experts[e];
-    for (const auto& [matrix, out] : {std::pair(&ffn.gate, experts_.gate.data()),
-                                      std::pair(&ffn.up, experts_.up.data())}) {
-      Matmul& matmul = inward.emplace_back(product(*matrix, normed_, out + at * ffn_width, ffn_width));
+    for (const auto& [matrix, out] :
+         {std::pair(&ffn.gate, experts_.gate.data()), std::pair(&ffn.up, experts_.up.data())}) {
+      Matmul& matmul =
+          inward.emplace_back(product(*matrix, normed_, out + at * ffn_width, ffn_width));
       matmul.rows = count;
       matmul.input_rows = experts_.rows.data() + at;
     }
@@ -338,9 +336,10 @@ void Transformer::mixture(const PackedLayer& weights) {
   for_rows(rows_, [&](int row) {
     for (int choice = 0; choice < config_.experts_used; ++choice) {
       const auto pair = static_cast<std::size_t>(row * config_.experts_used + choice);
-      kernels_.add_scaled(residual_.row(row),
-                          experts_.down.data() + static_cast<std::size_t>(experts_.slots[pair]) * width,
-                          experts_.weights[pair], config_.width);
+      kernels_.add_scaled(
+          residual_.row(row),
+          experts_.down.data() + static_cast<std::size_t>(experts_.slots[pair]) * width,
+          experts_.weights[pair], config_.width);
     }
   });
 }

@@ -44,13 +44,13 @@ class Transformer {
  private:
   // Memory of the mixture of experts.
   struct Experts {
-    std::vector<float> router;       // [rows, experts]
-    std::vector<int> chosen;         // [rows, used], experts in falling order of weight
-    std::vector<float> weights;      // [rows, used]
-    std::vector<int> rows;           // grouped by expert: the row of each (row, choice)
-    std::vector<int> slots;          // [rows, used]: where a (row, choice) is in `rows`
-    std::vector<int> first;          // [experts + 1], into rows
-    Activations gate;                // [rows * used, ffn_width]
+    std::vector<float> router;   // [rows, experts]
+    std::vector<int> chosen;     // [rows, used], experts in falling order of weight
+    std::vector<float> weights;  // [rows, used]
+    std::vector<int> rows;       // grouped by expert: the row of each (row, choice)
+    std::vector<int> slots;      // [rows, used]: where a (row, choice) is in `rows`
+    std::vector<int> first;      // [experts + 1], into rows
+    Activations gate;            // [rows * used, ffn_width]
     std::vector<float> up, down;
   };
 

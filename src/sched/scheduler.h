@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who runs next and exactly what: turns waiting and running sequences into a StepPlan.
 //
-// First come, first served. A sequence is admitted when the pages it may ever hold are free of other
-// reservations, so nothing that was admitted can run out of memory. In a step every sequence that
-// generates gets its one token first; prompts share what is left of max_step_tokens in order of
-// arrival. Used by the step loop only.
+// First come, first served. A sequence is admitted when the pages it may ever hold are free of
+// other reservations, so nothing that was admitted can run out of memory. In a step every sequence
+// that generates gets its one token first; prompts share what is left of max_step_tokens in order
+// of arrival. Used by the step loop only.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -31,8 +32,8 @@ struct SequenceSpec {
 
 struct SchedulerOptions {
   int max_step_tokens = 512;
-  int max_logit_rows = 64;   // of one step
-  int max_sequences = 64;    // running at a time
+  int max_logit_rows = 64;  // of one step
+  int max_sequences = 64;   // running at a time
 };
 
 // kResourceExhausted if a sequence of so many tokens, prompt and answer, could not run even alone.

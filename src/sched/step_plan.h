@@ -3,6 +3,7 @@
 // taken when this is written; below it there is only arithmetic. A plain value.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,10 @@ struct StepSlice {
 };
 
 struct StepPlan {
-  std::vector<TokenId> tokens;     // by row
-  std::vector<int> positions;      // by row, in the row's sequence
-  std::vector<StepSlice> slices;   // in row order, without gaps; at most one per sequence
-  std::vector<int> logit_rows;     // rows whose logits are wanted, increasing
+  std::vector<TokenId> tokens;    // by row
+  std::vector<int> positions;     // by row, in the row's sequence
+  std::vector<StepSlice> slices;  // in row order, without gaps; at most one per sequence
+  std::vector<int> logit_rows;    // rows whose logits are wanted, increasing
   bool empty() const { return tokens.empty(); }
   bool operator==(const StepPlan&) const = default;
 };

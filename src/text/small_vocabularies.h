@@ -59,9 +59,8 @@ inline Vocabulary small_piece_vocabulary(TokenizerKind kind) {
   }
   float score = 0.0f;
   const std::pair<const char*, const char*> merges[] = {
-      {"h", "e"},          {"l", "l"},           {"he", "ll"},   {"hell", "o"},
-      {"\u2581", "hello"}, {"a", "a"},           {"aa", "aa"},   {"\u2581", "\u2581"},
-      {"\u2581", "a"},     {"\u4e00", "\u4e8c"}};
+      {"h", "e"}, {"l", "l"},   {"he", "ll"},         {"hell", "o"},   {"\u2581", "hello"},
+      {"a", "a"}, {"aa", "aa"}, {"\u2581", "\u2581"}, {"\u2581", "a"}, {"\u4e00", "\u4e8c"}};
   for (const auto& [left, right] : merges) {
     vocabulary.merges.emplace_back(left, right);
     add_token(vocabulary, std::string(left) + right, TokenKind::kNormal, score -= 1.0f);

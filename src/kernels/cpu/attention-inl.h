@@ -20,9 +20,7 @@ struct HalfSource {
   REDKNOT_INLINE const std::byte* address(int k, int column) const {
     return base + (k * stride + column) * 2;
   }
-  REDKNOT_INLINE Floats at(int k, int column) const {
-    return load_f16(address(k, column));
-  }
+  REDKNOT_INLINE Floats at(int k, int column) const { return load_f16(address(k, column)); }
 };
 struct ByteKeySource {
   const std::byte* base;
@@ -47,9 +45,9 @@ struct ByteValueSource {
   }
 };
 
-// A part of a page is a stream of a few KiB, too short for the hardware to run far ahead of. Without
-// this a decode over 188 MB of KV moved 28 to 32 GB/s, with it 36 (D = 64, 2 threads; 1 and 4 KiB
-// are no better).
+// A part of a page is a stream of a few KiB, too short for the hardware to run far ahead of.
+// Without this a decode over 188 MB of KV moved 28 to 32 GB/s, with it 36 (D = 64, 2 threads; 1 and
+// 4 KiB are no better).
 inline constexpr std::ptrdiff_t kPrefetchBytes = 2048;
 
 template <int V, typename Source>
@@ -166,7 +164,8 @@ REDKNOT_INLINE FloatSource widen_odd_values(const PageView& page, const float* s
       float value = 0.0f;
       const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(t) * dim + d;
       if (d < dim && page.format == PageFormat::kQ8) {
-        value = static_cast<float>(reinterpret_cast<const std::int8_t*>(page.values)[at]) * scales[t];
+        value =
+            static_cast<float>(reinterpret_cast<const std::int8_t*>(page.values)[at]) * scales[t];
       } else if (d < dim && page.format == PageFormat::kF32) {
         value = reinterpret_cast<const float*>(page.values)[at];
       } else if (d < dim) {
@@ -180,8 +179,8 @@ REDKNOT_INLINE FloatSource widen_odd_values(const PageView& page, const float* s
 
 // The slots that some row sees, rounded outwards to whole vectors of keys.
 struct SlotBounds {
-  int begin, end;                // slots
-  int first_column, last_column; // the same in whole vectors
+  int begin, end;                 // slots
+  int first_column, last_column;  // the same in whole vectors
 };
 
 REDKNOT_INLINE SlotBounds slot_bounds(const AttendPage& a) {
@@ -273,17 +272,16 @@ REDKNOT_INLINE void sum_values(const AttendPage& a, const ValueSource& values,
                                const float* keep) {
   const int dim = a.page.head_dim;
   const int padded = padded_dim(dim);
-  const Product product{scratch.scores, a.page.page_tokens, bounds.begin, bounds.end,
-                        a.state.output,  padded,             keep};
+  const Product product{
+      scratch.scores, a.page.page_tokens, bounds.begin, bounds.end, a.state.output, padded, keep};
   if (dim != padded) {
-    const FloatSource wide = widen_odd_values(a.page, scratch.value_scales, bounds.begin,
-                                              bounds.end, scratch.values);
+    const FloatSource wide =
+        widen_odd_values(a.page, scratch.value_scales, bounds.begin, bounds.end, scratch.values);
     multiply_all(product, wide, a.rows, 0, padded);
   } else if (a.rows <= kRowTile) {
     multiply_all(product, values, a.rows, 0, dim);
   } else {
-    const FloatSource wide =
-        widen(values, bounds.begin, bounds.end, 0, dim, dim, scratch.values);
+    const FloatSource wide = widen(values, bounds.begin, bounds.end, 0, dim, dim, scratch.values);
     multiply_all(product, wide, a.rows, 0, dim);
   }
 }
@@ -348,8 +346,7 @@ void merge_state(const AttentionState& from, int rows, int head_dim, const Atten
       into.maximum[r] = from.maximum[r];
       continue;
     }
-    const float peak =
-        from.maximum[r] > into.maximum[r] ? from.maximum[r] : into.maximum[r];
+    const float peak = from.maximum[r] > into.maximum[r] ? from.maximum[r] : into.maximum[r];
     const Floats keep = exp2_weight(broadcast(into.maximum[r] - peak));
     const Floats take = exp2_weight(broadcast(from.maximum[r] - peak));
     for (int d = 0; d < dim; d += kLanes) {

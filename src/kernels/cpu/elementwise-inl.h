@@ -22,9 +22,7 @@ REDKNOT_INLINE Floats exp2_clamped(Floats x) {
 }
 
 // 2^x for x <= 0, and exactly 0 below -126, minus infinity included.
-REDKNOT_INLINE Floats exp2_weight(Floats x) {
-  return zero_below(exp2_clamped(x), x, -126.0f);
-}
+REDKNOT_INLINE Floats exp2_weight(Floats x) { return zero_below(exp2_clamped(x), x, -126.0f); }
 
 void rms_norm(const float* x, const float* weight, float epsilon, int count, float* out) {
   Floats squares = zeros();

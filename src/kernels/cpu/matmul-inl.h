@@ -21,8 +21,8 @@ template <int R>
 REDKNOT_INLINE InputRows<R> rows_from(const Matmul& m, int first) {
   InputRows<R> rows;
   for (int r = 0; r < R; ++r) {
-    rows.at[r] = static_cast<std::size_t>(m.input_rows == nullptr ? first + r
-                                                                  : m.input_rows[first + r]);
+    rows.at[r] =
+        static_cast<std::size_t>(m.input_rows == nullptr ? first + r : m.input_rows[first + r]);
   }
   return rows;
 }
@@ -36,8 +36,7 @@ REDKNOT_INLINE Ints broadcast_codes(const std::int8_t* codes) {
 // One block of 32 inputs: sums[r][v] += weight scale * input scale * (integer dot product).
 template <WeightFormat F, int R, int V>
 REDKNOT_INLINE void add_block(const std::byte* block, int first_vector,
-                              const std::int8_t* const (&codes)[R],
-                              const float* const (&scales)[R],
+                              const std::int8_t* const (&codes)[R], const float* const (&scales)[R],
                               const std::int32_t* const (&code_sums)[R], std::size_t b,
                               Sums<R, V>& sums) {
   constexpr int kOffset = F == WeightFormat::kInt8 ? 128 : F == WeightFormat::kInt4 ? 8 : 0;
@@ -120,7 +119,7 @@ REDKNOT_INLINE void integer_sums(const Matmul& m, const std::byte* panel, int fi
     scales[r] = m.quantized.scales + rows.at[r] * blocks;
     code_sums[r] = m.quantized.sums + rows.at[r] * blocks;
   }
-  constexpr std::size_t kBytes = F == WeightFormat::kInt8    ? 1088
+  constexpr std::size_t kBytes = F == WeightFormat::kInt8   ? 1088
                                  : F == WeightFormat::kInt4 ? 576
                                                             : 640;
   const std::byte* block = panel;
@@ -227,11 +226,17 @@ void multiply(const Matmul& m) {
 
 void matmul(const Matmul& m) {
   switch (m.weights->format) {
-    case WeightFormat::kF32: return multiply<WeightFormat::kF32>(m);
-    case WeightFormat::kF16: return multiply<WeightFormat::kF16>(m);
-    case WeightFormat::kBF16: return multiply<WeightFormat::kBF16>(m);
-    case WeightFormat::kInt8: return multiply<WeightFormat::kInt8>(m);
-    case WeightFormat::kInt4: return multiply<WeightFormat::kInt4>(m);
-    case WeightFormat::kInt4Min: return multiply<WeightFormat::kInt4Min>(m);
+    case WeightFormat::kF32:
+      return multiply<WeightFormat::kF32>(m);
+    case WeightFormat::kF16:
+      return multiply<WeightFormat::kF16>(m);
+    case WeightFormat::kBF16:
+      return multiply<WeightFormat::kBF16>(m);
+    case WeightFormat::kInt8:
+      return multiply<WeightFormat::kInt8>(m);
+    case WeightFormat::kInt4:
+      return multiply<WeightFormat::kInt4>(m);
+    case WeightFormat::kInt4Min:
+      return multiply<WeightFormat::kInt4Min>(m);
   }
 }

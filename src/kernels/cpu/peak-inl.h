@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops of nothing but arithmetic in registers: what a kernel is measured against. Included once per
-// instruction set.
+// Loops of nothing but arithmetic in registers: what a kernel is measured against. Included once
+// per instruction set.
 #pragma once
 
 inline constexpr int kPeakSums = kLanes == 16 ? 16 : 8;

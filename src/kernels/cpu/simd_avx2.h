@@ -18,9 +18,7 @@ REDKNOT_INLINE void store(float* p, Floats x) { _mm256_storeu_ps(p, x); }
 REDKNOT_INLINE Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
 REDKNOT_INLINE Floats maximum(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 REDKNOT_INLINE Floats minimum(Floats a, Floats b) { return _mm256_min_ps(a, b); }
-REDKNOT_INLINE Floats absolute(Floats a) {
-  return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
-}
+REDKNOT_INLINE Floats absolute(Floats a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 REDKNOT_INLINE Floats nearest(Floats a) {
   return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
@@ -51,12 +49,10 @@ REDKNOT_INLINE Floats load_bf16(const void* p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 REDKNOT_INLINE Floats load_i8(const void* p) {
-  return _mm256_cvtepi32_ps(
-      _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
 }
 REDKNOT_INLINE void store_i8(void* p, Ints x) {
-  const __m128i words =
-      _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   _mm_storel_epi64(static_cast<__m128i*>(p), _mm_packs_epi16(words, words));
 }
 REDKNOT_INLINE Ints to_ints(Floats x) { return _mm256_cvtps_epi32(x); }
@@ -66,9 +62,7 @@ REDKNOT_INLINE Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
 REDKNOT_INLINE Ints load_bytes(const std::byte* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
-REDKNOT_INLINE Ints low_nibbles(Ints x) {
-  return _mm256_and_si256(x, _mm256_set1_epi8(15));
-}
+REDKNOT_INLINE Ints low_nibbles(Ints x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
 REDKNOT_INLINE Ints high_nibbles(Ints x) {
   return _mm256_and_si256(_mm256_srli_epi16(x, 4), _mm256_set1_epi8(15));
 }
@@ -96,9 +90,8 @@ REDKNOT_INLINE Floats zero_if_nan(Floats x) {
 }
 REDKNOT_INLINE Floats select_lanes(Floats x, Floats other, int begin, int end) {
   const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  const __m256i inside = _mm256_and_si256(
-      _mm256_cmpgt_epi32(lane, _mm256_set1_epi32(begin - 1)),
-      _mm256_cmpgt_epi32(_mm256_set1_epi32(end), lane));
+  const __m256i inside = _mm256_and_si256(_mm256_cmpgt_epi32(lane, _mm256_set1_epi32(begin - 1)),
+                                          _mm256_cmpgt_epi32(_mm256_set1_epi32(end), lane));
   return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(inside));
 }
 REDKNOT_INLINE Floats power_of_two(Floats n) {

@@ -3,10 +3,11 @@
 // the target region and namespace of kernels_avx512.cc; simd_avx2.h has the same names.
 #pragma once
 
-inline constexpr int kLanes = 16;      // floats in a vector
-inline constexpr int kRowTile = 6;     // input rows of a matrix product that share a weight load
-inline constexpr int kColumnTile = 2;  // vectors of outputs: 6 x 2 int and float sums fit 32 registers
-inline constexpr int kWideTile = 4;    // vectors of outputs of a float-only tile: 6 x 4 sums
+inline constexpr int kLanes = 16;   // floats in a vector
+inline constexpr int kRowTile = 6;  // input rows of a matrix product that share a weight load
+inline constexpr int kColumnTile =
+    2;  // vectors of outputs: 6 x 2 int and float sums fit 32 registers
+inline constexpr int kWideTile = 4;  // vectors of outputs of a float-only tile: 6 x 4 sums
 
 using Floats = __m512;
 using Ints = __m512i;
@@ -37,8 +38,7 @@ REDKNOT_INLINE Floats load_bf16(const void* p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
 REDKNOT_INLINE Floats load_i8(const void* p) {
-  return _mm512_cvtepi32_ps(
-      _mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
 }
 // Stores floats that are whole numbers in -128..127 as bytes.
 REDKNOT_INLINE void store_i8(void* p, Ints x) {
@@ -49,9 +49,7 @@ REDKNOT_INLINE Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
 REDKNOT_INLINE Ints broadcast(std::int32_t x) { return _mm512_set1_epi32(x); }
 REDKNOT_INLINE Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 REDKNOT_INLINE Ints load_bytes(const std::byte* p) { return _mm512_loadu_si512(p); }
-REDKNOT_INLINE Ints low_nibbles(Ints x) {
-  return _mm512_and_si512(x, _mm512_set1_epi8(15));
-}
+REDKNOT_INLINE Ints low_nibbles(Ints x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 REDKNOT_INLINE Ints high_nibbles(Ints x) {
   return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15));
 }
@@ -66,8 +64,7 @@ REDKNOT_INLINE Ints dot_accumulate_nibbles(Ints sum, Ints a, Ints b) {
 
 // x where `tested` is at least `least`, else 0.
 REDKNOT_INLINE Floats zero_below(Floats x, Floats tested, float least) {
-  return _mm512_maskz_mov_ps(
-      _mm512_cmp_ps_mask(tested, _mm512_set1_ps(least), _CMP_GE_OQ), x);
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(tested, _mm512_set1_ps(least), _CMP_GE_OQ), x);
 }
 REDKNOT_INLINE Floats zero_if_nan(Floats x) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x);

@@ -7,6 +7,6 @@
 
 namespace redknot {
 
-ModelInfo model_info(const Model& model);
+ModelInfo describe(const Model& model);
 
 }  // namespace redknot
