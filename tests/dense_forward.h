@@ -30,8 +30,9 @@ std::vector<double> attend_dense(const HeadPolicy& policy, int position,
                                  const std::vector<std::vector<double>>& keys,
                                  const std::vector<std::vector<double>>& values);
 
-// Logits [tokens, vocabulary_size] of every position. Weights are what their packed form stands for;
-// what enters a matrix of integers is rounded to 8 bits with a scale per 32, as the runtime does.
+// Logits [tokens, vocabulary_size] of every position. Weights are what their packed form stands
+// for; what enters a matrix of integers is rounded to 8 bits with a scale per 32, as the runtime
+// does.
 std::vector<double> dense_logits(const ModelConfig& config, const ModelWeights& weights,
                                  const HeadProfile& profile, std::span<const TokenId> tokens);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The forward pass on random models against the slow one of tests/dense_forward.h, and the laws that
-// hold bit for bit within one table of kernels.
+// The forward pass on random models against the slow one of tests/dense_forward.h, and the laws
+// that hold bit for bit within one table of kernels.
 #include "runtime/transformer.h"
 
 #include <algorithm>
