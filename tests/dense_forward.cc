@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/dense_forward.h"
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -8,6 +6,7 @@
 #include <numeric>
 
 #include "kernels/packed_matrix.h"
+#include "tests/dense_forward.h"
 
 namespace redknot::tests {
 namespace {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/model_maker.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,6 +6,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "tests/model_maker.h"
 
 namespace redknot::tests {
 

@@ -77,14 +77,12 @@ TEST_F(StepLoopTest, ManyThreadsGenerateAtOnceAndEachGetsItsAnswer) {
 TEST_F(StepLoopTest, DestroyingAGenerationFreesItsPages) {
   Engine engine = open();
   {
-    Request request = greedy_request(100, 2);
-    request.max_tokens = -1;
-    Generation generation = engine.generate(request).value();
+    Generation generation = hold(engine);
     ASSERT_TRUE(generation.next());
     EXPECT_LT(engine.stats().free_pages, engine.stats().total_pages);
   }
   EXPECT_TRUE(becomes_idle(engine));
-  EXPECT_LT(engine.stats().generated_tokens, 156u);
+  EXPECT_EQ(engine.stats().generated_tokens, 0u);
 }
 
 TEST_F(StepLoopTest, AssigningOverAGenerationCancelsIt) {
