@@ -4,7 +4,8 @@
 // make a trial slower.
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
+#include <cstddef>
+#include <span>
 #include <vector>
 
 #include "base/huge_buffer.h"
@@ -15,7 +16,7 @@
 namespace redknot {
 namespace {
 
-constexpr int kTrials = 5;
+constexpr int kTrials = 8;
 constexpr std::size_t kReadBytes = std::size_t{512} << 20;
 constexpr std::size_t kTaskBytes = std::size_t{4} << 20;
 
@@ -46,25 +47,13 @@ double peak_rate(ThreadPool& pool, double (*operations)(int rounds, float* out))
   });
 }
 
-// The sum of 64-bit words, in eight chains that the compiler may run side by side.
-std::uint64_t sum_words(std::span<const std::byte> bytes) {
-  std::uint64_t sums[8] = {};
-  const auto* words = reinterpret_cast<const std::uint64_t*>(bytes.data());
-  for (std::size_t i = 0; i + 8 <= bytes.size() / 8; i += 8) {
-    for (std::size_t j = 0; j < 8; ++j) sums[j] += words[i + j];
-  }
-  std::uint64_t total = 0;
-  for (const std::uint64_t sum : sums) total += sum;
-  return total;
-}
-
-double read_rate(ThreadPool& pool, std::span<const std::byte> bytes) {
+double read_rate(ThreadPool& pool, const Kernels& kernels, std::span<const std::byte> bytes) {
   const int tasks = static_cast<int>(bytes.size() / kTaskBytes);
-  std::vector<std::uint64_t> sums(static_cast<std::size_t>(tasks));
   return best_rate([&] {
     pool.parallel_for(tasks, [&](int task, int) {
-      const auto at = static_cast<std::size_t>(task);
-      sums[at] = sum_words(bytes.subspan(at * kTaskBytes, kTaskBytes));
+      float results[kPeakResults];
+      kernels.read_memory(bytes.data() + static_cast<std::size_t>(task) * kTaskBytes, kTaskBytes,
+                          results);
     });
     return static_cast<double>(bytes.size());
   });
@@ -80,7 +69,7 @@ Result<MachineLimits> measure_machine_limits(int threads) {
   MachineLimits limits;
   limits.fp32_flops = peak_rate(pool, kernels.peak_fp32_operations);
   limits.int8_ops = peak_rate(pool, kernels.peak_int8_operations);
-  limits.memory_bytes_per_second = read_rate(pool, buffer.bytes());
+  limits.memory_bytes_per_second = read_rate(pool, kernels, buffer.bytes());
   return limits;
 }
 

@@ -130,6 +130,8 @@ struct Kernels {
   // kPeakResults floats so that the work is not left out.
   double (*peak_fp32_operations)(int rounds, float* out);
   double (*peak_int8_operations)(int rounds, float* out);
+  // Reads every byte; a multiple of 1024, 64-byte aligned.
+  void (*read_memory)(const std::byte* memory, std::size_t bytes, float* out);
 };
 inline constexpr int kPeakResults = 16;
 

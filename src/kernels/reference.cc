@@ -267,6 +267,16 @@ double peak_int8_operations(int rounds, float* out) {
   return 2.0 * kPeakResults * rounds;
 }
 
+void read_memory(const std::byte* memory, std::size_t bytes, float* out) {
+  std::uint64_t sum = 0;
+  for (std::size_t at = 0; at < bytes; at += sizeof(sum)) {
+    std::uint64_t word;
+    std::memcpy(&word, memory + at, sizeof(word));
+    sum += word;
+  }
+  std::fill_n(out, kPeakResults, static_cast<float>(sum));
+}
+
 }  // namespace
 
 const Kernels kReferenceKernels = {
@@ -282,6 +292,7 @@ const Kernels kReferenceKernels = {
     .merge_state = merge_state,
     .peak_fp32_operations = peak_fp32_operations,
     .peak_int8_operations = peak_int8_operations,
+    .read_memory = read_memory,
 };
 
 std::size_t attend_scratch_floats(int rows, int head_dim, int page_tokens) {

@@ -38,6 +38,7 @@ const Kernels kAvx2Kernels = {
     .merge_state = avx2::merge_state,
     .peak_fp32_operations = avx2::peak_fp32_operations,
     .peak_int8_operations = avx2::peak_int8_operations,
+    .read_memory = avx2::read_memory,
 };
 
 }  // namespace redknot

@@ -38,6 +38,7 @@ const Kernels kAvx512Kernels = {
     .merge_state = avx512::merge_state,
     .peak_fp32_operations = avx512::peak_fp32_operations,
     .peak_int8_operations = avx512::peak_int8_operations,
+    .read_memory = avx512::read_memory,
 };
 
 }  // namespace redknot

@@ -30,3 +30,19 @@ double peak_int8_operations(int rounds, float* out) {
   for (int i = 0; i < kPeakSums; ++i) out[i] = static_cast<float>(lanes_sum(sums[i]));
   return 8.0 * kLanes * kPeakSums * rounds;
 }
+
+// Adds up memory; `bytes` a multiple of 1024.
+void read_memory(const std::byte* memory, std::size_t bytes, float* out) {
+  Ints sums[kPeakSums];
+  for (int i = 0; i < kPeakSums; ++i) sums[i] = broadcast(std::int32_t{0});
+  constexpr std::size_t kStep = sizeof(Ints) * kPeakSums;
+  for (std::size_t at = 0; at < bytes; at += kStep) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kPeakSums; ++i) {
+      const std::byte* part = memory + at + static_cast<std::size_t>(i) * sizeof(Ints);
+      __builtin_prefetch(part + 4096, 0, 2);
+      sums[i] = add(sums[i], load_bytes(part));
+    }
+  }
+  for (int i = 0; i < kPeakSums; ++i) out[i] = static_cast<float>(lanes_sum(sums[i]));
+}
