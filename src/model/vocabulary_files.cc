@@ -16,7 +16,9 @@ namespace {
 constexpr std::size_t kMaxTokenizerBytes = std::size_t{256} << 20;
 constexpr std::size_t kMaxConfigBytes = std::size_t{16} << 20;
 
-constexpr std::array<std::string_view, 31> kEndTexts = {"<|eot_id|>",
+constexpr std::array<std::string_view, 33> kEndTexts = {"<|eot_id|>",
+                                                        "<｜end▁of▁sentence｜>",
+                                                        "[e~[",
                                                         "<|im_end|>",
                                                         "<|end|>",
                                                         "<|return|>",
@@ -49,10 +51,11 @@ constexpr std::array<std::string_view, 31> kEndTexts = {"<|eot_id|>",
                                                         "<|file_sep|>"};
 
 // Around the gap of a fill-in-the-middle prompt: control tokens that end nothing.
-constexpr std::array<std::string_view, 18> kGapTexts = {
-    "<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<PRE>", "<|code_prefix|>", "<|prefix|>",
-    "<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<SUF>", "<|code_suffix|>", "<|suffix|>",
-    "<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<MID>", "<|code_middle|>", "<|middle|>"};
+constexpr std::array<std::string_view, 24> kGapTexts = {
+    "<｜fim▁begin｜>", "▁<PRE>",       "<｜fim▁hole｜>", "▁<SUF>", "<｜fim▁end｜>",   "▁<MID>",
+    "<|fim_prefix|>",  "<fim-prefix>", "<fim_prefix>",   "<PRE>",  "<|code_prefix|>", "<|prefix|>",
+    "<|fim_suffix|>",  "<fim-suffix>", "<fim_suffix>",   "<SUF>",  "<|code_suffix|>", "<|suffix|>",
+    "<|fim_middle|>",  "<fim-middle>", "<fim_middle>",   "<MID>",  "<|code_middle|>", "<|middle|>"};
 
 bool is_special(TokenKind kind) {
   return kind == TokenKind::kControl || kind == TokenKind::kUserDefined ||
