@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/answers.h"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <thread>
 
-#include "tests/answers.h"
 #include "tests/model_maker.h"
 
 namespace redknot::tests {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/dense_forward.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -6,7 +8,6 @@
 #include <numeric>
 
 #include "kernels/packed_matrix.h"
-#include "tests/dense_forward.h"
 
 namespace redknot::tests {
 namespace {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/model_maker.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -6,7 +8,6 @@
 #include <random>
 
 #include "base/error.h"
-#include "tests/model_maker.h"
 
 namespace redknot::tests {
 

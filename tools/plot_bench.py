@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draws `redknot bench --json` as an SVG: tokens per second against context, one line per KV format.
+"""Draws `redknot bench --json` as an SVG: tokens per second against context, a line a KV format.
 
     redknot bench -m MODEL -p 512 -n 64 -d 0,2048,8192 --kv f16,q8 --json > bench.jsonl
     tools/plot_bench.py bench.jsonl > bench.svg
@@ -69,7 +69,8 @@ class Panel:
             x = self.x(row['depth'])
             yield (f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{self.y(row["min"]):.1f}" '
                    f'y2="{self.y(row["max"]):.1f}" stroke="{colour}" stroke-width="1"/>')
-            yield f'<circle cx="{x:.1f}" cy="{self.y(row["tokens_per_second"]):.1f}" r="3" fill="{colour}"/>'
+            y = self.y(row['tokens_per_second'])
+            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
         yield text(self.origin + WIDTH - RIGHT, TOP + 14 * index, f'{kv} KV', 'end', 12, colour)
 
 

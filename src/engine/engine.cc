@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/describe_model.h"
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
-#include "engine/describe_model.h"
 #include "engine/step_loop.h"
 #include "engine/tokenizer_state.h"
 #include "redknot/redknot.h"

@@ -11,7 +11,6 @@ namespace redknot {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-constexpr int kMaxContextTokens = 1 << 24;
 constexpr int kMaxStepTokens = 1 << 16;
 constexpr int kMaxSequences = 1 << 16;
 

@@ -16,6 +16,8 @@
 
 namespace redknot {
 
+inline constexpr int kMaxContextTokens = 1 << 24;
+
 class EngineCore {
  public:
   // Rows of logits one step can give.

@@ -1,43 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
-#include "engine/engine_core.h"
 #include "engine/describe_model.h"
+#include "engine/engine_core.h"
 #include "kv/page_pool.h"
 #include "redknot/redknot.h"
 #include "runtime/packed_weights.h"
 
 namespace redknot {
 namespace {
-
-constexpr int kMaxContextTokens = 1 << 24;
-
-std::string architecture_name(Architecture architecture) {
-  switch (architecture) {
-    case Architecture::kLlama:
-      return "llama";
-    case Architecture::kQwen2:
-      return "qwen2";
-    case Architecture::kQwen3:
-      return "qwen3";
-    case Architecture::kQwen3Moe:
-      return "qwen3moe";
-  }
-  return "";
-}
-
-std::string scaling_name(const RopeConfig& rope) {
-  switch (rope.scaling) {
-    case RopeScaling::kNone:
-      return "none";
-    case RopeScaling::kLinear:
-      return "linear";
-    case RopeScaling::kYarn:
-      return "yarn";
-    case RopeScaling::kLlama3:
-      return "llama3";
-  }
-  return "";
-}
 
 std::string tokenizer_name(TokenizerKind kind) {
   switch (kind) {
@@ -68,7 +38,7 @@ ModelInfo describe(const Model& model) {
   const ModelConfig& config = model.config();
   ModelInfo info;
   info.name = config.name;
-  info.architecture = architecture_name(config.architecture);
+  info.architecture = name(config.architecture);
   info.format = model.format();
   info.file_bytes = model.file_bytes();
   info.layers = config.layers;
@@ -84,7 +54,7 @@ ModelInfo describe(const Model& model) {
   info.rope_base = config.rope.base;
   info.rope_pairing =
       config.rope.pairing == RopePairing::kInterleaved ? "interleaved" : "half-split";
-  info.rope_scaling = scaling_name(config.rope);
+  info.rope_scaling = name(config.rope.scaling);
   info.tied_embeddings = model.weights().tied;
   add_vocabulary(model.vocabulary(), info);
   for (const TensorListing& tensor : model.tensors()) {

@@ -8,8 +8,8 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "engine/engine_core.h"
 #include "engine/describe_model.h"
+#include "engine/engine_core.h"
 
 namespace redknot {
 namespace {

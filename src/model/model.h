@@ -39,16 +39,16 @@ struct ExpertWeights {
 };
 
 struct LayerWeights {
-  TensorView attention_norm;                  // [1, width]
-  TensorView query, key, value;               // [heads * head_dim, width]
+  TensorView attention_norm;                    // [1, width]
+  TensorView query, key, value;                 // [heads * head_dim, width]
   TensorView query_bias, key_bias, value_bias;  // [1, heads * head_dim]; may be absent
-  TensorView query_norm, key_norm;            // [1, head_dim]; present iff config.qk_norm
-  TensorView attention_output;                // [width, query_heads * head_dim]
-  TensorView attention_output_bias;           // [1, width]; may be absent
-  TensorView ffn_norm;                        // [1, width]
-  ExpertWeights ffn;                          // dense FFN; absent for MoE
-  TensorView router;                          // [experts, width]; MoE only
-  std::vector<ExpertWeights> experts;         // MoE only
+  TensorView query_norm, key_norm;              // [1, head_dim]; present iff config.qk_norm
+  TensorView attention_output;                  // [width, query_heads * head_dim]
+  TensorView attention_output_bias;             // [1, width]; may be absent
+  TensorView ffn_norm;                          // [1, width]
+  ExpertWeights ffn;                            // dense FFN; absent for MoE
+  TensorView router;                            // [experts, width]; MoE only
+  std::vector<ExpertWeights> experts;           // MoE only
 };
 
 struct ModelWeights {
@@ -81,7 +81,7 @@ class Model {
   const Vocabulary& vocabulary() const;
   const ModelWeights& weights() const;
   const std::vector<TensorListing>& tensors() const;
-  const std::string& format() const;      // "GGUF v3", "Hugging Face folder"
+  const std::string& format() const;  // "GGUF v3", "Hugging Face folder"
   std::size_t file_bytes() const;
 
   // Tells the system that a tensor's bytes are not needed for now (see MappedFile::drop).

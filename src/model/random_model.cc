@@ -27,20 +27,6 @@ struct Plan {
   float mean, deviation;
 };
 
-std::string_view architecture_name(Architecture architecture) {
-  switch (architecture) {
-    case Architecture::kLlama:
-      return "llama";
-    case Architecture::kQwen2:
-      return "qwen2";
-    case Architecture::kQwen3:
-      return "qwen3";
-    case Architecture::kQwen3Moe:
-      return "qwen3moe";
-  }
-  return "";
-}
-
 // ---- Types ----
 
 // What llama-quantize takes where rows are no multiple of a type's blocks.
@@ -244,7 +230,7 @@ Status write_divisors(const ModelShape& shape, const Sink& sink) {
 
 void put_metadata(const RandomModelOptions& options, GgufWriter& writer) {
   const ModelShape& shape = options.shape;
-  const std::string_view architecture = architecture_name(shape.architecture);
+  const std::string_view architecture = name(shape.architecture);
   const auto put = [&](const char* key, int value) {
     writer.put_integer(concat(architecture, ".", key), static_cast<std::uint32_t>(value));
   };

@@ -24,7 +24,7 @@ enum class TokenizerKind {
 enum class TokenKind : std::uint8_t { kNormal, kUnknown, kControl, kUserDefined, kUnused, kByte };
 
 struct VocabularyToken {
-  std::string text;   // as stored: byte-level BPE in its printable alphabet, others with U+2581
+  std::string text;  // as stored: byte-level BPE in its printable alphabet, others with U+2581
   float score = 0.0f;
   TokenKind kind = TokenKind::kNormal;
   // tokenizer.json's added tokens may swallow the white space beside them.
@@ -41,11 +41,11 @@ struct Vocabulary {
   std::vector<TokenId> end_of_generation;  // eos, end of turn, ...; sorted
   bool add_bos = false;
   bool add_eos = false;
-  bool add_space_prefix = false;     // SentencePiece
-  bool ignore_merges = false;        // a word that is itself a token is taken whole
+  bool add_space_prefix = false;  // SentencePiece
+  bool ignore_merges = false;     // a word that is itself a token is taken whole
   // tokenizer.json may carry its own expressions; then they are used instead of pre_tokenizer's.
   std::vector<std::string> split_expressions;
-  std::string chat_template;         // Jinja source; empty if the file has none
+  std::string chat_template;  // Jinja source; empty if the file has none
 };
 
 }  // namespace redknot
