@@ -209,7 +209,7 @@ Status write_values(const Plan& plan, Random& random, const Sink& sink) {
     written += part;
   }
   const std::vector<std::byte> padding(GgufWriter::padded(total) - total);
-  return sink(padding);
+  return padding.empty() ? Done{} : sink(padding);
 }
 
 // Llama-3's divisors are no random numbers: see read_llama3 in config_json.cc for the formula.
