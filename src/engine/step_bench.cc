@@ -59,6 +59,7 @@ struct StepBench::State {
   std::unique_ptr<EngineCore> core;
   ModelInfo info;
   std::string kernels;
+  int context_tokens = 0;
   std::optional<SequenceKv> prefix;  // of the depth asked for last
 
   SequenceKv& sequence_of(int depth);
@@ -97,9 +98,9 @@ SequenceKv& StepBench::State::sequence_of(int depth) {
 
 Status StepBench::State::check(int tokens, int depth) const {
   REDKNOT_CHECK(tokens >= 1 && depth >= 0);
-  if (static_cast<long long>(tokens) + depth <= core->context_tokens()) return Done{};
+  if (static_cast<long long>(tokens) + depth <= context_tokens) return Done{};
   return invalid("bench: depth ", depth, " and ", tokens, " tokens do not fit a context of ",
-                 core->context_tokens());
+                 context_tokens);
 }
 
 // A token at position p reads the keys and values of p + 1 positions: once per step and KV head.
@@ -134,9 +135,9 @@ Result<StepBench> StepBench::open(BenchOptions options) {
   EngineOptions engine;
   engine.model = std::move(options.model);
   engine.threads = options.threads;
-  engine.context_tokens = options.context_tokens;
-  // A second sequence's worth of pages: the prefix, and the copy that runs.
-  engine.max_sequences = 2;
+  // One page a head more than the context: what runs shares the prefix's pages, but for a copy of a
+  // partly filled last one.
+  engine.context_tokens = options.context_tokens + options.page_tokens;
   engine.page_tokens = options.page_tokens;
   engine.kv = options.kv;
   engine.max_step_tokens = options.max_step_tokens;
@@ -144,6 +145,7 @@ Result<StepBench> StepBench::open(BenchOptions options) {
   engine.progress = std::move(options.progress);
   auto state = std::make_unique<State>();
   REDKNOT_TRY(state->core, EngineCore::open(engine));
+  state->context_tokens = options.context_tokens;
   state->info = describe(state->core->model());
   state->kernels = std::string(state->core->kernels().name);
   return StepBench(std::move(state));
