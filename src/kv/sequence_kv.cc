@@ -112,8 +112,8 @@ SequenceKv::Growth SequenceKv::growth(const PageTable& table, int tokens) const 
   const int page_tokens = pool_->shape().page_tokens;
   Growth growth;
   int free_slots = 0;
-  // Where a window has given all its pages back, the last page left may end before the sequence.
-  if (tokens > 0 && !table.empty() && table.back().shift == 0 && table.back().end() == length_) {
+  if (tokens > 0 && !table.empty() && table.back().shift == 0) {
+    REDKNOT_DCHECK(table.back().end() == length_);
     free_slots = page_tokens - table.back().tokens;
     growth.continues = free_slots > 0;
     growth.copies = growth.continues && pool_->reference_count(table.back().page) > 1;
