@@ -78,11 +78,9 @@ Status check_window(const CheckedFields& fields, const ModelConfig& config) {
 }
 
 Status read_heads(const CheckedFields& fields, ModelConfig& config) {
-  const bool llama = config.architecture == Architecture::kLlama;
   REDKNOT_TRY(config.query_heads, fields.count("num_attention_heads", 1, kMaxHeads));
   REDKNOT_TRY(config.kv_heads,
-              fields.count("num_key_value_heads", 1, kMaxHeads,
-                           llama ? std::optional(config.query_heads) : std::nullopt));
+              fields.count("num_key_value_heads", 1, kMaxHeads, config.query_heads));
   std::optional<int> fallback;
   if (config.width % config.query_heads == 0) fallback = config.width / config.query_heads;
   if (config.qk_norm) fallback = 128;  // Qwen3's default does not follow the width

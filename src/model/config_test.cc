@@ -45,6 +45,15 @@ TEST(ConfigJson, HeadSizeFollowsTheWidthUnlessGiven) {
   EXPECT_THAT(error_of(with(llama_json(), "hidden_size", 63)).message(), HasSubstr("head_dim"));
 }
 
+TEST(ConfigJson, EveryQueryHeadHasItsOwnKeysUnlessSaidOtherwise) {
+  for (const char* type : {"llama", "qwen2", "qwen3"}) {
+    Json json = with(llama_json(), "model_type", type);
+    EXPECT_EQ(config_of(with(json, "num_key_value_heads", nullptr)).kv_heads, 8);
+    json.erase("num_key_value_heads");
+    EXPECT_EQ(config_of(json).kv_heads, 8);
+  }
+}
+
 TEST(ConfigJson, NumbersOutOfRangeNameTheirKey) {
   for (const auto& [key, value] : std::vector<std::pair<const char*, Json>>{
            {"num_hidden_layers", 0},

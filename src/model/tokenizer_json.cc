@@ -102,9 +102,14 @@ Status read_metaspace(const JsonFields& fields, TokenizerPipeline& pipeline) {
   if (replacement.value_or(kSpacePiece) != kSpacePiece) {
     return refused("a pre-tokenizer", "Metaspace with other than U+2581");
   }
-  if (split.value_or(false)) return refused("a pre-tokenizer", "Metaspace with split");
+  if (split.value_or(true)) return refused("a pre-tokenizer", "Metaspace with split");
+  if (scheme && scheme != "always" && scheme != "first" && scheme != "never") {
+    return refused("a pre-tokenizer", concat("Metaspace with prepend_scheme ", *scheme));
+  }
   pipeline.kind = TokenizerKind::kRankedPieces;
   pipeline.add_space_prefix = scheme ? *scheme != "never" : prefix_space.value_or(true);
+  pipeline.prefix_unless_space = true;
+  pipeline.prefix_at_start_only = scheme == "first";
   return Done{};
 }
 
@@ -128,8 +133,8 @@ Status read_pre_tokenizer(const Json& step, TokenizerPipeline& pipeline) {
   if (type == "ByteLevel") {
     REDKNOT_TRY(const auto use_regex, fields.boolean("use_regex"));
     REDKNOT_TRY(const auto prefix_space, fields.boolean("add_prefix_space"));
+    if (prefix_space.value_or(false)) return refused("a ByteLevel", "add_prefix_space");
     pipeline.kind = TokenizerKind::kByteLevelBpe;
-    pipeline.add_space_prefix = prefix_space.value_or(true);
     if (use_regex.value_or(true)) pipeline.split_expressions.push_back(kByteLevelExpression);
     return Done{};
   }

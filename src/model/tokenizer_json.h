@@ -17,8 +17,9 @@ struct TokenizerPipeline {
   TokenizerKind kind = TokenizerKind::kNone;   // kByteLevelBpe or kRankedPieces
   std::vector<std::string> split_expressions;  // byte-level: applied in turn, matches stand apart
   bool add_space_prefix = false;
-  std::optional<std::string> first_token;  // put before a text, as BOS
-  std::optional<std::string> last_token;   // put after a text, as EOS
+  bool prefix_unless_space = false, prefix_at_start_only = false;  // see Vocabulary
+  std::optional<std::string> first_token;                          // put before a text, as BOS
+  std::optional<std::string> last_token;                           // put after a text, as EOS
 };
 
 // kUnsupported naming a step that RedKnot does not run; kCorrupt naming a field.

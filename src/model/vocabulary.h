@@ -42,7 +42,11 @@ struct Vocabulary {
   bool add_bos = false;
   bool add_eos = false;
   bool add_space_prefix = false;  // SentencePiece
-  bool ignore_merges = false;     // a word that is itself a token is taken whole
+  // tokenizer.json's Metaspace puts no prefix before a space, and may put one only where the text
+  // begins, not after special tokens.
+  bool prefix_unless_space = false;
+  bool prefix_at_start_only = false;
+  bool ignore_merges = false;  // a word that is itself a token is taken whole
   // tokenizer.json may carry its own expressions; then they are used instead of pre_tokenizer's.
   std::vector<std::string> split_expressions;
   std::string chat_template;  // Jinja source; empty if the file has none

@@ -229,6 +229,8 @@ Result<Vocabulary> vocabulary_from_huggingface(const HuggingFaceTokenizerFiles& 
   vocabulary.kind = pipeline.kind;
   vocabulary.split_expressions = std::move(pipeline.split_expressions);
   vocabulary.add_space_prefix = pipeline.add_space_prefix;
+  vocabulary.prefix_unless_space = pipeline.prefix_unless_space;
+  vocabulary.prefix_at_start_only = pipeline.prefix_at_start_only;
   REDKNOT_TRY(const auto ignore_merges, model_fields.boolean("ignore_merges"));
   vocabulary.ignore_merges = ignore_merges.value_or(false);
   REDKNOT_RETURN_IF_ERROR(read_tokens(*model, files.tokenizer.size(), vocabulary));

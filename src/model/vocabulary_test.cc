@@ -163,6 +163,21 @@ TEST(VocabularyJson, IdsBeyondTheFileAreRefused) {
   EXPECT_FALSE(json_vocabulary(json).ok());
 }
 
+TEST(VocabularyJson, MetaspacePutsNoPrefixBeforeASpace) {
+  Json json = byte_level_json();
+  json["pre_tokenizer"] = Json::parse(
+      R"({"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": false})");
+  auto vocabulary = json_vocabulary(json);
+  ASSERT_TRUE(vocabulary.ok()) << vocabulary.error().message();
+  EXPECT_EQ(vocabulary->kind, TokenizerKind::kRankedPieces);
+  EXPECT_TRUE(vocabulary->add_space_prefix && vocabulary->prefix_unless_space);
+  EXPECT_FALSE(vocabulary->prefix_at_start_only);
+  json["pre_tokenizer"]["prepend_scheme"] = "first";
+  EXPECT_TRUE(json_vocabulary(json).value().prefix_at_start_only);
+  json["pre_tokenizer"]["prepend_scheme"] = "never";
+  EXPECT_FALSE(json_vocabulary(json).value().add_space_prefix);
+}
+
 TEST(VocabularyJson, StepsThatDoNotRunAreRefusedByName) {
   const auto refused = [](const char* key, const char* value) {
     Json json = byte_level_json();
@@ -175,6 +190,10 @@ TEST(VocabularyJson, StepsThatDoNotRunAreRefusedByName) {
   EXPECT_THAT(refused("normalizer", R"({"type": "Lowercase"})"), HasSubstr("Lowercase"));
   EXPECT_THAT(refused("pre_tokenizer", R"({"type": "BertPreTokenizer"})"),
               HasSubstr("BertPreTokenizer"));
+  EXPECT_THAT(refused("pre_tokenizer", R"({"type": "ByteLevel", "add_prefix_space": true})"),
+              HasSubstr("add_prefix_space"));
+  EXPECT_THAT(refused("pre_tokenizer", R"({"type": "Metaspace", "replacement": "\u2581"})"),
+              HasSubstr("Metaspace with split"));
   EXPECT_THAT(refused("post_processor", R"({"type": "RobertaProcessing"})"),
               HasSubstr("RobertaProcessing"));
 }

@@ -91,8 +91,16 @@ std::string_view SentencePieces::first_word(std::string_view text) const {
   return words_stand_alone_ ? text.substr(0, word_border(text)) : text;
 }
 
+bool SentencePieces::Session::takes_prefix(std::string_view text) const {
+  const Vocabulary& vocabulary = pieces_.vocabulary_;
+  const bool spaced = text.starts_with(' ') || text.starts_with(kSpaceMark);
+  if (vocabulary.prefix_unless_space && spaced) return false;
+  if (vocabulary.prefix_at_start_only && text.data() != whole_.data()) return false;
+  return vocabulary.add_space_prefix;
+}
+
 Status SentencePieces::Session::encode(std::string_view text, std::vector<TokenId>& tokens) {
-  const std::string marked = with_space_marks(text, pieces_.vocabulary_.add_space_prefix);
+  const std::string marked = with_space_marks(text, takes_prefix(text));
   std::string_view rest = marked;
   while (!rest.empty()) {
     const std::string_view word = pieces_.first_word(rest);

@@ -25,16 +25,20 @@ class SentencePieces {
 
   class Session {
    public:
-    explicit Session(const SentencePieces& pieces) : pieces_(pieces) {}
+    // `whole` is the text that the texts to encode are parts of.
+    Session(const SentencePieces& pieces, std::string_view whole)
+        : pieces_(pieces), whole_(whole) {}
     // Appends the tokens of a text without special tokens. kInvalidArgument if it holds a character
     // that the vocabulary has no token, no bytes and no unknown token for.
     Status encode(std::string_view text, std::vector<TokenId>& tokens);
 
    private:
+    bool takes_prefix(std::string_view text) const;
     Status encode_word(std::string_view word, std::vector<TokenId>& tokens);
     Status append_bytes(std::string_view character, std::vector<TokenId>& tokens);
 
     const SentencePieces& pieces_;
+    std::string_view whole_;
     SymbolList symbols_;
     WordCache cache_;
   };

@@ -77,8 +77,9 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text, EncodeOpti
     tokens.push_back(*vocabulary.bos);
   const std::vector<Fragment> fragments = state_->specials->partition(text, options.parse_special);
   REDKNOT_RETURN_IF_ERROR(
-      state_->bpe ? encode_fragments(fragments, ByteLevelBpe::Session(*state_->bpe), tokens)
-                  : encode_fragments(fragments, SentencePieces::Session(*state_->pieces), tokens));
+      state_->bpe
+          ? encode_fragments(fragments, ByteLevelBpe::Session(*state_->bpe), tokens)
+          : encode_fragments(fragments, SentencePieces::Session(*state_->pieces, text), tokens));
   if (options.add_special && vocabulary.add_eos && vocabulary.eos)
     tokens.push_back(*vocabulary.eos);
   return tokens;

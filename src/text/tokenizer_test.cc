@@ -141,6 +141,19 @@ TEST_P(SentencePieceKinds, GiveOneUnknownTokenForARunWithoutBytes) {
   EXPECT_EQ(refused.error().code(), ErrorCode::kInvalidArgument);
 }
 
+TEST_P(SentencePieceKinds, PutASpaceAfterSpecialTokensButNotWhereMetaspaceWouldNot) {
+  Vocabulary vocabulary = small_piece_vocabulary(GetParam());
+  const auto with_options = [&](bool unless_space, bool at_start_only) {
+    vocabulary.prefix_unless_space = unless_space;
+    vocabulary.prefix_at_start_only = at_start_only;
+    const Tokenizer tokenizer = create(vocabulary);
+    return pieces(tokenizer, " hello</s>hello", kParse);
+  };
+  EXPECT_EQ(with_options(false, false), (Strings{"\u2581", "\u2581hello", "</s>", "\u2581hello"}));
+  EXPECT_EQ(with_options(true, false), (Strings{"\u2581hello", "</s>", "\u2581hello"}));
+  EXPECT_EQ(with_options(true, true), (Strings{"\u2581hello", "</s>", "hello"}));
+}
+
 INSTANTIATE_TEST_SUITE_P(All, SentencePieceKinds,
                          testing::Values(TokenizerKind::kSentencePiece,
                                          TokenizerKind::kRankedPieces));

@@ -138,7 +138,7 @@ class CommandLine(Case):
         ['run', '-m', 'm', '-p', 'x', '--logit-bias', '5'],
         ['run', '-m', 'm', '-p', 'x', '--logit-bias', '5+nan'],
         ['run', '-m', 'm', '-p', 'x', '--logit-bias', '-5+1'],
-        ['run', '-m', 'm', '-p', 'x', '--kv', 'f32'],
+        ['run', '-m', 'm', '-p', 'x', '--kv', 'bf16'],
         ['run', '-m', 'm', '-p', 'x', '--page-tokens', '20'],
         ['run', '-m', 'm', '-p', 'x', '--kernels', 'sse'],
         ['run', '-m', 'm', '-p', 'x', '--logprobs', '3'],
