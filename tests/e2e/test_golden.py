@@ -52,11 +52,11 @@ class GoldenCase(Case):
                            '--ignore-eos', '--json', '-c', 0)
         return done.json
 
-    def last_logits(self, model, ids, count):
+    def last_logits(self, model, ids, count, kv='auto'):
         """The logits of the last `count` positions, as rows."""
         output = scratch / 'golden.npy'
         self.run_ok('run', '-m', model, '--tokens', write_ids('golden.json', ids), '-n', 0,
-                    '--logits', output, '-c', 0)
+                    '--logits', output, '-c', 0, '--kv', kv)
         matrix = read_npy(output)
         self.assertEqual(matrix[0], len(ids))
         return [row(matrix, i) for i in range(len(ids) - count, len(ids))]
@@ -121,18 +121,18 @@ class Models(GoldenCase):
             answer = self.greedy(model, golden['prompts']['A'], len(wanted))
             self.assertEqual(answer['tokens'], wanted)
 
-    def check_rounded(self, folder, golden, dtype):
+    def check_rounded(self, folder, golden, dtype, kv):
         model = self.unpacked(folder, dtype)
         largest, mean_kl, largest_kl = ROUNDED_TOLERANCE[dtype]
         for name, ids in golden['prompts'].items():
-            with self.subTest(f'{folder.name} {dtype} {name}'):
+            with self.subTest(f'{folder.name} {dtype} {name} {kv} KV'):
                 count = golden['keep_last'][name]
                 wanted = self.golden_rows(folder / f'{name}.{dtype}.deq.npy', count)
-                found = self.last_logits(model, ids, count)
+                found = self.last_logits(model, ids, count, kv)
                 kl = list(map(divergence, wanted, found))
                 difference = max(map(largest_difference, wanted, found))
-                print(f'{folder.name} {dtype} {name}: largest difference {difference:.2g}, '
-                      f'KL mean {sum(kl) / len(kl):.2g}, most {max(kl):.2g}')
+                print(f'{folder.name} {dtype} {name}, {kv} KV: largest difference '
+                      f'{difference:.2g}, KL mean {sum(kl) / len(kl):.2g}, most {max(kl):.2g}')
                 self.check_close(wanted, found, largest)
                 self.assertLessEqual(sum(kl) / len(kl), mean_kl)
                 self.assertLessEqual(max(kl), largest_kl)
@@ -143,8 +143,10 @@ class Models(GoldenCase):
             for dtype in golden['dtypes']:
                 if dtype == 'F32':
                     self.check_f32(path.parent, golden)
-                else:
-                    self.check_rounded(path.parent, golden, dtype)
+                    continue
+                self.check_rounded(path.parent, golden, dtype, 'f16')
+                if dtype == 'Q8_0':
+                    self.check_rounded(path.parent, golden, dtype, 'q8')
 
 
 if __name__ == '__main__':
