@@ -217,7 +217,7 @@ class ModelFile {
 class Engine {
  public:
   // Loads the model, packs its weights, allocates and touches all KV memory, starts the loop.
-  static Result<Engine> open(EngineOptions options);
+  static Result<Engine> open(const EngineOptions& options);
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
   ~Engine();  // cancels what still runs

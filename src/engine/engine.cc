@@ -97,7 +97,7 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
-Result<Engine> Engine::open(EngineOptions options) {
+Result<Engine> Engine::open(const EngineOptions& options) {
   auto state = std::make_unique<State>();
   REDKNOT_TRY(state->core, EngineCore::open(options));
   const Model& model = state->core->model();

@@ -287,6 +287,7 @@ Status write_model(const RandomModelOptions& options, const Sink& sink,
   GgufWriter writer;
   put_metadata(options, writer);
   std::vector<std::size_t> sizes;
+  sizes.reserve(plans.size());
   for (const Plan& plan : plans)
     sizes.push_back(writer.add_tensor(plan.name, plan.dtype, plan.shape));
   REDKNOT_RETURN_IF_ERROR(sink(writer.header()));

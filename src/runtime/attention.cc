@@ -185,8 +185,8 @@ void SegPagedAttention::load_queries(Worker& worker, const Unit& unit, const flo
         queries +
         (row * shape_.query_heads + static_cast<std::ptrdiff_t>(unit.kv_head) * group()) * dim;
     std::copy_n(source, group() * dim, worker.plain.data() + token * group() * dim);
-    worker.visible[static_cast<std::size_t>(token)] = visible(
-        *unit.policy, unit.sequence->positions[static_cast<std::size_t>(unit.first_token + token)]);
+    worker.visible[static_cast<std::size_t>(token)] =
+        visible(*unit.policy, unit.sequence->positions[unit.first_token + token]);
   }
   worker.rotated_shift = kUnrotated;
 }
@@ -197,8 +197,7 @@ void SegPagedAttention::rotate_queries(Worker& worker, const Unit& unit, int shi
   const int dim = shape_.head_dim;
   const auto scale = static_cast<float>(std::numbers::log2e / std::sqrt(static_cast<double>(dim)));
   for (int token = 0; token < unit.tokens; ++token) {
-    const int position =
-        unit.sequence->positions[static_cast<std::size_t>(unit.first_token + token)];
+    const int position = unit.sequence->positions[unit.first_token + token];
     const Rope rope = rope_.at(position - shift);
     for (int query = 0; query < group(); ++query) {
       const std::ptrdiff_t at = (static_cast<std::ptrdiff_t>(token) * group() + query) * dim;
@@ -237,7 +236,7 @@ void SegPagedAttention::run_whole(const float* queries, float* out) {
     load_queries(worker, unit, queries);
     clear(whole, rows(unit), shape_.head_dim);
     for (int cut = 0; cut < unit.cuts; ++cut) {
-      attend_cut(worker, unit, cuts_[static_cast<std::size_t>(unit.first_cut + cut)], part);
+      attend_cut(worker, unit, cuts_[unit.first_cut + cut], part);
       kernels_.merge_state(part, rows(unit), shape_.head_dim, whole);
     }
     write_output(unit, whole, out);
@@ -260,8 +259,7 @@ void SegPagedAttention::run_split(const float* queries, float* out) {
     const int cut = tasks[static_cast<std::size_t>(task)].second;
     Worker& worker = workers_[static_cast<std::size_t>(thread)];
     load_queries(worker, unit, queries);
-    attend_cut(worker, unit, cuts_[static_cast<std::size_t>(unit.first_cut + cut)],
-               partial(unit, cut));
+    attend_cut(worker, unit, cuts_[unit.first_cut + cut], partial(unit, cut));
   });
   for (const Unit& unit : units_) {
     const AttentionState whole =

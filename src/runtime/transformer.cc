@@ -335,7 +335,9 @@ void Transformer::mixture(const PackedLayer& weights) {
   multiply_all(threads_, kernels_, outward);
   for_rows(rows_, [&](int row) {
     for (int choice = 0; choice < config_.experts_used; ++choice) {
-      const auto pair = static_cast<std::size_t>(row * config_.experts_used + choice);
+      const std::size_t pair =
+          static_cast<std::size_t>(row) * static_cast<std::size_t>(config_.experts_used) +
+          static_cast<std::size_t>(choice);
       kernels_.add_scaled(
           residual_.row(row),
           experts_.down.data() + static_cast<std::size_t>(experts_.slots[pair]) * width,

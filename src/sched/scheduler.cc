@@ -92,7 +92,7 @@ void Scheduler::add_rows(StepPlan& plan, Sequence& sequence, int rows) {
   plan.slices.push_back({sequence.id, first_row, rows});
   const bool last = begin + rows == static_cast<int>(sequence.tokens.size());
   for (int row = 0; row < rows; ++row) {
-    plan.tokens.push_back(sequence.tokens[static_cast<std::size_t>(begin + row)]);
+    plan.tokens.push_back(sequence.tokens[begin + row]);
     plan.positions.push_back(begin + row);
     const bool sampled = last && row == rows - 1 && sequence.max_tokens > 0;
     if (sampled || sequence.all_logits) plan.logit_rows.push_back(first_row + row);

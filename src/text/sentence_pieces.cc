@@ -81,8 +81,8 @@ std::optional<Merge> SentencePieces::merge_of(std::string_view word, const Symbo
     return ranks_.find(left.token, right.token);
   }
   const auto begin = static_cast<std::size_t>(left.begin);
-  const TokenId token =
-      token_of(word.substr(begin, static_cast<std::size_t>(left.length + right.length)));
+  const TokenId token = token_of(word.substr(
+      begin, static_cast<std::size_t>(left.length) + static_cast<std::size_t>(right.length)));
   if (token == kNoToken) return {};
   return Merge{priority_of(vocabulary_.tokens[static_cast<std::size_t>(token)].score), token};
 }
