@@ -4,6 +4,7 @@
 // Arguments are strings, string views, characters, numbers or filesystem paths.
 #pragma once
 
+#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -20,8 +21,13 @@ inline void append_text(std::string& out, char character) { out += character; }
 inline void append_text(std::string& out, const std::filesystem::path& path) {
   out += path.string();
 }
+inline void append_text(std::string& out, double number) {
+  char text[32];  // std::to_string would show 1e-12 as 0.000000
+  std::snprintf(text, sizeof(text), "%g", number);
+  out += text;
+}
 template <typename T>
-requires std::is_arithmetic_v<T>
+requires std::is_integral_v<T>
 void append_text(std::string& out, T number) { out += std::to_string(number); }
 
 template <typename... Parts>

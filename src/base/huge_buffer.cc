@@ -25,6 +25,20 @@ constexpr std::size_t round_up(std::size_t bytes, std::size_t alignment) {
 
 constexpr std::size_t to_mib(std::size_t bytes) { return bytes / (std::size_t{1} << 20); }
 
+constexpr std::size_t kPopulateBytes = std::size_t{64} << 20;
+
+Status populate_slice(std::byte* data, std::size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  if (::madvise(data, bytes, MADV_POPULATE_WRITE) == 0) return Done{};
+  if (errno == ENOMEM) return exhausted("populate memory: ", std::strerror(errno));
+#endif
+  const auto step = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  for (std::size_t offset = 0; offset < bytes; offset += step) {
+    *static_cast<volatile std::byte*>(data + offset) = std::byte{0};
+  }
+  return Done{};
+}
+
 // What the system says it can still give without swapping, and no more than the limit of our
 // control group; the largest number if it says nothing.
 std::size_t available_bytes() {
@@ -78,13 +92,9 @@ HugeBuffer::~HugeBuffer() {
 }
 
 Status HugeBuffer::populate() const {
-#ifdef MADV_POPULATE_WRITE
-  if (::madvise(data_, size_, MADV_POPULATE_WRITE) == 0) return Done{};
-  if (errno == ENOMEM) return exhausted("populate memory: ", std::strerror(errno));
-#endif
-  const auto step = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  for (std::size_t offset = 0; offset < size_; offset += step) {
-    *static_cast<volatile std::byte*>(data_ + offset) = std::byte{0};
+  // A slice at a time: a signal, such as Ctrl-C, waits until the system call is over.
+  for (std::size_t begin = 0; begin < size_; begin += kPopulateBytes) {
+    REDKNOT_RETURN_IF_ERROR(populate_slice(data_ + begin, std::min(kPopulateBytes, size_ - begin)));
   }
   return Done{};
 }

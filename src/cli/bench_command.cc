@@ -211,15 +211,14 @@ Result<ExitCode> bench(const BenchCommandOptions& options) {
     note("bench: every length of -p and -n is 0: there is nothing to measure");
     return ExitCode::kUsage;
   }
-  MachineLimits limits;
+  // Before the model is loaded, whose memory would come on top; a wrong path is said at once.
+  REDKNOT_RETURN_IF_ERROR(ModelFile::open(options.model));
+  REDKNOT_TRY(const MachineLimits limits, measure_machine_limits(options.threads));
   bool first = true;
   for (const std::string& kv : options.kv) {
     REDKNOT_TRY(StepBench bench, open_bench(options, kv, tests));
-    if (first) {
-      REDKNOT_TRY(limits, measure_machine_limits(options.threads));
-      if (!options.json) REDKNOT_RETURN_IF_ERROR(print(heading(bench, options, limits)));
-      first = false;
-    }
+    if (first && !options.json) REDKNOT_RETURN_IF_ERROR(print(heading(bench, options, limits)));
+    first = false;
     for (const Test& test : tests) {
       REDKNOT_TRY(const Measurement measured, measure(bench, test, options.repetitions, limits));
       REDKNOT_RETURN_IF_ERROR(

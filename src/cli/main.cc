@@ -93,6 +93,7 @@ ExitCode print_and_leave(const std::string& text) {
 }
 
 ExitCode main(int argc, char** argv) {
+  reserve_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that left is a failed write
   exit_on_interrupt();
   CommandLine line;

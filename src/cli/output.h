@@ -11,6 +11,10 @@
 
 namespace redknot::cli {
 
+// Opens those of the descriptors 0 to 2 that the parent closed on nothing, so that no file of ours
+// takes their number and gets what is printed. Using them goes on to fail.
+void reserve_standard_descriptors();
+
 // Writes to standard output. kIo with the system's reason.
 Status print(std::string_view text);
 

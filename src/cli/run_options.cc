@@ -50,7 +50,7 @@ void add_prompt_options(CLI::App& app, RunOptions& o) {
 }
 
 void add_length_options(CLI::App& app, RunOptions& o) {
-  app.add_option("-n,--predict", o.max_tokens,
+  app.add_option("-n,--predict,--n-predict", o.max_tokens,
                  "Most tokens to generate; -1: until the context is full; 0: none, only compute "
                  "the prompt.")
       ->type_name("TOKENS")

@@ -119,12 +119,17 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   // Memory first: an answer that there is too little should not take the time of packing.
   REDKNOT_TRY(std::unique_ptr<PagePool> pool,
               create_pool(options, config.head_dim, profile, context));
+  // No step can hold more tokens than all sequences together.
+  const std::int64_t most_tokens = std::int64_t{context} * options.max_sequences;
+  const auto max_step_tokens = static_cast<int>(
+      options.kv_bytes > 0 ? options.max_step_tokens
+                           : std::min<std::int64_t>(options.max_step_tokens, most_tokens));
   auto threads =
       std::make_unique<ThreadPool>(options.threads == 0 ? available_cores() : options.threads);
   REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));
   return std::unique_ptr<EngineCore>(
       new EngineCore({std::move(model), kernels, std::move(threads), std::move(weights),
-                      std::move(profile), std::move(pool), context, options.max_step_tokens}));
+                      std::move(profile), std::move(pool), context, max_step_tokens}));
 }
 
 }  // namespace redknot

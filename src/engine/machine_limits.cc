@@ -17,7 +17,7 @@ namespace redknot {
 namespace {
 
 constexpr int kTrials = 8;
-constexpr std::size_t kReadBytes = std::size_t{512} << 20;
+constexpr std::size_t kReadBytes = std::size_t{256} << 20;
 constexpr std::size_t kTaskBytes = std::size_t{4} << 20;
 
 // Operations or bytes per second of the best trial; work() returns what it did.

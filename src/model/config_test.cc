@@ -69,6 +69,8 @@ TEST(ConfigJson, NumbersOutOfRangeNameTheirKey) {
     EXPECT_EQ(error.code(), ErrorCode::kCorrupt);
     EXPECT_THAT(error.message(), HasSubstr(key));
   }
+  EXPECT_THAT(error_of(with(llama_json(), "rms_norm_eps", 1e-15)).message(),
+              HasSubstr("rms_norm_eps is 1e-15, expected 1e-12 to 0.1"));
   EXPECT_THAT(error_of(with(llama_json(), "num_key_value_heads", 3)).message(),
               HasSubstr("multiple of 3 KV heads"));
 }

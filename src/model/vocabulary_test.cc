@@ -165,8 +165,10 @@ TEST(VocabularyJson, IdsBeyondTheFileAreRefused) {
 
 TEST(VocabularyJson, MetaspacePutsNoPrefixBeforeASpace) {
   Json json = byte_level_json();
-  json["pre_tokenizer"] = Json::parse(
-      R"({"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": false})");
+  json["pre_tokenizer"] = {{"type", "Metaspace"},
+                           {"replacement", "\u2581"},
+                           {"prepend_scheme", "always"},
+                           {"split", false}};
   auto vocabulary = json_vocabulary(json);
   ASSERT_TRUE(vocabulary.ok()) << vocabulary.error().message();
   EXPECT_EQ(vocabulary->kind, TokenizerKind::kRankedPieces);

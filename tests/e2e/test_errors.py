@@ -64,6 +64,9 @@ class Prompts(Case):
         self.check_tokens('[99999999999999999999]', 'entry 0')
         self.check_tokens('[[1]]', 'entry 0')
         self.check_tokens('[]', 'none')
+        self.check_tokens('{"tokens": [1, [2]]}', 'entry 1')
+        self.check_tokens('{"tokens": {"tokens": [1]}}', 'tokens')
+        self.check_tokens('{"a":' * 100000, 'nested too deeply')
         self.check_tokens('[1, 2147483647]', '2147483647')
 
     def test_first_id_beyond_the_vocabulary(self):
@@ -99,6 +102,15 @@ class Output(Case):
             with self.subTest(arguments[0]), open('/dev/full', 'wb') as full:
                 done = end(start(*arguments, stdout=full))
                 self.check_error(done, 1, 'standard output', 'no space')
+
+    def test_closed_standard_output_gets_nothing_of_ours(self):
+        logits = scratch / 'closed.npy'
+        process = subprocess.Popen(
+            [harness.build_dir / 'redknot', 'run', '-m', model(), '-p', 'x', '-n', '300',
+             '--ignore-eos', '--logits', logits],
+            stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+        self.check_error(end(process), 1, 'standard output', 'bad file descriptor')
+        self.assertEqual(logits.read_bytes()[:128], bytes(128))  # its header comes last
 
     def test_reader_that_leaves(self):
         process = start('run', '-m', model(), '-p', 'x', '-n', 3000, '--ignore-eos', '--seed', 1)
