@@ -205,5 +205,13 @@ TEST_F(StepLoopTest, AnEngineMayBeMovedWhileItRuns) {
   EXPECT_EQ(answer(moved, greedy_request(30, 10)).tokens.size(), 20u);
 }
 
+TEST_F(StepLoopTest, StepsAreNoLongerThanAllSequencesTogether) {
+  EngineOptions options = small_engine(model_.path());
+  options.context_tokens = 100;
+  options.max_sequences = 2;
+  options.max_step_tokens = 60'000;
+  EXPECT_EQ(EngineCore::open(options).value()->max_step_tokens(), 200);
+}
+
 }  // namespace
 }  // namespace redknot
