@@ -28,7 +28,8 @@
 namespace redknot {
 
 // How keys and values are kept: half precision, 8-bit integers with a scale per token and head, or
-// single precision. kAuto: single precision for a model with f32 weights, else half precision.
+// single precision. kAuto: single precision for a model whose weights are not quantised (F32, F16,
+// BF16), else half precision.
 enum class KvDType { kAuto, kF16, kQ8, kF32 };
 
 // Called on the opening thread while a model loads: what is being done, and how much of it.

@@ -152,7 +152,7 @@ void add_computation_options(CLI::App& app, RunOptions& o) {
   add_threads(app, o.threads);
   app.add_option("--kv", o.kv,
                  "Format of the KV cache: f16; q8 (8-bit integers, half of that memory); f32 (no "
-                 "rounding); auto is f32 for a model with f32 weights, else f16.")
+                 "rounding); auto is f32 for a model whose weights are not quantised, else f16.")
       ->type_name("FORMAT")
       ->check(one_of({"auto", "f16", "q8", "f32"}))
       ->capture_default_str()

@@ -76,7 +76,7 @@ KvFormat kv_format(KvDType dtype, const Model& model) {
       break;
   }
   const DType weights = model.weights().layers.front().key.dtype;
-  return weights == DType::kF32 ? KvFormat::kF32 : KvFormat::kF16;
+  return is_integer(packed_format(weights)) ? KvFormat::kF16 : KvFormat::kF32;
 }
 
 struct EngineCore::Parts {

@@ -53,7 +53,7 @@ class EngineCore {
   Runner runner_;
 };
 
-// kAuto is f32 for a model whose weights are f32, else f16.
+// kAuto is f32 for a model whose weights are not quantised, else f16.
 KvFormat kv_format(KvDType dtype, const Model& model);
 
 }  // namespace redknot
