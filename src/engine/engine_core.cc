@@ -53,10 +53,8 @@ Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, int 
                                               const HeadProfile& profile, int context_tokens) {
   const KvFormat format = profile.at(0, 0).kv_format;
   PagePoolOptions pool{.shape = {options.page_tokens, head_dim}, .page_count = {}};
-  if (options.page_tokens != 16 && options.page_tokens != 32 && options.page_tokens != 64 &&
-      options.page_tokens != 128) {
-    return invalid("open engine: page_tokens is ", options.page_tokens, ", not 16, 32, 64 or 128");
-  }
+  const Status page_tokens = check_page_tokens(options.page_tokens);
+  if (!page_tokens.ok()) return page_tokens.error().within("open engine");
   REDKNOT_TRY(pool.page_count[index_of(format)],
               page_count(options, profile, pool.shape, format, context_tokens));
   return PagePool::create(pool);

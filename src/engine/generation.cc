@@ -3,6 +3,12 @@
 
 namespace redknot {
 
+void end_with_error(Generation::State& state, Error error) {
+  state.error = std::move(error);
+  state.pieces.push({.finish = FinishReason::kError});
+  state.pieces.close();
+}
+
 Generation::Generation(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Generation::Generation(Generation&&) noexcept = default;
 

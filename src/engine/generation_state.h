@@ -37,6 +37,9 @@ struct Generation::State {
   Usage usage;
 };
 
+// Ends a generation with the reason why, in place of a last piece. Called by the loop.
+void end_with_error(Generation::State& state, Error error);
+
 // A request on its way to the loop, checked and tokenized.
 struct Arrival {
   Request request;  // prompt parts are empty: see tokens

@@ -88,9 +88,8 @@ const ModelInfo& ModelFile::info() const { return state_->info; }
 Result<KvCost> ModelFile::kv_cost(KvDType kv, int page_tokens, int context_tokens) const {
   const ModelConfig& config = state_->model.config();
   const PageShape shape{page_tokens, config.head_dim};
-  if (page_tokens != 16 && page_tokens != 32 && page_tokens != 64 && page_tokens != 128) {
-    return invalid("KV cost: page_tokens is ", page_tokens, ", not 16, 32, 64 or 128");
-  }
+  const Status checked = check_page_tokens(page_tokens);
+  if (!checked.ok()) return checked.error().within("KV cost");
   if (context_tokens < 0 || context_tokens > kMaxContextTokens) {
     return invalid("KV cost: context_tokens is ", context_tokens, ", not in 0..",
                    kMaxContextTokens);

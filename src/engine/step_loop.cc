@@ -43,9 +43,7 @@ void StepLoop::run() {
     fail(first->first, first->second, closed);
   }
   while (std::optional<Arrival> arrival = inbox_->try_pop()) {
-    arrival->state->error = closed;
-    arrival->state->pieces.push({.finish = FinishReason::kError});
-    arrival->state->pieces.close();
+    end_with_error(*arrival->state, closed);
   }
 }
 
@@ -76,9 +74,7 @@ void StepLoop::take_arrivals() {
     Stream stream(std::move(*arrival));
     if (!id.ok()) {
       // Checked before it was queued; only a change of the pool could bring this about.
-      stream.arrival.state->error = id.error();
-      stream.arrival.state->pieces.push({.finish = FinishReason::kError});
-      stream.arrival.state->pieces.close();
+      end_with_error(*stream.arrival.state, id.error());
       continue;
     }
     // The answer continues the prompt, so its first token keeps its leading space.

@@ -23,11 +23,8 @@ std::size_t index_of(PageId page) { return static_cast<std::size_t>(page); }
 
 Status check_options(const PagePoolOptions& options) {
   const PageShape& shape = options.shape;
-  if (shape.page_tokens != 16 && shape.page_tokens != 32 && shape.page_tokens != 64 &&
-      shape.page_tokens != 128) {
-    return invalid("create page pool: page_tokens is ", shape.page_tokens,
-                   ", not 16, 32, 64 or 128");
-  }
+  const Status page_tokens = check_page_tokens(shape.page_tokens);
+  if (!page_tokens.ok()) return page_tokens.error().within("create page pool");
   if (shape.head_dim < 1 || shape.head_dim > 512) {
     return invalid("create page pool: head_dim is ", shape.head_dim, ", not in 1..512");
   }
@@ -47,6 +44,13 @@ std::size_t region_bytes(const PagePoolOptions& options, KvFormat format) {
 }
 
 }  // namespace
+
+Status check_page_tokens(int page_tokens) {
+  if (page_tokens == 16 || page_tokens == 32 || page_tokens == 64 || page_tokens == 128) {
+    return Done{};
+  }
+  return invalid("page_tokens is ", page_tokens, ", not 16, 32, 64 or 128");
+}
 
 std::size_t PageShape::values_offset(KvFormat format) const {
   constexpr std::array<std::size_t, kKvFormatCount> kElementBytes = {2, 1, 4};

@@ -43,6 +43,9 @@ struct PageShape {
   std::size_t value_scales_offset() const;  // q8 only
 };
 
+// kInvalidArgument unless pages may have so many slots.
+Status check_page_tokens(int page_tokens);
+
 struct PagePoolOptions {
   PageShape shape;
   std::array<int, kKvFormatCount> page_count = {};  // per KvFormat

@@ -54,7 +54,6 @@ class Transformer {
     std::vector<float> up, down;
   };
 
-  int rows() const { return rows_; }
   void for_rows(int count, auto&& body);
   void attend(int layer, const PackedLayer& weights, std::span<const SequenceRows> sequences);
   void store_keys_values(int layer, const PackedLayer& weights,
