@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "corpus/lookup.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "corpus/relations.h"
+
+namespace redknot::corpus {
+namespace {
+
+using std::string_view;
+
+std::string hex(int digits, Random& random) {
+  constexpr string_view kDigits = "0123456789abcdef";
+  std::string out;
+  for (int i = 0; i < digits; ++i) out += kDigits[random.below(kDigits.size())];
+  return out;
+}
+
+std::string uuid(Random& random) {
+  return hex(8, random) + "-" + hex(4, random) + "-4" + hex(3, random) + "-" + hex(4, random) +
+         "-" + hex(12, random);
+}
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+Pairs make_pairs(const SampleOptions& options, const CountTokens& count, Random& random) {
+  const bool whole = options.split == Split::kTest || !(options.easy || random.chance(0.3));
+  const auto word = [&] { return whole ? uuid(random) : hex(8, random); };
+  Pairs pairs;
+  for (int left = options.document_tokens - 30; left > 0 || pairs.size() < 2;) {
+    pairs.emplace_back(word(), word());
+    left -= count("\"" + pairs.back().first + "\": \"" + pairs.back().second + "\", ");
+  }
+  if (pairs.size() > 2) pairs.pop_back();
+  return pairs;
+}
+
+std::string json_text(const Pairs& pairs) {
+  std::string out = "{";
+  for (const auto& [key, value] : pairs) {
+    out += (out.size() > 1 ? ", \"" : "\"") + key + "\": \"" + value + "\"";
+  }
+  return out + "}";
+}
+
+}  // namespace
+
+Sample make_key_value(const SampleOptions& options, const CountTokens& count, Random& random) {
+  Pairs pairs = make_pairs(options, count, random);
+  const std::string object =
+      (random.chance(0.5) ? "JSON data:\n"
+                          : "Extract the value corresponding to the specified key in the JSON "
+                            "object below.\n\nJSON data:\n") +
+      json_text(pairs);
+  Sample sample;
+  const bool in_question = random.chance(0.5);
+  if (!in_question) sample.documents.push_back(object);
+  random.shuffle(pairs);
+  for (int i = 0; i < options.turns && i < static_cast<int>(pairs.size()); ++i) {
+    const auto& [key, value] = pairs[static_cast<std::size_t>(i)];
+    std::string question = "Key: \"" + key + "\"\nCorresponding " +
+                           (random.chance(0.5) ? "Value:" : "value:");
+    if (in_question && i == 0) question.insert(0, object + "\n\n");
+    sample.turns.push_back({Kind::kKeyValue, std::move(question), value});
+  }
+  return sample;
+}
+
+Sample make_passkey(const SampleOptions& options, const CountTokens& count, Random& random) {
+  std::string key;
+  for (int i = 0; i < 5; ++i) key += static_cast<char>('0' + random.between(i == 0 ? 1 : 0, 9));
+  const bool test = options.split == Split::kTest;
+  const std::string statement =
+      test ? "The pass key is " + key + ". Remember it: " + key + " is the pass key."
+           : "The pass key is " + key + ". Remember it.";
+  std::vector<std::string> sentences = {statement};
+  for (int left = options.document_tokens - count(statement) - 8; left > 0;) {
+    sentences.push_back(filler_sentence(options.split, random));
+    left -= count(sentences.back());
+  }
+  std::swap(sentences[0], sentences[random.below(sentences.size())]);
+  Sample sample;
+  sample.documents.emplace_back();
+  for (const std::string& sentence : sentences) {
+    std::string& document = sample.documents.back();
+    document += (document.empty() ? "" : " ") + sentence;
+  }
+  sample.turns.push_back(
+      {Kind::kPasskey, open_question("What is the pass key?", options.split, random), key});
+  return sample;
+}
+
+}  // namespace redknot::corpus

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "corpus/sample.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "corpus/documents.h"
+#include "corpus/lookup.h"
+#include "corpus/questions.h"
+#include "corpus/world.h"
+
+namespace redknot::corpus {
+namespace {
+
+using std::string_view;
+
+constexpr std::array<string_view, kKinds> kNames = {
+    "one_hop",    "two_hop", "comparison", "counting", "alias",     "continuation",
+    "correction", "quote",   "not_stated", "chat",     "key_value", "passkey"};
+
+constexpr std::array<string_view, 4> kSystems = {
+    "Answer questions about the documents.",
+    "Answer from the documents, or say: not stated.",
+    "You answer questions about documents, in few words.",
+    "You answer from the documents in few words, or say: not stated."};
+
+// The question is given up for a kind, or the world for a sample, after so many attempts.
+constexpr int kAttempts = 200;
+
+Kind pick_kind(const std::array<double, kKinds>& mix, Random& random) {
+  double at = random.fraction() * std::accumulate(mix.begin(), mix.end(), 0.0);
+  std::size_t kind = 0;
+  while (kind + 1 < mix.size() && at >= mix[kind]) at -= mix[kind++];
+  return static_cast<Kind>(kind);
+}
+
+// Between 50 and 600 tokens, short ones more often; shorter in easy samples.
+int pick_document_tokens(const SampleOptions& options, Random& random) {
+  if (options.easy) return 0;
+  const double most = std::clamp(options.document_tokens / 4.0, 50.0, 600.0);
+  return static_cast<int>(50 * std::pow(most / 50, random.fraction()));
+}
+
+// Samples with the kind asked for are drawn again until the documents answer such a question.
+Sample make_prose(const SampleOptions& options, Kind first, const CountTokens& count,
+                  Random& random) {
+  constexpr int kSmallestSubject = 20;  // tokens
+  NameMaker names(options.split, options.easy);
+  const int document_tokens = pick_document_tokens(options, random);
+  World world = make_world(
+      {.split = options.split,
+       .easy = options.easy,
+       .subjects = options.document_tokens / std::max(document_tokens, kSmallestSubject) + 2},
+      names, random);
+  Sample sample;
+  sample.documents = write_documents({.split = options.split,
+                                      .easy = options.easy,
+                                      .budget_tokens = options.document_tokens,
+                                      .document_tokens = document_tokens},
+                                     count, world, names, random);
+  Questions questions(world, options.split, random);
+  Kind kind = first;
+  for (int attempt = 0; attempt < options.turns * 2; ++attempt) {
+    std::vector<Turn> turns = questions.next(kind);
+    if (turns.empty() && attempt == 0) return {};
+    std::move(turns.begin(), turns.end(), std::back_inserter(sample.turns));
+    if (static_cast<int>(sample.turns.size()) >= options.turns) break;
+    kind = pick_kind(options.mix, random);
+  }
+  return sample;
+}
+
+}  // namespace
+
+string_view name_of(Kind kind) { return kNames[static_cast<std::size_t>(kind)]; }
+
+std::optional<Kind> kind_named(string_view name) {
+  const auto* const found = std::find(kNames.begin(), kNames.end(), name);
+  if (found == kNames.end()) return std::nullopt;
+  return static_cast<Kind>(found - kNames.begin());
+}
+
+Result<Sample> make_sample(const SampleOptions& options, const CountTokens& count,
+                           Random& random) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const Kind kind = pick_kind(options.mix, random);
+    if (kind == Kind::kKeyValue) return make_key_value(options, count, random);
+    if (kind == Kind::kPasskey) return make_passkey(options, count, random);
+    Sample sample = make_prose(options, kind, count, random);
+    if (sample.turns.empty()) continue;
+    if (!options.easy && (options.split == Split::kTest || random.chance(0.5))) {
+      sample.system =
+          kSystems[options.split == Split::kTest ? kSystems.size() - 1
+                                                 : random.below(kSystems.size() - 1)];
+    }
+    return sample;
+  }
+  return invalid("make a sample: no question of the kinds asked for fits ",
+                 options.document_tokens, " tokens of documents");
+}
+
+std::string prompt_text(const Sample& sample, std::size_t turn) {
+  REDKNOT_CHECK(turn < sample.turns.size());
+  std::string out;
+  if (!sample.system.empty()) out += "<|system|> " + sample.system + "<|end|>";
+  for (const std::string& document : sample.documents) out += "<|document|> " + document;
+  for (std::size_t i = 0; i <= turn; ++i) {
+    if (i > 0) out += answer_text(sample.turns[i - 1]);
+    out += "<|user|> " + sample.turns[i].question + "<|assistant|>";
+  }
+  return out;
+}
+
+std::string answer_text(const Turn& turn) { return " " + turn.answer + "<|end|>"; }
+
+}  // namespace redknot::corpus

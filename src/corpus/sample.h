@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The corpus: documents about invented people, companies, cities and events, and questions about
+// them whose answers are known exactly. Training text and evaluation questions both come from here,
+// so that the two cannot drift. Seeded; equal seeds give equal samples on every machine.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "corpus/names.h"
+#include "corpus/random.h"
+#include "redknot/result.h"
+
+namespace redknot::corpus {
+
+enum class Kind {
+  kOneHop,        // a fact of one document
+  kTwoHop,        // "where does the sister of X live?", over two documents
+  kComparison,    // which of two came first
+  kCounting,      // how many subjects share a value
+  kAlias,         // a name that one document defines and another uses
+  kContinuation,  // a document that says "she" of the subject of the document before it
+  kCorrection,    // the latest of several documents wins
+  kQuote,         // the sentence that says it, word for word
+  kNotStated,     // no document says it
+  kChat,          // a further question about the subject of the turn before
+  kKeyValue,      // a value of a JSON object of UUIDs
+  kPasskey,       // five digits in filler
+};
+inline constexpr int kKinds = 12;
+
+std::string_view name_of(Kind kind);                   // "one_hop"
+std::optional<Kind> kind_named(std::string_view name);  // of name_of
+
+struct Turn {
+  Kind kind = Kind::kOneHop;
+  std::string question;
+  std::string answer;
+};
+
+struct Sample {
+  std::string system;                  // may be empty
+  std::vector<std::string> documents;  // in the order of the prompt
+  std::vector<Turn> turns;
+};
+
+// How many tokens a text has; the generator calls it for every document.
+using CountTokens = std::function<int(std::string_view)>;
+
+struct SampleOptions {
+  Split split = Split::kTrain;
+  bool easy = false;          // short names, no pronouns, no system text, short documents
+  int document_tokens = 512;  // all documents together, at most and nearly
+  int turns = 1;              // at most; fewer when the documents answer no more
+  std::array<double, kKinds> mix{};  // how often each kind is asked, relative
+};
+
+// A sample with one turn at least; kInvalidArgument if no question of the mix fits the budget. For
+// kChat, its turn follows another about the same subject.
+Result<Sample> make_sample(const SampleOptions& options, const CountTokens& count, Random& random);
+
+// The sample up to and with question `turn`, and all answers before it, in the format that the
+// default model is trained on; ends where the answer begins. Special tokens are in the text.
+std::string prompt_text(const Sample& sample, std::size_t turn);
+// How an answer follows its prompt.
+std::string answer_text(const Turn& turn);
+
+}  // namespace redknot::corpus

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is trained: the shape, and stages from short sequences to long ones."""
+
+import dataclasses
+
+from model import Shape
+
+EASY = 'one_hop=8,quote=1,key_value=1'
+ALL = ('one_hop=5,two_hop=2,comparison=1,counting=1,alias=2,continuation=2,correction=2,quote=1,'
+       'not_stated=1,chat=1.5,key_value=1.5,passkey=0.3')
+
+
+@dataclasses.dataclass
+class Stage:
+    sequence_tokens: int
+    million_tokens: float  # processed in this stage
+    mix: str = ALL
+    easy: bool = False
+
+
+@dataclasses.dataclass
+class Recipe:
+    shape: Shape
+    stages: list
+    batch_tokens: int  # of one optimizer step
+    micro_batch_tokens: int  # of one forward and backward pass
+    learning_rate: float = 3e-3
+    warmup_million_tokens: float = 0.3
+    decay_share: float = 0.3  # of all tokens, at the end, over which the rate falls to 0
+
+    def million_tokens(self):
+        return sum(stage.million_tokens for stage in self.stages)
+
+
+RECIPES = {
+    'cpu': Recipe(
+        shape=Shape(),
+        stages=[
+            Stage(128, 4, EASY, easy=True),
+            Stage(256, 8),
+            Stage(512, 14),
+            Stage(1024, 8),
+            Stage(2048, 8),
+            Stage(4352, 4),
+        ],
+        batch_tokens=8192, micro_batch_tokens=2048),
+}
