@@ -164,3 +164,12 @@ class Llama(nn.Module):
 
     def logits(self, states):
         return self.product(states, self.embedding)
+
+
+def load_model(path, dtype=torch.float32):
+    """The model of a training checkpoint."""
+    from recipes import RECIPES  # pylint: disable=import-outside-toplevel
+    state = torch.load(path, map_location='cpu')
+    model = Llama(RECIPES[state['recipe']].shape, dtype)
+    model.load_state_dict(state['model'])
+    return model.eval()

@@ -13,9 +13,10 @@ ALL = ('one_hop=5,two_hop=2,comparison=1,counting=1,alias=2,continuation=2,corre
 @dataclasses.dataclass
 class Stage:
     sequence_tokens: int
-    million_tokens: float  # processed in this stage
+    million_tokens: float  # processed in this stage, at most
     mix: str = ALL
     easy: bool = False
+    goal: float = 1.0  # the stage ends when so many of its answers are right
 
 
 @dataclasses.dataclass
@@ -26,19 +27,19 @@ class Recipe:
     micro_batch_tokens: int  # of one forward and backward pass
     learning_rate: float = 3e-3
     warmup_million_tokens: float = 0.3
-    decay_share: float = 0.3  # of all tokens, at the end, over which the rate falls to 0
+    decay_million_tokens: float = 14  # at the end; over them the rate falls to 0
 
-    def million_tokens(self):
-        return sum(stage.million_tokens for stage in self.stages)
+    def million_tokens_from(self, stage):
+        return sum(stage.million_tokens for stage in self.stages[stage:])
 
 
 RECIPES = {
     'cpu': Recipe(
         shape=Shape(),
         stages=[
-            Stage(128, 4, EASY, easy=True),
-            Stage(256, 8),
-            Stage(512, 14),
+            Stage(128, 10, EASY, easy=True, goal=0.85),
+            Stage(256, 16, goal=0.75),
+            Stage(512, 12),
             Stage(1024, 8),
             Stage(2048, 8),
             Stage(4352, 4),

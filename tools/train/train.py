@@ -8,6 +8,7 @@ Usage: train.py --corpus build/release/corpus --tokenizer FOLDER -o RUN [--recip
 import argparse
 import json
 import pathlib
+import signal
 import time
 
 import torch
@@ -60,10 +61,11 @@ class Run:
         temporary.replace(path)
 
     def learning_rate(self):
-        recipe, done = self.recipe, self.tokens / 1e6
-        left = (recipe.million_tokens() - done) / (recipe.million_tokens() * recipe.decay_share)
-        return recipe.learning_rate * min(1, (done + 0.01) / recipe.warmup_million_tokens,
-                                          max(left, 0.001))
+        recipe = self.recipe
+        left = recipe.million_tokens_from(self.stage) - self.stage_tokens / 1e6
+        return recipe.learning_rate * min(
+            1, (self.tokens / 1e6 + 0.01) / recipe.warmup_million_tokens,
+            max(left / recipe.decay_million_tokens, 0.001))
 
     def batches(self):
         """Endless batches of the current stage, drawn from the corpus in large pieces."""
@@ -131,12 +133,12 @@ class Run:
             self.save(self.path)
             self.save(self.options.output / f'stage{self.stage}.pt')
 
-    def train_stage(self, report_steps=20):
-        goal = self.recipe.stages[self.stage].million_tokens * 1e6
+    def train_stage(self, report_steps=40):
+        stage = self.recipe.stages[self.stage]
         batches = self.batches()
         totals, tokens, started, saved = [0.0, 0, 0, 0], 0, time.time(), time.time()
         for number in range(1, 1 << 60):
-            if self.stage_tokens >= goal:
+            if self.stage_tokens >= stage.million_tokens * 1e6:
                 return
             batch = next(batches)
             totals = [a + b for a, b in zip(totals, self.step(batch))]
@@ -145,6 +147,8 @@ class Run:
                 now = time.time()
                 self.seconds += now - started
                 self.report(totals, tokens / (now - started))
+                if totals[3] >= stage.goal * totals[2]:
+                    return
                 totals, tokens, started = [0.0, 0, 0, 0], 0, now
             if time.time() - saved > CHECKPOINT_SECONDS:
                 self.save(self.path)
@@ -163,7 +167,13 @@ def main():
     options = parser.parse_args()
     if options.threads > 0:
         torch.set_num_threads(options.threads)
-    Run(options).train()
+    run = Run(options)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run.train()
+    except KeyboardInterrupt:
+        run.save(run.path)
+        print(f'stopped after {run.tokens / 1e6:.2f} M tokens; the same command goes on')
 
 
 if __name__ == '__main__':
