@@ -168,9 +168,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   auto* tokenizer =
       app.add_option("--tokenizer", options.tokenizer, "tokenizer.json, model folder or GGUF file");
-  auto* length = app.add_option("--sequence-tokens", options.sequence_tokens,
-                                "Length of a training sequence")
-                     ->check(CLI::Range(64, 1 << 20));
+  auto* length =
+      app.add_option("--sequence-tokens", options.sequence_tokens, "Length of a training sequence")
+          ->check(CLI::Range(64, 1 << 20));
   tokenizer->needs(length);
   length->needs(tokenizer);
   CLI11_PARSE(app, argc, argv);

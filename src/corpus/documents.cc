@@ -12,8 +12,8 @@ namespace {
 
 using std::string_view;
 
-constexpr double kPronoun = 0.3;       // of the sentences after a document's title
-constexpr double kCorrected = 0.25;    // of the subjects
+constexpr double kPronoun = 0.3;     // of the sentences after a document's title
+constexpr double kCorrected = 0.25;  // of the subjects
 constexpr double kSecondCorrection = 0.25;
 constexpr double kAfter = 1e-9;  // a continuation's place behind what it continues
 
@@ -109,10 +109,14 @@ class Writer {
 
   static string_view pronoun_of(const Subject& subject) {
     switch (subject.type) {
-      case SubjectType::kPerson: return subject.female ? "she" : "he";
-      case SubjectType::kCompany: return "the company";
-      case SubjectType::kCity: return "the city";
-      case SubjectType::kEvent: return "the event";
+      case SubjectType::kPerson:
+        return subject.female ? "she" : "he";
+      case SubjectType::kCompany:
+        return "the company";
+      case SubjectType::kCity:
+        return "the city";
+      case SubjectType::kEvent:
+        return "the event";
     }
     return {};
   }

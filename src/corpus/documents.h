@@ -15,8 +15,8 @@ namespace redknot::corpus {
 
 struct WritingOptions {
   Split split = Split::kTrain;
-  bool easy = false;    // the subject's name in every sentence
-  int budget_tokens = 512;  // all documents together
+  bool easy = false;          // the subject's name in every sentence
+  int budget_tokens = 512;    // all documents together
   int document_tokens = 100;  // filler is added until a document has about that many
 };
 

@@ -63,8 +63,8 @@ Sample make_key_value(const SampleOptions& options, const CountTokens& count, Ra
   random.shuffle(pairs);
   for (int i = 0; i < options.turns && i < static_cast<int>(pairs.size()); ++i) {
     const auto& [key, value] = pairs[static_cast<std::size_t>(i)];
-    std::string question = "Key: \"" + key + "\"\nCorresponding " +
-                           (random.chance(0.5) ? "Value:" : "value:");
+    std::string question =
+        "Key: \"" + key + "\"\nCorresponding " + (random.chance(0.5) ? "Value:" : "value:");
     if (in_question && i == 0) question.insert(0, object + "\n\n");
     sample.turns.push_back({Kind::kKeyValue, std::move(question), value});
   }

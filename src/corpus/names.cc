@@ -10,16 +10,16 @@ namespace {
 
 using std::string_view;
 
-constexpr std::array<string_view, 26> kOnsets = {"b",  "br", "c", "d", "dr", "f", "g",  "gr", "h",
-                                                 "j",  "k",  "l", "m", "n",  "p", "qu", "r",  "s",
+constexpr std::array<string_view, 26> kOnsets = {"b",  "br", "c",  "d", "dr", "f", "g",  "gr", "h",
+                                                 "j",  "k",  "l",  "m", "n",  "p", "qu", "r",  "s",
                                                  "st", "t",  "tr", "v", "w",  "z", "pl", "sh"};
 constexpr std::array<string_view, 7> kVowels = {"a", "e", "i", "o", "u", "ai", "ou"};
 constexpr std::array<string_view, 12> kCodas = {"",  "l", "m",  "n",  "r",  "s",
                                                 "t", "k", "nd", "rt", "sk", "x"};
-constexpr std::array<string_view, 6> kFirms = {"Works", "Mills", "Brothers", "Trading", "Press",
-                                               "Motors"};
-constexpr std::array<string_view, 6> kGatherings = {"Fair", "Race", "Feast", "Market", "Games",
-                                                    "Parade"};
+constexpr std::array<string_view, 6> kFirms = {"Works",   "Mills", "Brothers",
+                                               "Trading", "Press", "Motors"};
+constexpr std::array<string_view, 6> kGatherings = {"Fair",   "Race",  "Feast",
+                                                    "Market", "Games", "Parade"};
 constexpr std::uint64_t kTestShare = 6;  // one syllable in six
 
 // A fixed scatter of the syllables over the splits.

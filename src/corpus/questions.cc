@@ -17,9 +17,12 @@ bool is_plain(const Fact& fact) {
 Kind kind_of(const Fact& fact) {
   if (fact.corrected) return Kind::kCorrection;
   switch (fact.place) {
-    case Place::kContinuation: return Kind::kContinuation;
-    case Place::kAlias: return Kind::kAlias;
-    case Place::kMain: break;
+    case Place::kContinuation:
+      return Kind::kContinuation;
+    case Place::kAlias:
+      return Kind::kAlias;
+    case Place::kMain:
+      break;
   }
   return Kind::kOneHop;
 }
@@ -27,9 +30,12 @@ Kind kind_of(const Fact& fact) {
 // "Who was born first, ": of relations with a year.
 std::string_view first_of(SubjectType type) {
   switch (type) {
-    case SubjectType::kPerson: return "Who was born first, ";
-    case SubjectType::kCompany: return "Which was founded first, ";
-    default: return "Which began first, ";
+    case SubjectType::kPerson:
+      return "Who was born first, ";
+    case SubjectType::kCompany:
+      return "Which was founded first, ";
+    default:
+      return "Which began first, ";
   }
 }
 
@@ -63,15 +69,23 @@ std::vector<Turn> Questions::about(Kind kind, const Fact& fact) {
     case Kind::kOneHop:
     case Kind::kAlias:
     case Kind::kContinuation:
-    case Kind::kCorrection: return of_fact(kind, fact);
-    case Kind::kTwoHop: return two_hop(fact);
-    case Kind::kComparison: return comparison(fact);
-    case Kind::kCounting: return counting(fact);
-    case Kind::kQuote: return quote(fact);
-    case Kind::kNotStated: return not_stated(fact);
-    case Kind::kChat: return chat(fact);
+    case Kind::kCorrection:
+      return of_fact(kind, fact);
+    case Kind::kTwoHop:
+      return two_hop(fact);
+    case Kind::kComparison:
+      return comparison(fact);
+    case Kind::kCounting:
+      return counting(fact);
+    case Kind::kQuote:
+      return quote(fact);
+    case Kind::kNotStated:
+      return not_stated(fact);
+    case Kind::kChat:
+      return chat(fact);
     case Kind::kKeyValue:
-    case Kind::kPasskey: break;
+    case Kind::kPasskey:
+      break;
   }
   return {};
 }
@@ -86,8 +100,8 @@ const std::string& Questions::name_of_subject(const Fact& fact) const {
 
 std::vector<Turn> Questions::of_fact(Kind kind, const Fact& fact) {
   if (kind_of(fact) != kind || !fresh(kind, index_of(fact), 0)) return {};
-  return {{kind, ask(world_.relation_of(fact), name_of_subject(fact), split_, random_),
-           fact.value}};
+  return {
+      {kind, ask(world_.relation_of(fact), name_of_subject(fact), split_, random_), fact.value}};
 }
 
 std::vector<Turn> Questions::two_hop(const Fact& fact) {
@@ -100,8 +114,8 @@ std::vector<Turn> Questions::two_hop(const Fact& fact) {
     const Fact& second = world_.facts[index];
     if (!is_plain(second) || !fresh(Kind::kTwoHop, index_of(fact), index)) continue;
     const std::string middle = "the " + std::string(first.role) + " of " + name_of_subject(fact);
-    return {{Kind::kTwoHop, ask(world_.relation_of(second), middle, split_, random_),
-             second.value}};
+    return {
+        {Kind::kTwoHop, ask(world_.relation_of(second), middle, split_, random_), second.value}};
   }
   return {};
 }
@@ -136,8 +150,7 @@ std::vector<Turn> Questions::counting(const Fact& fact) {
     ++count;
   }
   if (count > kMost || !fresh(Kind::kCounting, first, 0)) return {};
-  return {{Kind::kCounting,
-           open_question(std::string(opening) + fact.value + "?", split_, random_),
+  return {{Kind::kCounting, open_question(std::string(opening) + fact.value + "?", split_, random_),
            std::to_string(count)}};
 }
 
@@ -159,8 +172,8 @@ std::vector<Turn> Questions::not_stated(const Fact& fact) {
         !fresh(Kind::kNotStated, fact.subject, index)) {
       continue;
     }
-    return {{Kind::kNotStated, ask(relation, name_of_subject(fact), split_, random_),
-             "not stated"}};
+    return {
+        {Kind::kNotStated, ask(relation, name_of_subject(fact), split_, random_), "not stated"}};
   }
   return {};
 }
@@ -173,10 +186,10 @@ std::vector<Turn> Questions::chat(const Fact& fact) {
         !fresh(Kind::kChat, index_of(fact), index)) {
       continue;
     }
-    return {{Kind::kOneHop, ask(world_.relation_of(fact), name_of_subject(fact), split_, random_),
-             fact.value},
-            {Kind::kChat, ask_further(world_.relation_of(further), split_, random_),
-             further.value}};
+    return {
+        {Kind::kOneHop, ask(world_.relation_of(fact), name_of_subject(fact), split_, random_),
+         fact.value},
+        {Kind::kChat, ask_further(world_.relation_of(further), split_, random_), further.value}};
   }
   return {};
 }

@@ -15,7 +15,17 @@
 namespace redknot::corpus {
 
 enum class SubjectType { kPerson, kCompany, kCity, kEvent };
-enum class ValueType { kPerson, kCompany, kCity, kRiver, kRegion, kJob, kInstrument, kProduct, kYear };
+enum class ValueType {
+  kPerson,
+  kCompany,
+  kCity,
+  kRiver,
+  kRegion,
+  kJob,
+  kInstrument,
+  kProduct,
+  kYear
+};
 
 struct Relation {
   SubjectType subject;

@@ -23,8 +23,7 @@ constexpr std::array<string_view, kKinds> kNames = {
     "correction", "quote",   "not_stated", "chat",     "key_value", "passkey"};
 
 constexpr std::array<string_view, 4> kSystems = {
-    "Answer questions about the documents.",
-    "Answer from the documents, or say: not stated.",
+    "Answer questions about the documents.", "Answer from the documents, or say: not stated.",
     "You answer questions about documents, in few words.",
     "You answer from the documents in few words, or say: not stated."};
 
@@ -84,8 +83,7 @@ std::optional<Kind> kind_named(string_view name) {
   return static_cast<Kind>(found - kNames.begin());
 }
 
-Result<Sample> make_sample(const SampleOptions& options, const CountTokens& count,
-                           Random& random) {
+Result<Sample> make_sample(const SampleOptions& options, const CountTokens& count, Random& random) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const Kind kind = pick_kind(options.mix, random);
     if (kind == Kind::kKeyValue) return make_key_value(options, count, random);
@@ -93,14 +91,13 @@ Result<Sample> make_sample(const SampleOptions& options, const CountTokens& coun
     Sample sample = make_prose(options, kind, count, random);
     if (sample.turns.empty()) continue;
     if (!options.easy && (options.split == Split::kTest || random.chance(0.5))) {
-      sample.system =
-          kSystems[options.split == Split::kTest ? kSystems.size() - 1
-                                                 : random.below(kSystems.size() - 1)];
+      sample.system = kSystems[options.split == Split::kTest ? kSystems.size() - 1
+                                                             : random.below(kSystems.size() - 1)];
     }
     return sample;
   }
-  return invalid("make a sample: no question of the kinds asked for fits ",
-                 options.document_tokens, " tokens of documents");
+  return invalid("make a sample: no question of the kinds asked for fits ", options.document_tokens,
+                 " tokens of documents");
 }
 
 std::string prompt_text(const Sample& sample, std::size_t turn) {

@@ -33,7 +33,7 @@ enum class Kind {
 };
 inline constexpr int kKinds = 12;
 
-std::string_view name_of(Kind kind);                   // "one_hop"
+std::string_view name_of(Kind kind);                    // "one_hop"
 std::optional<Kind> kind_named(std::string_view name);  // of name_of
 
 struct Turn {
@@ -53,9 +53,9 @@ using CountTokens = std::function<int(std::string_view)>;
 
 struct SampleOptions {
   Split split = Split::kTrain;
-  bool easy = false;          // short names, no pronouns, no system text, short documents
-  int document_tokens = 512;  // all documents together, at most and nearly
-  int turns = 1;              // at most; fewer when the documents answer no more
+  bool easy = false;                 // short names, no pronouns, no system text, short documents
+  int document_tokens = 512;         // all documents together, at most and nearly
+  int turns = 1;                     // at most; fewer when the documents answer no more
   std::array<double, kKinds> mix{};  // how often each kind is asked, relative
 };
 

@@ -14,10 +14,14 @@ constexpr double kContinuation = 0.3;
 
 std::optional<SubjectType> subject_type(ValueType type) {
   switch (type) {
-    case ValueType::kPerson: return SubjectType::kPerson;
-    case ValueType::kCompany: return SubjectType::kCompany;
-    case ValueType::kCity: return SubjectType::kCity;
-    default: return std::nullopt;
+    case ValueType::kPerson:
+      return SubjectType::kPerson;
+    case ValueType::kCompany:
+      return SubjectType::kCompany;
+    case ValueType::kCity:
+      return SubjectType::kCity;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -30,10 +34,14 @@ SubjectType pick_type(Random& random) {
 
 std::string make_name(SubjectType type, NameMaker& names, Random& random) {
   switch (type) {
-    case SubjectType::kPerson: return names.person(random);
-    case SubjectType::kCompany: return names.company(random);
-    case SubjectType::kCity: return names.place(random);
-    case SubjectType::kEvent: return names.event(random);
+    case SubjectType::kPerson:
+      return names.person(random);
+    case SubjectType::kCompany:
+      return names.company(random);
+    case SubjectType::kCity:
+      return names.place(random);
+    case SubjectType::kEvent:
+      return names.event(random);
   }
   return {};
 }
@@ -95,15 +103,20 @@ Value make_value(ValueType type, const World& world, NameMaker& names, Random& r
     }
   }
   switch (type) {
-    case ValueType::kPerson: return {.text = names.person(random)};
-    case ValueType::kCompany: return {.text = names.company(random)};
+    case ValueType::kPerson:
+      return {.text = names.person(random)};
+    case ValueType::kCompany:
+      return {.text = names.company(random)};
     case ValueType::kCity:
     case ValueType::kRiver:
-    case ValueType::kRegion: return {.text = names.place(random)};
-    case ValueType::kYear: return {.text = std::to_string(random.between(1500, 1999))};
+    case ValueType::kRegion:
+      return {.text = names.place(random)};
+    case ValueType::kYear:
+      return {.text = std::to_string(random.between(1500, 1999))};
     case ValueType::kJob:
     case ValueType::kInstrument:
-    case ValueType::kProduct: break;
+    case ValueType::kProduct:
+      break;
   }
   return {.text = std::string(pick_word(type, random))};
 }

@@ -23,7 +23,7 @@ struct Fact {
   Place place = Place::kMain;
   bool corrected = false;  // a later document states another value
   bool stated = false;     // its document is part of the sample
-  std::string sentence{};    // as the document says it, once stated
+  std::string sentence{};  // as the document says it, once stated
 };
 
 struct Subject {
