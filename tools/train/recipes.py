@@ -25,7 +25,7 @@ class Recipe:
     stages: list
     batch_tokens: int  # of one optimizer step
     micro_batch_tokens: int  # of one forward and backward pass
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     warmup_million_tokens: float = 0.3
     decay_million_tokens: float = 14  # at the end; over them the rate falls to 0
 
@@ -37,12 +37,12 @@ RECIPES = {
     'cpu': Recipe(
         shape=Shape(),
         stages=[
-            Stage(128, 10, EASY, easy=True, goal=0.85),
+            Stage(128, 10, EASY, easy=True, goal=0.8),
             Stage(256, 16, goal=0.75),
             Stage(512, 12),
             Stage(1024, 8),
             Stage(2048, 8),
             Stage(4352, 4),
         ],
-        batch_tokens=8192, micro_batch_tokens=2048),
+        batch_tokens=4096, micro_batch_tokens=2048),
 }

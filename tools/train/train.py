@@ -133,7 +133,7 @@ class Run:
             self.save(self.path)
             self.save(self.options.output / f'stage{self.stage}.pt')
 
-    def train_stage(self, report_steps=40):
+    def train_stage(self, report_steps=80):
         stage = self.recipe.stages[self.stage]
         batches = self.batches()
         totals, tokens, started, saved = [0.0, 0, 0, 0], 0, time.time(), time.time()
