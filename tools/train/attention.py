@@ -5,8 +5,8 @@
 Usage: attention.py --checkpoint RUN/checkpoint.pt --corpus build/release/corpus --tokenizer FOLDER
                     [--length 2048] [-n 20] > attention.json
 
-Mass is averaged over the query heads of a KV head, and over queries: all tokens, and the tokens that
-answers are read from. The first four tokens (the sink) count apart.
+Mass is averaged over the query heads of a KV head, and over queries: all tokens, and the tokens
+that answers are read from. The first four tokens (the sink) count apart.
 """
 
 import argparse

@@ -116,7 +116,8 @@ def tensors(model):
         q, k, v = numpy.split(layer['qkv'], [queries, queries + keys])
         gate, up = numpy.split(layer['gate_up'], 2)
         parts = {'attn_q': interleaved(q, shape.query_heads),
-                 'attn_k': interleaved(k, shape.kv_heads), 'attn_v': v, 'attn_output': layer['output'], 'ffn_gate': gate, 'ffn_up': up,
+                 'attn_k': interleaved(k, shape.kv_heads), 'attn_v': v,
+                 'attn_output': layer['output'], 'ffn_gate': gate, 'ffn_up': up,
                  'ffn_down': layer['down']}
         yield f'blk.{i}.attn_norm.weight', layer['attention_norm'].astype('<f4')
         yield f'blk.{i}.ffn_norm.weight', layer['ffn_norm'].astype('<f4')
