@@ -139,7 +139,7 @@ std::vector<Turn> Questions::comparison(const Fact& fact) {
 
 std::vector<Turn> Questions::counting(const Fact& fact) {
   constexpr int kMost = 9;
-  constexpr double kOne = 0.25;  // most values occur once; few questions ask for them
+  constexpr double kOne = 0.05;  // most values occur once; few questions ask for them
   const std::string_view opening = count_of(world_.relation_of(fact).noun);
   if (opening.empty()) return {};
   int count = 0;
