@@ -26,7 +26,7 @@ class Shape:
     head_dim: int = 32
     ffn_width: int = 512
     rope_base: float = 1e6
-    context: int = 4096
+    context: int = 4352
     norm_epsilon: float = 1e-5
 
 

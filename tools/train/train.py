@@ -70,7 +70,7 @@ class Run:
     def batches(self):
         """Endless batches of the current stage, drawn from the corpus in large pieces."""
         stage = self.recipe.stages[self.stage]
-        per_batch = max(1, self.recipe.batch_tokens // stage.sequence_tokens)
+        per_batch = max(1, stage.batch_tokens // stage.sequence_tokens)
         count = max(1, DRAW_TOKENS // (per_batch * stage.sequence_tokens)) * per_batch
         while True:
             seed = (self.options.seed << 32) + self.draws
