@@ -22,8 +22,10 @@ std::string hex(int digits, Random& random) {
 }
 
 std::string uuid(Random& random) {
-  return hex(8, random) + "-" + hex(4, random) + "-4" + hex(3, random) + "-" + hex(4, random) +
-         "-" + hex(12, random);
+  std::string out = hex(32, random);
+  out[12] = '4';  // the version of random ones
+  for (const std::size_t at : {20, 16, 12, 8}) out.insert(at, "-");
+  return out;
 }
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -33,8 +35,10 @@ Pairs make_pairs(const SampleOptions& options, const CountTokens& count, Random&
   const auto word = [&] { return whole ? uuid(random) : hex(8, random); };
   Pairs pairs;
   for (int left = options.document_tokens - 30; left > 0 || pairs.size() < 2;) {
-    pairs.emplace_back(word(), word());
-    left -= count("\"" + pairs.back().first + "\": \"" + pairs.back().second + "\", ");
+    std::string key = word();
+    std::string value = word();
+    left -= count("\"" + key + "\": \"" + value + "\", ");
+    pairs.emplace_back(std::move(key), std::move(value));
   }
   if (pairs.size() > 2) pairs.pop_back();
   return pairs;

@@ -69,7 +69,8 @@ std::string NameMaker::company(Random& random) {
 }
 
 std::string NameMaker::event(Random& random) {
-  return "the " + word(random) + " " + std::string(random.pick(kGatherings));
+  const std::string name = word(random);
+  return "the " + name + " " + std::string(random.pick(kGatherings));
 }
 
 std::string NameMaker::place(Random& random) { return word(random); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Equal seeds give equal numbers with every compiler and library: the standard fixes mt19937_64 but
-// not its distributions, so these are ours.
+// not its distributions, so these are ours. Nor does it fix in which order operands are evaluated:
+// no expression draws twice.
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,6 @@
 #include "corpus/sample.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -40,8 +39,9 @@ Kind pick_kind(const std::array<double, kKinds>& mix, Random& random) {
 // Between 50 and 600 tokens, short ones more often; shorter in easy samples.
 int pick_document_tokens(const SampleOptions& options, Random& random) {
   if (options.easy) return 0;
-  const double most = std::clamp(options.document_tokens / 4.0, 50.0, 600.0);
-  return static_cast<int>(50 * std::pow(most / 50, random.fraction()));
+  constexpr int kFewest = 50, kMost = 600;
+  const int most = std::clamp(options.document_tokens / 4, kFewest, kMost);
+  return random.between(kFewest, random.between(kFewest, most));
 }
 
 // Samples with the kind asked for are drawn again until the documents answer such a question.

@@ -27,7 +27,7 @@ class Recipe:
     micro_batch_tokens: int  # of one forward and backward pass
     learning_rate: float = 2e-3
     warmup_million_tokens: float = 0.3
-    decay_million_tokens: float = 10  # at the end; over them the rate falls to 0
+    decay_million_tokens: float = 15  # at the end; over them the rate falls to 0
 
     def million_tokens_from(self, stage):
         return sum(stage.million_tokens for stage in self.stages[stage:])
