@@ -97,9 +97,8 @@ Error invalid_context(const std::string& lengths, const std::string& cause) {
 }
 
 // Those asked for must fit; of the standard ones, what does not is left out.
-Result<std::vector<int>> chosen_lengths(const EvalOptions& options, PromptFormat format,
+Result<std::vector<int>> chosen_lengths(const EvalOptions& options, int longest,
                                         int trained_tokens) {
-  const int longest = longest_documents(format, trained_tokens);
   const std::string too_long = format(
       "documents, question and answer are longer than the %d tokens that the model was "
       "trained for; of documents at most %d fit",
@@ -127,8 +126,9 @@ Result<Plan> plan_qa(const EvalOptions& options, const ModelInfo& model,
                      const Tokenizer& tokenizer) {
   Plan plan;
   plan.format = eval::prompt_format_for(tokenizer);
+  const int longest = longest_documents(plan.format, model.context_tokens);
   REDKNOT_TRY(const std::vector<int> lengths,
-              chosen_lengths(options, plan.format, model.context_tokens));
+              chosen_lengths(options, longest, model.context_tokens));
   plan.context_tokens = lengths.back() + room_tokens(plan.format, lengths.back());
   const int questions = options.questions.value_or(kStandardQuestions);
   for (const Kind kind : chosen_kinds(options)) {
@@ -251,9 +251,10 @@ Result<ExitCode> eval(const EvalOptions& options) {
     REDKNOT_TRY(Row row, ask_cell(engine, cell, plan.format, options, advance));
     report.rows.push_back(std::move(row));
   }
-  // The file first: standard output may have been closed in the meantime.
+  // After a long run one is not lost with the other.
+  const Status printed = print(report_text(report));
   if (options.json) REDKNOT_RETURN_IF_ERROR(replace_file(*options.json, report_json(report)));
-  REDKNOT_RETURN_IF_ERROR(print(report_text(report)));
+  REDKNOT_RETURN_IF_ERROR(printed);
   return ExitCode::kSuccess;
 }
 

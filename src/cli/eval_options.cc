@@ -10,6 +10,8 @@
 namespace redknot::cli {
 namespace {
 
+constexpr int kMaxQuestions = 10'000;  // of a cell, which are in memory together
+
 constexpr char kDescription[] =
     "Measure how many questions a model answers rightly\n"
     "\n"
@@ -84,7 +86,7 @@ void add_suite_options(CLI::App& app, EvalOptions& o) {
                                    "qa: questions of each cell. questions: at most so many, from "
                                    "the beginning of the file.")
                         ->type_name("N")
-                        ->transform(integer_in(1, 1'000'000))
+                        ->transform(integer_in(1, kMaxQuestions))
                         ->default_str("200; of a file, all");
   auto* seed = app.add_option("-s,--seed", o.seed,
                               "Seed of the documents and questions, and of the bootstrap; another "
@@ -108,7 +110,7 @@ void add_output_options(CLI::App& app, EvalOptions& o) {
                  "Print the first questions of each cell on standard error, with the answers "
                  "expected and given.")
       ->type_name("N")
-      ->transform(integer_in(0, 1'000'000))
+      ->transform(integer_in(0, kMaxQuestions))
       ->capture_default_str()
       ->group("Output");
 }
@@ -132,6 +134,7 @@ void add_computation_options(CLI::App& app, EvalOptions& o) {
 
 std::vector<std::string> kind_names() {
   std::vector<std::string> names;
+  names.reserve(corpus::kKinds);
   for (int kind = 0; kind < corpus::kKinds; ++kind) {
     names.emplace_back(name_of(static_cast<corpus::Kind>(kind)));
   }

@@ -55,7 +55,7 @@ void declare(CommandLine& line) {
 
 // What a verb cannot do without, given in one of several ways, or cannot do together; empty if all
 // is well.
-std::string usage_problem(const CommandLine& line) {
+std::string misuse(const CommandLine& line) {
   if (line.app.get_subcommands().empty()) {
     return "a verb is required: run, inspect, tokenize, bench or eval";
   }
@@ -113,8 +113,7 @@ ExitCode main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return wrong_usage(line, error.what());
   }
-  if (const std::string cause = usage_problem(line); !cause.empty())
-    return wrong_usage(line, cause);
+  if (const std::string cause = misuse(line); !cause.empty()) return wrong_usage(line, cause);
   return report(run_verb(line));
 }
 

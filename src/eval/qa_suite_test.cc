@@ -78,11 +78,11 @@ TEST_F(QaSuite, DocumentsNearlyFillTheirTokens) {
 
 TEST_F(QaSuite, AChatHasTheAnswerOfItsFirstTurn) {
   for (const Question& question : make({Kind::kChat, 800, 5, 1})) {
-    const std::string marked = question.prompt;
-    const std::size_t first = marked.find("Question: ");
-    const std::size_t second = marked.rfind("Question: ");
+    const std::string& prompt = question.prompt;
+    const std::size_t first = prompt.find("Question: ");
+    const std::size_t second = prompt.rfind("Question: ");
     ASSERT_LT(first, second);
-    EXPECT_THAT(marked.substr(first, second - first), HasSubstr("\nAnswer: "));
+    EXPECT_THAT(prompt.substr(first, second - first), HasSubstr("\nAnswer: "));
   }
 }
 
