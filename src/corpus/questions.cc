@@ -139,6 +139,7 @@ std::vector<Turn> Questions::comparison(const Fact& fact) {
 
 std::vector<Turn> Questions::counting(const Fact& fact) {
   constexpr int kMost = 9;
+  constexpr double kOne = 0.05;  // most values occur once; few questions ask for them
   const std::string_view opening = count_of(world_.relation_of(fact).noun);
   if (opening.empty()) return {};
   int count = 0;
@@ -149,7 +150,7 @@ std::vector<Turn> Questions::counting(const Fact& fact) {
     first = std::min(first, index);
     ++count;
   }
-  if (count > kMost || !fresh(Kind::kCounting, first, 0)) return {};
+  if (count > kMost || (count == 1 && !random_.chance(kOne)) || !fresh(Kind::kCounting, first, 0)) return {};
   return {{Kind::kCounting, open_question(std::string(opening) + fact.value + "?", split_, random_),
            std::to_string(count)}};
 }

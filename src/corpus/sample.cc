@@ -28,7 +28,7 @@ constexpr std::array<string_view, 4> kSystems = {
     "You answer from the documents in few words, or say: not stated."};
 
 // The question is given up for a kind, or the world for a sample, after so many attempts.
-constexpr int kAttempts = 200;
+constexpr int kAttempts = 5000;
 
 Kind pick_kind(const std::array<double, kKinds>& mix, Random& random) {
   double at = random.fraction() * std::accumulate(mix.begin(), mix.end(), 0.0);

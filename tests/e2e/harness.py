@@ -19,7 +19,8 @@ import tempfile
 import unittest
 
 TIMEOUT_SECONDS = 300
-SHARED = pathlib.Path(__file__).resolve().parents[3] / 'shared'
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / 'shared'
 GOLDEN = SHARED / 'golden'
 
 build_dir = pathlib.Path('.')

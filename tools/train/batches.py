@@ -17,7 +17,7 @@ class Corpus:
         self.command = [str(binary), '--tokenizer', str(tokenizer)]
 
     def sequences(self, count, length, mix, seed, split='train', easy=False, turns=1000):
-        """tokens [count, length] int64, answer [count, length] bool, padding [count, length] bool"""
+        """[count, length] each: tokens int64, answer bool, padding bool"""
         command = self.command + [
             '--sequence-tokens', str(length), '-n', str(count), '--mix', mix, '--seed', str(seed),
             '--split', split, '--turns', str(turns)] + (['--easy'] if easy else [])

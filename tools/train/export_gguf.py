@@ -99,7 +99,7 @@ def model_entries(shape, name):
 
 
 def interleaved(weight, heads):
-    """Rows of each head from (first half, second half) to neighbouring pairs, as GGUF keeps them."""
+    """A head's rows, first half and second half, as neighbouring pairs: GGUF's order."""
     rows, width = weight.shape
     return weight.reshape(heads, 2, rows // heads // 2, width).swapaxes(1, 2).reshape(rows, width)
 
@@ -115,8 +115,9 @@ def tensors(model):
             'attention_norm', 'qkv', 'output', 'ffn_norm', 'gate_up', 'down')}
         q, k, v = numpy.split(layer['qkv'], [queries, queries + keys])
         gate, up = numpy.split(layer['gate_up'], 2)
-        parts = {'attn_q': interleaved(q, shape.query_heads), 'attn_k': interleaved(k, shape.kv_heads),
-                 'attn_v': v, 'attn_output': layer['output'], 'ffn_gate': gate, 'ffn_up': up,
+        parts = {'attn_q': interleaved(q, shape.query_heads),
+                 'attn_k': interleaved(k, shape.kv_heads), 'attn_v': v,
+                 'attn_output': layer['output'], 'ffn_gate': gate, 'ffn_up': up,
                  'ffn_down': layer['down']}
         yield f'blk.{i}.attn_norm.weight', layer['attention_norm'].astype('<f4')
         yield f'blk.{i}.ffn_norm.weight', layer['ffn_norm'].astype('<f4')

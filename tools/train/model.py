@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Llama architecture in plain PyTorch (1.13 and later): RMS norm, RoPE, grouped-query attention,
-SwiGLU, tied embeddings. Matrix products run in bfloat16, everything else in float32.
+"""The Llama architecture in plain PyTorch (1.13 and later): RMS norm, RoPE, grouped-query
+attention, SwiGLU, tied embeddings. Matrix products run in bfloat16, everything else in float32.
 
-On the CPU attention goes through blocks of queries, so that the scores of a block stay in the cache;
-where PyTorch has scaled_dot_product_attention and a GPU, that is used.
+On the CPU attention goes through blocks of queries, so that the scores of a block stay in the
+cache; where PyTorch has scaled_dot_product_attention and a GPU, that is used.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Shape:
     head_dim: int = 32
     ffn_width: int = 512
     rope_base: float = 1e6
-    context: int = 4096
+    context: int = 4352
     norm_epsilon: float = 1e-5
 
 
@@ -74,8 +74,9 @@ class BlockedAttention(torch.autograd.Function):
 
 
 def attend(q, k, v, mask):
-    """q [B, Hq, T, D], scaled already, k and v [B, Hkv, T, D] -> [B, Hq, T, D]. mask: None for causal, or
-    [B, T, T], true where a token may look (evaluation only)."""
+    """q [B, Hq, T, D], scaled already, k and v [B, Hkv, T, D] -> [B, Hq, T, D].
+
+    mask: None for causal, or [B, T, T], true where a token may look (evaluation only)."""
     batch, query_heads, tokens, dim = q.shape
     group = query_heads // k.shape[1]
     if mask is None and not q.is_cuda:
@@ -149,6 +150,12 @@ class Llama(nn.Module):
         return ((qk[:, :shape.query_heads] * shape.head_dim**-0.5).to(self.dtype),
                 qk[:, shape.query_heads:].to(self.dtype), qkv[:, rotated:].to(self.dtype))
 
+    def after_attention(self, layer, x, heads):
+        """x [B * T, width], heads [B, Hq, T, D] -> the layer's output [B * T, width]"""
+        x = x + self.product(heads.transpose(1, 2).reshape(x.shape[0], -1), layer.output)
+        gate, up = self.product(self.normed(x, layer.ffn_norm), layer.gate_up).chunk(2, -1)
+        return x + self.product(F.silu(gate) * up, layer.down)
+
     def forward(self, tokens, mask=None):
         """tokens [B, T] -> normed states [B * T, width]; `logits` makes logits of them."""
         batch, length = tokens.shape
@@ -156,10 +163,7 @@ class Llama(nn.Module):
         table = self.rope_table(length, tokens.device)
         for layer in self.layers:
             q, k, v = self.heads(layer, x, table, batch)
-            mixed = attend(q, k, v, mask).transpose(1, 2).reshape(batch * length, -1)
-            x = x + self.product(mixed, layer.output)
-            gate, up = self.product(self.normed(x, layer.ffn_norm), layer.gate_up).chunk(2, -1)
-            x = x + self.product(F.silu(gate) * up, layer.down)
+            x = self.after_attention(layer, x, attend(q, k, v, mask))
         return self.normed(x, self.norm)
 
     def logits(self, states):

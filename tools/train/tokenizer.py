@@ -21,7 +21,8 @@ SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{
 ASCII_SPLIT = re.compile(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\nA-Za-z0-9]?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+")
-KINDS = 'one_hop=4,two_hop=1,comparison=1,counting=1,alias=1,continuation=1,quote=1,not_stated=1,passkey=0.2'
+MIX = ('one_hop=4,two_hop=1,comparison=1,counting=1,alias=1,continuation=1,quote=1,not_stated=1,'
+       'passkey=0.2')
 
 
 def byte_alphabet():
@@ -34,12 +35,12 @@ def byte_alphabet():
 def corpus_words(corpus, samples):
     """Pre-tokens of the training split, and how often each occurs."""
     command = [corpus, '--split', 'train', '--seed', '7', '-n', str(samples), '--turns', '4',
-               '--document-tokens', '300', '--mix', KINDS]
+               '--document-tokens', '300', '--mix', MIX]
     words = collections.Counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             sample = json.loads(line)
-            turns = [text for turn in sample['turns'] for text in (turn['question'], turn['answer'])]
+            turns = [turn[part] for turn in sample['turns'] for part in ('question', 'answer')]
             for text in [sample['system'], *sample['documents'], *turns]:
                 words.update(ASCII_SPLIT.findall(' ' + text))
     if process.returncode != 0:
@@ -76,17 +77,12 @@ class Merger:
 
     @staticmethod
     def joined(tokens, pair):
-        out = []
-        for token in tokens:
-            if out and (out[-1], token) == pair and not isinstance(out[-1], Joined):
-                out[-1] = Joined(out[-1] + token)
-            else:
-                out.append(token)
-        return [str(token) for token in out]
-
-
-class Joined(str):
-    """A token made in this pass, which cannot be joined again in it."""
+        out, i = [], 0
+        while i < len(tokens):
+            found = tuple(tokens[i:i + 2]) == pair
+            out.append(''.join(pair) if found else tokens[i])
+            i += 2 if found else 1
+        return out
 
 
 def write_tokenizer(path, vocabulary, merges):

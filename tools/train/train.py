@@ -70,7 +70,7 @@ class Run:
     def batches(self):
         """Endless batches of the current stage, drawn from the corpus in large pieces."""
         stage = self.recipe.stages[self.stage]
-        per_batch = max(1, self.recipe.batch_tokens // stage.sequence_tokens)
+        per_batch = max(1, stage.batch_tokens // stage.sequence_tokens)
         count = max(1, DRAW_TOKENS // (per_batch * stage.sequence_tokens)) * per_batch
         while True:
             seed = (self.options.seed << 32) + self.draws
@@ -133,7 +133,7 @@ class Run:
             self.save(self.path)
             self.save(self.options.output / f'stage{self.stage}.pt')
 
-    def train_stage(self, report_steps=40):
+    def train_stage(self, report_steps=80):
         stage = self.recipe.stages[self.stage]
         batches = self.batches()
         totals, tokens, started, saved = [0.0, 0, 0, 0], 0, time.time(), time.time()
