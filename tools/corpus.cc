@@ -162,7 +162,9 @@ int main(int argc, char** argv) {
   app.add_option("--turns", options.sample.turns, "Questions of a sample, at most")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "Equal seeds give equal samples")->capture_default_str();
+  app.add_option("--seed", options.seed, "Equal seeds give equal samples")
+      ->check(CLI::Range(std::uint64_t{0}, kFirstEvaluationSeed - 1))
+      ->capture_default_str();
   app.add_option("-n,--count", options.count, "Samples")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40))
       ->capture_default_str();

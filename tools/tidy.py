@@ -30,7 +30,9 @@ LAYERS = {
     'runtime': 'base tensor kernels model heads kv sched/step_plan.h redknot.h',  # Sampling
     'engine': 'base tensor kernels model text heads kv store sched runtime redknot.h',
     'server': 'base redknot.h',
-    'cli': 'heads engine server redknot.h',
+    'corpus': 'base',
+    'eval': 'base corpus redknot.h',
+    'cli': 'heads engine server corpus eval redknot.h',
 }
 # Tests beside the code may also include these, and every folder below their own.
 TEST_INCLUDES = 'tests'
@@ -293,7 +295,7 @@ def read_tree(root):
     tree = {}
     for name in sorted(set(names)):
         path = root / name
-        if path.is_file() and name != 'LICENSE' and '/corpus/' not in name:
+        if path.is_file() and name != 'LICENSE' and not name.startswith('fuzz/corpus/'):
             content = path.read_bytes()
             if b'\0' not in content:
                 tree[name] = content.decode(errors='replace')

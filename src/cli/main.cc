@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/bench_command.h"
+#include "cli/eval_command.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
 #include "cli/inspect_command.h"
@@ -30,10 +31,12 @@ struct CommandLine {
   InspectOptions inspect_options;
   TokenizeOptions tokenize_options;
   BenchCommandOptions bench_options;
+  EvalOptions eval_options;
   CLI::App* run = nullptr;
   CLI::App* inspect = nullptr;
   CLI::App* tokenize = nullptr;
   CLI::App* bench = nullptr;
+  CLI::App* eval = nullptr;
 };
 
 void declare(CommandLine& line) {
@@ -47,12 +50,14 @@ void declare(CommandLine& line) {
   line.inspect = add_inspect(app, line.inspect_options);
   line.tokenize = add_tokenize(app, line.tokenize_options);
   line.bench = add_bench(app, line.bench_options);
+  line.eval = add_eval(app, line.eval_options);
 }
 
-// What a verb cannot do without, given in one of several ways; empty if it was given.
-std::string missing(const CommandLine& line) {
+// What a verb cannot do without, given in one of several ways, or cannot do together; empty if all
+// is well.
+std::string misuse(const CommandLine& line) {
   if (line.app.get_subcommands().empty()) {
-    return "a verb is required: run, inspect, tokenize or bench";
+    return "a verb is required: run, inspect, tokenize, bench or eval";
   }
   const RunOptions& run = line.run_options;
   if (line.run->parsed() && !run.prompt && !run.prompt_file && !run.tokens_file) {
@@ -63,7 +68,7 @@ std::string missing(const CommandLine& line) {
   if (line.tokenize->parsed() && !given) {
     return "a text is required: -p TEXT, -f FILE, --stdin or --decode IDS";
   }
-  return {};
+  return line.eval->parsed() ? wrong_combination(line.eval_options) : std::string();
 }
 
 ExitCode wrong_usage(const CommandLine& line, const std::string& cause) {
@@ -78,7 +83,8 @@ Result<ExitCode> run_verb(const CommandLine& line) {
   if (line.run->parsed()) return run(line.run_options);
   if (line.inspect->parsed()) return inspect(line.inspect_options);
   if (line.tokenize->parsed()) return tokenize(line.tokenize_options);
-  return bench(line.bench_options);
+  if (line.bench->parsed()) return bench(line.bench_options);
+  return eval(line.eval_options);
 }
 
 ExitCode report(const Result<ExitCode>& result) {
@@ -107,7 +113,7 @@ ExitCode main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return wrong_usage(line, error.what());
   }
-  if (const std::string cause = missing(line); !cause.empty()) return wrong_usage(line, cause);
+  if (const std::string cause = misuse(line); !cause.empty()) return wrong_usage(line, cause);
   return report(run_verb(line));
 }
 

@@ -108,6 +108,16 @@ void add_batch_size(CLI::App& app, int& max_step_tokens) {
       ->group("Computation");
 }
 
+void add_kv(CLI::App& app, std::string& kv) {
+  app.add_option("--kv", kv,
+                 "Format of the KV cache: f16; q8 (8-bit integers, half of that memory); f32 (no "
+                 "rounding); auto is f32 for a model whose weights are not quantised, else f16.")
+      ->type_name("FORMAT")
+      ->check(one_of({"auto", "f16", "q8", "f32"}))
+      ->capture_default_str()
+      ->group("Computation");
+}
+
 void add_kernels(CLI::App& app, std::string& kernels) {
   app.add_option("--kernels", kernels,
                  "Which compute kernels: auto (the best this CPU runs), reference (plain loops, "

@@ -29,6 +29,7 @@ Result<std::pair<int, float>> parse_logit_bias(std::string_view text);
 void add_threads(CLI::App& app, int& threads);
 void add_page_tokens(CLI::App& app, int& page_tokens);
 void add_batch_size(CLI::App& app, int& max_step_tokens);
+void add_kv(CLI::App& app, std::string& kv);
 void add_kernels(CLI::App& app, std::string& kernels);
 void add_model(CLI::App& app, std::string& model);
 

@@ -150,13 +150,7 @@ void add_computation_options(CLI::App& app, RunOptions& o) {
       ->capture_default_str()
       ->group("Computation");
   add_threads(app, o.threads);
-  app.add_option("--kv", o.kv,
-                 "Format of the KV cache: f16; q8 (8-bit integers, half of that memory); f32 (no "
-                 "rounding); auto is f32 for a model whose weights are not quantised, else f16.")
-      ->type_name("FORMAT")
-      ->check(one_of({"auto", "f16", "q8", "f32"}))
-      ->capture_default_str()
-      ->group("Computation");
+  add_kv(app, o.kv);
   add_page_tokens(app, o.page_tokens);
   add_batch_size(app, o.max_step_tokens);
   add_kernels(app, o.kernels);

@@ -7,8 +7,8 @@
 
 namespace redknot::corpus {
 
-// The prompt of "Lost in the Middle" (Liu et al., 2023): a JSON object of UUIDs. For the train split
-// some keys and values are shorter, and the object is a document or part of the question.
+// The prompt of "Lost in the Middle" (Liu et al., 2023): a JSON object of UUIDs. For the train
+// split some keys and values are shorter, and the object is a document or part of the question.
 Sample make_key_value(const SampleOptions& options, const CountTokens& count, Random& random);
 
 Sample make_passkey(const SampleOptions& options, const CountTokens& count, Random& random);

@@ -14,6 +14,9 @@
 
 namespace redknot::corpus {
 
+// Streams of training have seeds below this, streams of evaluation from here on: none is both.
+inline constexpr std::uint64_t kFirstEvaluationSeed = std::uint64_t{1} << 63;
+
 // A value; not shared between threads.
 class Random {
  public:

@@ -49,8 +49,8 @@ struct WorldOptions {
   int subjects = 4;
 };
 
-// Every subject has at least two facts. Unless the world is easy, some have an alias with facts under
-// it, and some have facts in a continuation. Nothing is stated or corrected yet.
+// Every subject has at least two facts. Unless the world is easy, some have an alias with facts
+// under it, and some have facts in a continuation. Nothing is stated or corrected yet.
 World make_world(const WorldOptions& options, NameMaker& names, Random& random);
 
 // A value of the type: one of the world's subjects where there is one and chance has it, else new.

@@ -13,6 +13,7 @@ VERBS = {
     'inspect': ['-m'],
     'tokenize': ['-p', 'x', '-m'],
     'bench': ['-p', '8', '-n', '0', '-r', '1', '-m'],
+    'eval': ['-n', '1', '-m'],
 }
 
 
@@ -166,6 +167,19 @@ class CommandLine(Case):
         ['bench', '-m', 'm', '-d', '-1'],
         ['bench', '-m', 'm', '-r', '0'],
         ['bench', '-m', 'm', '--kv', 'f16,f8'],
+        ['eval'],
+        ['eval', '-m', 'm', '--suite', 'bogus'],
+        ['eval', '-m', 'm', '--kinds', 'one_hop,bogus'],
+        ['eval', '-m', 'm', '--context', '512,x'],
+        ['eval', '-m', 'm', '--context', '0'],
+        ['eval', '-m', 'm', '-n', '0'],
+        ['eval', '-m', 'm', '--seed', '-1'],
+        ['eval', '-m', 'm', '--kv', 'f16,q8'],
+        ['eval', '-m', 'm', '--parallel', '0'],
+        ['eval', '-m', 'm', '--file', 'f'],
+        ['eval', '-m', 'm', '--suite', 'questions'],
+        ['eval', '-m', 'm', '--suite', 'questions', '--file', 'f', '--kinds', 'alias'],
+        ['eval', '-m', 'm', '--suite', 'questions', '--file', 'f', '--context', '512'],
     ]
 
     def test_wrong_usage(self):

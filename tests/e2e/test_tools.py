@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""redknot inspect, tokenize, bench, and --help."""
+"""redknot inspect, tokenize, bench, and --help of every verb."""
 
 import json
 import re
@@ -20,6 +20,9 @@ OPTIONS = {
                  '--no-parse-special', '--special', '--ids', '--show-count'],
     'bench': ['--help', '--model', '--n-prompt', '--n-gen', '--n-depth', '--kv', '--repetitions',
               '--threads', '--page-tokens', '--batch-size', '--kernels', '--json'],
+    'eval': ['--help', '--model', '--suite', '--kinds', '--context', '--file', '--questions',
+             '--seed', '--json', '--show', '--parallel', '--threads', '--kv', '--page-tokens',
+             '--batch-size', '--kernels'],
 }
 
 

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/eval_options.h"
+
+#include <limits>
+
+#include "cli/exit_code.h"
+#include "cli/option_checks.h"
+#include "corpus/sample.h"
+
+namespace redknot::cli {
+namespace {
+
+constexpr int kMaxQuestions = 10'000;  // of a cell, which are in memory together
+
+constexpr char kDescription[] =
+    "Measure how many questions a model answers rightly\n"
+    "\n"
+    "Usage: redknot eval -m MODEL [--suite qa] [--kinds LIST] [--context LIST]\n"
+    "                    [-n N] [--seed N] [--json FILE] [OPTIONS]\n"
+    "       redknot eval -m MODEL --suite questions --file FILE [-n N] [OPTIONS]\n"
+    "\n"
+    "The suite qa asks about documents that are invented on the spot: people,\n"
+    "companies, cities and events whose names no training has seen, so that what is\n"
+    "right is known and must be read. Each cell, a kind of question at a length of\n"
+    "the documents, is -n questions, each about documents of its own. The suite\n"
+    "questions asks what a file says. Answers are greedy. Printed are the share of\n"
+    "exact matches with its 95 % bootstrap interval, and the mean F1 of words; both\n"
+    "ignore case, punctuation, the articles a, an, the, and white space, as SQuAD\n"
+    "does. Equal options give equal numbers, whatever --threads and --parallel.";
+
+constexpr char kFooter[] =
+    "Kinds of questions:\n"
+    "  one_hop       a fact of one document\n"
+    "  two_hop       where does the sister of X live: over two documents\n"
+    "  comparison    which of two came first\n"
+    "  counting      how many share a value, over all documents\n"
+    "  alias         a name that one document defines and another uses\n"
+    "  continuation  of a document that says \"she\" of the one before it\n"
+    "  correction    the latest of several documents wins\n"
+    "  quote         the sentence that says it, word for word\n"
+    "  not_stated    no document says it; the answer is \"not stated\"\n"
+    "  chat          a second question, about the subject of the first\n"
+    "  key_value     a value in a JSON object of UUIDs\n"
+    "  passkey       five digits in filler\n"
+    "\n"
+    "Prompts: a model whose tokenizer has the tokens <|system|>, <|document|>,\n"
+    "<|user|>, <|assistant|> and <|end|> is asked in that format, which RedKnot's\n"
+    "own model is trained on. Any other gets plain text, \"Document: ...\", an empty\n"
+    "line, \"Question: ...\", \"Answer:\", and its answer ends with the line. An answer\n"
+    "has at most 96 tokens.\n"
+    "\n"
+    "A questions file has a JSON object a line, {\"context\": \"...\", \"answer\": \"...\"}.\n"
+    "The context is the whole prompt; a field \"question\", if there is one, follows it\n"
+    "after an empty line. Lines that with their answer are longer than the model was\n"
+    "trained for are skipped, and their number is printed.\n"
+    "\n"
+    "Examples:\n"
+    "  redknot eval -m model.gguf\n"
+    "  redknot eval -m model.gguf --kinds one_hop,alias --context 2048 --json o.json\n"
+    "  redknot eval -m model.gguf --suite questions --file kv_pairs.jsonl -n 100\n"
+    "\n";
+
+void add_suite_options(CLI::App& app, EvalOptions& o) {
+  auto* suite = app.add_option("--suite", o.suite, "What is asked: qa or questions.")
+                    ->type_name("NAME")
+                    ->check(one_of({"qa", "questions"}))
+                    ->capture_default_str();
+  auto* kinds = app.add_option("--kinds", o.kinds, "qa: kinds of questions, separated by commas.")
+                    ->type_name("LIST")
+                    ->delimiter(',')
+                    ->allow_extra_args(false)
+                    ->check(one_of(kind_names()))
+                    ->default_str("all");
+  auto* lengths =
+      app.add_option("--context", o.document_tokens,
+                     "qa: tokens of all documents of a question, separated by commas; less by a "
+                     "few. Question and answer come on top, and all of it has to fit the length "
+                     "that the model was trained for.")
+          ->type_name("LIST")
+          ->delimiter(',')
+          ->allow_extra_args(false)
+          ->transform(integer_in(32, kMaxTokens))
+          ->default_str("those of 512, 1024, 2048, 4096, 8192 and 16384 that fit");
+  auto* file = app.add_option("--file", o.file, "questions: the file.")->type_name("FILE.jsonl");
+  auto* questions = app.add_option("-n,--questions", o.questions,
+                                   "qa: questions of each cell. questions: at most so many, from "
+                                   "the beginning of the file.")
+                        ->type_name("N")
+                        ->transform(integer_in(1, kMaxQuestions))
+                        ->default_str("200; of a file, all");
+  auto* seed = app.add_option("-s,--seed", o.seed,
+                              "Seed of the documents and questions, and of the bootstrap; another "
+                              "one asks other questions.")
+                   ->type_name("N")
+                   ->transform(integer_in(0, std::numeric_limits<std::int64_t>::max()))
+                   ->capture_default_str();
+  for (CLI::Option* option : {suite, kinds, lengths, file, questions, seed}) option->group("Suite");
+}
+
+void add_output_options(CLI::App& app, EvalOptions& o) {
+  app.add_option("--json", o.json,
+                 "Also write one JSON object to a file: suite, model, seed, rows. A row has arm "
+                 "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 and "
+                 "ci95 (low and high end for exact_match), as fractions of 1. Of a questions file, "
+                 "kind is its name, context_tokens the longest prompt, and skipped the number of "
+                 "lines too long. The file is replaced at the end, as a whole.")
+      ->type_name("FILE")
+      ->group("Output");
+  app.add_option("--show", o.show,
+                 "Print the first questions of each cell on standard error, with the answers "
+                 "expected and given.")
+      ->type_name("N")
+      ->transform(integer_in(0, kMaxQuestions))
+      ->capture_default_str()
+      ->group("Output");
+}
+
+void add_computation_options(CLI::App& app, EvalOptions& o) {
+  app.add_option("--parallel", o.at_once,
+                 "Questions that are answered at the same time. The KV cache holds so many of the "
+                 "longest.")
+      ->type_name("N")
+      ->transform(integer_in(1, 256))
+      ->capture_default_str()
+      ->group("Computation");
+  add_threads(app, o.threads);
+  add_kv(app, o.kv);
+  add_page_tokens(app, o.page_tokens);
+  add_batch_size(app, o.max_step_tokens);
+  add_kernels(app, o.kernels);
+}
+
+}  // namespace
+
+std::vector<std::string> kind_names() {
+  std::vector<std::string> names;
+  names.reserve(corpus::kKinds);
+  for (int kind = 0; kind < corpus::kKinds; ++kind) {
+    names.emplace_back(name_of(static_cast<corpus::Kind>(kind)));
+  }
+  return names;
+}
+
+std::string wrong_combination(const EvalOptions& options) {
+  const bool file_suite = options.suite == "questions";
+  if (file_suite && !options.file) return "--suite questions: a file is required: --file FILE";
+  if (!file_suite && options.file) return "--file is for --suite questions";
+  if (file_suite && !options.kinds.empty()) return "--kinds is for --suite qa";
+  if (file_suite && !options.document_tokens.empty()) return "--context is for --suite qa";
+  return {};
+}
+
+CLI::App* add_eval(CLI::App& app, EvalOptions& options) {
+  CLI::App* verb = app.add_subcommand("eval", kDescription);
+  add_model(*verb, options.model);
+  add_suite_options(*verb, options);
+  add_output_options(*verb, options);
+  add_computation_options(*verb, options);
+  verb->footer(std::string(kFooter) + kExitCodesHelp);
+  return verb;
+}
+
+}  // namespace redknot::cli

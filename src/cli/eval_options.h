@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `redknot eval`, as it was given.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace redknot::cli {
+
+struct EvalOptions {
+  std::string model;
+  std::string suite = "qa";
+  std::optional<int> questions;  // absent: kStandardQuestions of a cell, or the whole file
+  std::uint64_t seed = 1;
+
+  // Of the suite "qa".
+  std::vector<std::string> kinds;    // empty: all
+  std::vector<int> document_tokens;  // empty: those of kStandardLengths that fit
+
+  // Of the suite "questions".
+  std::optional<std::string> file;
+
+  std::optional<std::string> json;
+  int show = 0;
+
+  int at_once = 4;
+  int threads = 0;
+  int page_tokens = 64;
+  int max_step_tokens = 512;
+  std::string kv = "auto";
+  std::string kernels = "auto";
+};
+
+inline constexpr int kStandardQuestions = 200;
+inline constexpr int kStandardLengths[] = {512, 1024, 2048, 4096, 8192, 16384};
+
+// Adds the verb; `options` is filled when the command line is parsed and must live until then.
+CLI::App* add_eval(CLI::App& app, EvalOptions& options);
+
+// Why these options do not go together; empty if they do.
+std::string wrong_combination(const EvalOptions& options);
+
+// Of corpus::Kind, in its order.
+std::vector<std::string> kind_names();
+
+}  // namespace redknot::cli

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `redknot eval` found, as text to read and as JSON.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/row.h"
+
+namespace redknot::cli {
+
+struct EvalReport {
+  std::string suite{}, model{};
+  std::string kv{};       // "f16"
+  std::string prompts{};  // "plain"
+  std::uint64_t seed = 1;
+  std::vector<eval::Row> rows{};
+  std::optional<int> skipped{};  // lines of a questions file
+};
+
+// A line that says what was measured, then two tables with a row for each kind and a column for
+// each length: exact match with its interval, and F1, in percent.
+std::string report_text(const EvalReport& report);
+
+// One object: suite, model, seed, rows; fractions from 0 to 1.
+std::string report_json(const EvalReport& report);
+
+}  // namespace redknot::cli

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts questions to an engine, several at a time so that the machine is used.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "eval/prompt_format.h"
+#include "redknot/redknot.h"
+
+namespace redknot::eval {
+
+struct Question {
+  std::string prompt{};   // ends where the answer begins
+  std::string text{};     // what is asked, without the documents, for people
+  std::string answer{};   // expected
+  int prompt_tokens = 0;  // with BOS
+};
+
+struct AskOptions {
+  PromptFormat format = PromptFormat::kPlain;
+  int at_once = 4;  // requests that the engine has at any time; answers do not depend on it
+  std::function<void(const Question&)> answered{};  // called after each, in their order
+};
+
+// The engine's answers in the order of the questions, without white space at their ends. The error
+// of the first that fails.
+Result<std::vector<std::string>> ask(Engine& engine, std::span<const Question> questions,
+                                     const AskOptions& options);
+
+}  // namespace redknot::eval

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a sample of the corpus is put to a model.
+//
+// kMarks: as the default model was trained, corpus::prompt_text, for a tokenizer that has a token
+// for each of its marks. kPlain, for all others:
+//
+//   Answer from the documents ...            the system text, if there is one
+//
+//   Document: ...                            each of the documents
+//
+//   Question: ...                            earlier turns, with their answers
+//   Answer: ...
+//
+//   Question: ...                            the turn that is asked
+//   Answer:
+//
+// with an empty line between the parts; the answer ends with its line. Pure functions.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "corpus/sample.h"
+#include "redknot/redknot.h"
+
+namespace redknot::eval {
+
+enum class PromptFormat { kMarks, kPlain };
+
+PromptFormat prompt_format_for(const Tokenizer& tokenizer);
+
+// The sample up to and with the question of `turn`; ends where the answer begins.
+std::string write_prompt(PromptFormat format, const corpus::Sample& sample, std::size_t turn);
+
+// Tokens of a prompt as the engine takes it, with BOS. kInvalidArgument if the tokenizer cannot say
+// it.
+Result<int> count_prompt_tokens(PromptFormat format, const Tokenizer& tokenizer,
+                                const std::string& prompt);
+
+// Greedy, at most kAnswerTokens, ends where the format ends an answer.
+Request make_request(PromptFormat format, std::string prompt);
+
+// Enough for a UUID or a sentence of the corpus.
+inline constexpr int kAnswerTokens = 96;
+
+}  // namespace redknot::eval

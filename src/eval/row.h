@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// One row of a suite's result: how well one arm does on one kind of question at one length.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "eval/asking.h"
+#include "eval/bootstrap.h"
+
+namespace redknot::eval {
+
+struct Row {
+  std::string arm{};  // what is measured: "dense" is attention to everything
+  std::string kind{};
+  int context_tokens = 0;
+  int n = 0;                        // questions
+  double exact_match = 0;           // share of them, 0 to 1
+  double f1 = 0;                    // mean, 0 to 1
+  Interval exact_match_interval{};  // 95 %, by bootstrap
+};
+
+// Scores the answers to a row's questions (eval/score.h) into its n and everything below. As many
+// answers as questions, one at least. `seed` is that of the bootstrap.
+Row scored(Row row, std::span<const Question> questions, std::span<const std::string> answers,
+           std::uint64_t seed);
+
+}  // namespace redknot::eval
