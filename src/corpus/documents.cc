@@ -80,7 +80,7 @@ class Writer {
     int have = count_(text);
     while (have + 12 <= tokens) {
       const std::string sentence = filler_sentence(options_.split, random_);
-      have += count_(sentence);
+      have += count_(" " + sentence);
       text += " " + sentence;
     }
   }

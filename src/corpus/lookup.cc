@@ -2,6 +2,7 @@
 #include "corpus/lookup.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,6 +45,14 @@ Pairs make_pairs(const SampleOptions& options, const CountTokens& count, Random&
   return pairs;
 }
 
+// As in "Lost in the Middle", in llm-foundry, and short.
+constexpr std::array<string_view, 3> kTasks = {
+    "Extract the value corresponding to the specified key in the JSON object below.\n\nJSON "
+    "data:\n",
+    "Extract the value corresponding to the specified key in the JSON object below. \n JSON "
+    "data:\n",
+    "JSON data:\n"};
+
 std::string json_text(const Pairs& pairs) {
   std::string out = "{";
   for (const auto& [key, value] : pairs) {
@@ -56,11 +65,7 @@ std::string json_text(const Pairs& pairs) {
 
 Sample make_key_value(const SampleOptions& options, const CountTokens& count, Random& random) {
   Pairs pairs = make_pairs(options, count, random);
-  const std::string object =
-      (random.chance(0.5) ? "JSON data:\n"
-                          : "Extract the value corresponding to the specified key in the JSON "
-                            "object below.\n\nJSON data:\n") +
-      json_text(pairs);
+  const std::string object = std::string(random.pick(kTasks)) + json_text(pairs);
   Sample sample;
   const bool in_question = random.chance(0.5);
   if (!in_question) sample.documents.push_back(object);
@@ -83,9 +88,9 @@ Sample make_passkey(const SampleOptions& options, const CountTokens& count, Rand
       test ? "The pass key is " + key + ". Remember it: " + key + " is the pass key."
            : "The pass key is " + key + ". Remember it.";
   std::vector<std::string> sentences = {statement};
-  for (int left = options.document_tokens - count(statement) - 8; left > 0;) {
+  for (int left = options.document_tokens - count(statement) - 8; left > 16;) {
     sentences.push_back(filler_sentence(options.split, random));
-    left -= count(sentences.back());
+    left -= count(" " + sentences.back());
   }
   std::swap(sentences[0], sentences[random.below(sentences.size())]);
   Sample sample;

@@ -150,7 +150,8 @@ std::vector<Turn> Questions::counting(const Fact& fact) {
     first = std::min(first, index);
     ++count;
   }
-  if (count > kMost || (count == 1 && !random_.chance(kOne)) || !fresh(Kind::kCounting, first, 0)) return {};
+  if (count > kMost || (count == 1 && !random_.chance(kOne)) || !fresh(Kind::kCounting, first, 0))
+    return {};
   return {{Kind::kCounting, open_question(std::string(opening) + fact.value + "?", split_, random_),
            std::to_string(count)}};
 }

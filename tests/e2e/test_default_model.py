@@ -21,7 +21,8 @@ class DefaultModel(Case):
             self.assertLessEqual(max(abs(a - b) for a, b in pairs), 2e-3)
 
     def test_answers_the_question_of_the_example(self):
-        done = self.run_ok('run', '-m', MODEL, '-f', ROOT / 'examples' / 'question.txt', '--temp', 0)
+        prompt = ROOT / 'examples' / 'question.txt'
+        done = self.run_ok('run', '-m', MODEL, '-f', prompt, '--temp', 0)
         self.assertEqual(done.text.strip(), 'Lorvik')
 
     def test_one_hop_answers_are_right(self):
