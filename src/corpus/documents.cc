@@ -88,7 +88,7 @@ class Writer {
   std::string title(const Subject& subject, Place place) {
     constexpr std::array<string_view, 4> kTitles = {"", "About ", "Notes on ", "Notes about "};
     constexpr std::array<string_view, 3> kContinued = {"Continued.", "More of the same.",
-                                                       "More, continued."};
+                                                       "More. Continued."};
     const bool test = options_.split == Split::kTest;
     if (place == Place::kContinuation) {
       return std::string(kContinued[test ? 2 : random_.below(2)]);

@@ -20,6 +20,8 @@ constexpr std::array<string_view, 6> kFirms = {"Works",   "Mills", "Brothers",
                                                "Trading", "Press", "Motors"};
 constexpr std::array<string_view, 6> kGatherings = {"Fair",   "Race",  "Feast",
                                                     "Market", "Games", "Parade"};
+constexpr double kLongName = 0.85;       // of two syllables, not one
+constexpr double kSurname = 0.25;        // of persons
 constexpr std::uint64_t kTestShare = 6;  // one syllable in six
 
 // A fixed scatter of the syllables over the splits.
@@ -50,7 +52,7 @@ std::string NameMaker::syllable(Random& random) const {
 std::string NameMaker::word(Random& random) {
   for (;;) {
     std::string out;
-    const int syllables = easy_ ? random.between(1, 2) : random.chance(0.8) ? 2 : 3;
+    const int syllables = random.chance(easy_ ? 0.5 : kLongName) ? 2 : 1;
     for (int i = 0; i < syllables; ++i) out += syllable(random);
     if (out.size() < 3) continue;
     out = capitalised(std::move(out));
@@ -60,7 +62,7 @@ std::string NameMaker::word(Random& random) {
 
 std::string NameMaker::person(Random& random) {
   const std::string name = word(random);
-  return easy_ || random.chance(0.5) ? name : name + " " + word(random);
+  return easy_ || !random.chance(kSurname) ? name : name + " " + word(random);
 }
 
 std::string NameMaker::company(Random& random) {

@@ -18,7 +18,7 @@ enum class Split { kTrain, kTest };
 // Makes names for one sample; no name is given out twice, and no one-word name is part of another.
 class NameMaker {
  public:
-  // `easy` keeps to one-word names of one or two syllables.
+  // `easy` keeps to one-word names, half of them of one syllable.
   NameMaker(Split split, bool easy) : split_(split), easy_(easy) {}
 
   std::string person(Random& random);   // "Marto", "Marto Velk"

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-QUERY_BLOCK = 256
+QUERY_BLOCK = 128
 
 
 @dataclasses.dataclass
@@ -23,8 +23,8 @@ class Shape:
     layers: int = 6
     query_heads: int = 8
     kv_heads: int = 4
-    head_dim: int = 32
-    ffn_width: int = 512
+    head_dim: int = 64
+    ffn_width: int = 384
     rope_base: float = 1e6
     context: int = 4352
     norm_epsilon: float = 1e-5

@@ -6,7 +6,7 @@ import dataclasses
 from model import Shape
 
 EASY = 'one_hop=8,quote=1,key_value=1'
-ALL = ('one_hop=4,two_hop=3,comparison=1,counting=1,alias=2,continuation=2,correction=2,quote=1,'
+ALL = ('one_hop=5,two_hop=3,comparison=0.5,counting=0.5,alias=2,continuation=2,correction=2,quote=1,'
        'not_stated=1,chat=1.5,key_value=1.5,passkey=0.3')
 
 
@@ -27,7 +27,7 @@ class Recipe:
     micro_batch_tokens: int  # of one forward and backward pass
     learning_rate: float = 2e-3
     warmup_million_tokens: float = 0.3
-    decay_million_tokens: float = 15  # at the end; over them the rate falls to 0
+    decay_million_tokens: float = 20  # at the end; over them the rate falls to 0
 
     def million_tokens_from(self, stage):
         return sum(stage.million_tokens for stage in self.stages[stage:])
@@ -37,12 +37,12 @@ RECIPES = {
     'cpu': Recipe(
         shape=Shape(),
         stages=[
-            Stage(128, 10, EASY, easy=True, goal=0.8),
+            Stage(128, 8, EASY, easy=True, goal=0.9),
             Stage(256, 5),
-            Stage(512, 7),
-            Stage(1024, 6),
-            Stage(2048, 6.5, batch_tokens=8192),
-            Stage(4352, 3.5, batch_tokens=8704),
+            Stage(512, 12),
+            Stage(1024, 8),
+            Stage(2048, 8, batch_tokens=8192),
+            Stage(4352, 5, batch_tokens=8704),
         ],
         micro_batch_tokens=2048),
 }

@@ -4,7 +4,9 @@
 
 Usage: tokenizer.py --corpus build/release/corpus -o FOLDER [--vocabulary 2048] [--samples 6000]
 
-Words are split as in Qwen2: each digit alone, letters with the one character before them.
+Words are split as in Qwen2: each digit alone, letters with the one character before them. A token
+that is hardly ever left over when a text is tokenized would be hardly ever trained: such tokens are
+barred, and the merges are learned again without them.
 """
 
 import argparse
@@ -23,6 +25,8 @@ ASCII_SPLIT = re.compile(
     r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 MIX = ('one_hop=4,two_hop=1,comparison=1,counting=1,alias=1,continuation=1,quote=1,not_stated=1,'
        'passkey=0.2')
+
+FEWEST_USES = 20  # in the text that the merges are learned from
 
 
 def byte_alphabet():
@@ -51,7 +55,8 @@ def corpus_words(corpus, samples):
 class Merger:
     """Byte-pair encoding: again and again the most frequent pair becomes one token."""
 
-    def __init__(self, words, alphabet):
+    def __init__(self, words, alphabet, barred):
+        self.barred = barred
         self.words = [([alphabet[b] for b in word.encode()], count)
                       for word, count in sorted(words.items())]
         self.counts = collections.Counter()
@@ -66,7 +71,8 @@ class Merger:
             self.where[pair].add(index)
 
     def merge(self):
-        pair = max(self.counts, key=lambda p: (self.counts[p], p))
+        allowed = (p for p in self.counts if p[0] + p[1] not in self.barred)
+        pair = max(allowed, key=lambda p: (self.counts[p], p))
         for index in sorted(self.where.pop(pair)):
             self.count(index, -1)
             tokens, count = self.words[index]
@@ -74,6 +80,14 @@ class Merger:
             self.count(index, 1)
         del self.counts[pair]
         return pair
+
+    def uses(self):
+        """How often each token is left over."""
+        found = collections.Counter()
+        for tokens, count in self.words:
+            for token in tokens:
+                found[token] += count
+        return found
 
     @staticmethod
     def joined(tokens, pair):
@@ -83,6 +97,25 @@ class Merger:
             out.append(''.join(pair) if found else tokens[i])
             i += 2 if found else 1
         return out
+
+
+def learn(words, size):
+    """The tokens and the merges of a vocabulary of that size, in which every token is used."""
+    alphabet = byte_alphabet()
+    barred = set()
+    while True:
+        merger = Merger(words, alphabet, barred)
+        vocabulary, merges = list(alphabet.values()), []
+        while len(vocabulary) < size:
+            merges.append(merger.merge())
+            token = ''.join(merges[-1])
+            if token not in vocabulary:  # or two pairs make the same
+                vocabulary.append(token)
+        uses = merger.uses()
+        rare = {token for token in vocabulary[256:] if uses[token] < FEWEST_USES}
+        if not rare:
+            return vocabulary, merges
+        barred |= rare
 
 
 def write_tokenizer(path, vocabulary, merges):
@@ -121,15 +154,8 @@ def main():
     parser.add_argument('--vocabulary', type=int, default=2048, help='tokens, the special ones too')
     parser.add_argument('--samples', type=int, default=6000, help='samples to learn from')
     options = parser.parse_args()
-    alphabet = byte_alphabet()
-    merger = Merger(corpus_words(options.corpus, options.samples), alphabet)
-    vocabulary = [alphabet[b] for b in range(256)]
-    merges = []
-    while len(vocabulary) + len(SPECIAL) < options.vocabulary:
-        pair = merger.merge()
-        merges.append(pair)
-        if ''.join(pair) not in vocabulary:
-            vocabulary.append(''.join(pair))
+    words = corpus_words(options.corpus, options.samples)
+    vocabulary, merges = learn(words, options.vocabulary - len(SPECIAL))
     options.output.mkdir(parents=True, exist_ok=True)
     write_tokenizer(options.output / 'tokenizer.json', vocabulary, merges)
     print(f'{options.output}/tokenizer.json: {len(vocabulary) + len(SPECIAL)} tokens')
