@@ -127,7 +127,7 @@ class Run:
         print(json.dumps(line), flush=True)
 
     def train(self):
-        while self.stage < len(self.recipe.stages):
+        while self.stage < min(len(self.recipe.stages), self.options.stages):
             self.train_stage()
             self.stage, self.stage_tokens = self.stage + 1, 0
             self.save(self.path)
@@ -163,6 +163,8 @@ def main():
                         help='folder for checkpoint.pt and log.jsonl')
     parser.add_argument('--recipe', choices=RECIPES, default='cpu')
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--stages', type=int, default=1000,
+                        help='stop after so many stages; the same command with more goes on')
     parser.add_argument('--threads', type=int, default=0, help='0: as PyTorch chooses')
     options = parser.parse_args()
     if options.threads > 0:
