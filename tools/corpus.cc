@@ -14,11 +14,8 @@
 #include "corpus/sample.h"
 #include "redknot/redknot.h"
 
+namespace redknot::corpus {
 namespace {
-
-using redknot::Result;
-using redknot::Status;
-using namespace redknot::corpus;
 
 struct Options {
   SampleOptions sample;
@@ -38,18 +35,18 @@ Result<std::array<double, kKinds>> parse_mix(const std::string& text) {
   for (std::string entry; std::getline(entries, entry, ',');) {
     const std::size_t at = entry.find('=');
     const std::optional<Kind> kind = kind_named(entry.substr(0, at));
-    if (!kind) return redknot::invalid("--mix: there is no kind \"", entry.substr(0, at), "\"");
+    if (!kind) return invalid("--mix: there is no kind \"", entry.substr(0, at), "\"");
     char* end = nullptr;
     const std::string number = at == std::string::npos ? "1" : entry.substr(at + 1);
     const double weight = std::strtod(number.c_str(), &end);
     if (*end != 0 || number.empty() || !(weight >= 0 && weight < 1e6)) {
-      return redknot::invalid("--mix: \"", number, "\" is not a weight");
+      return invalid("--mix: \"", number, "\" is not a weight");
     }
     mix[static_cast<std::size_t>(*kind)] = weight;
   }
   double sum = 0;
   for (const double weight : mix) sum += weight;
-  if (sum <= 0) return redknot::invalid("--mix: all weights are 0");
+  if (sum <= 0) return invalid("--mix: all weights are 0");
   return mix;
 }
 
@@ -67,7 +64,7 @@ std::string json_line(const Sample& sample) {
 // Turns samples into sequences of exactly `length` entries.
 class SequenceWriter {
  public:
-  SequenceWriter(const redknot::Tokenizer& tokenizer, int length)
+  SequenceWriter(const Tokenizer& tokenizer, int length)
       : tokenizer_(tokenizer), length_(static_cast<std::size_t>(length)) {}
 
   // Nothing if not even one answer fits.
@@ -92,17 +89,17 @@ class SequenceWriter {
   }
 
  private:
-  const redknot::Tokenizer& tokenizer_;
+  const Tokenizer& tokenizer_;
   std::size_t length_;
 };
 
 Status put(const void* bytes, std::size_t size) {
-  if (std::fwrite(bytes, 1, size, stdout) == size) return redknot::Done{};
-  return redknot::io_error("write the corpus to standard output: it cannot be written");
+  if (std::fwrite(bytes, 1, size, stdout) == size) return Done{};
+  return io_error("write the corpus to standard output: it cannot be written");
 }
 
-Status write_sequences(Options options, const redknot::Tokenizer& tokenizer,
-                       const CountTokens& count, Random& random) {
+Status write_sequences(Options options, const Tokenizer& tokenizer, const CountTokens& count,
+                       Random& random) {
   constexpr double kLeast = 0.5, kMost = 0.88;  // of a sequence that is documents
   const SequenceWriter writer(tokenizer, options.sequence_tokens);
   for (std::int64_t written = 0; written < options.count;) {
@@ -114,7 +111,7 @@ Status write_sequences(Options options, const redknot::Tokenizer& tokenizer,
     REDKNOT_RETURN_IF_ERROR(put(sequence->data(), sequence->size() * sizeof(std::uint16_t)));
     ++written;
   }
-  return redknot::Done{};
+  return Done{};
 }
 
 Status write(Options& options) {
@@ -131,17 +128,15 @@ Status write(Options& options) {
       const std::string line = json_line(sample);
       REDKNOT_RETURN_IF_ERROR(put(line.data(), line.size()));
     }
-    return redknot::Done{};
+    return Done{};
   }
-  REDKNOT_TRY(const redknot::Tokenizer tokenizer, redknot::Tokenizer::open(options.tokenizer));
+  REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.tokenizer));
   const CountTokens count = [&](std::string_view text) {
     const auto tokens = tokenizer.tokenize(text, false, false);
     return tokens.ok() ? static_cast<int>(tokens->size()) : 0;
   };
   return write_sequences(options, tokenizer, count, random);
 }
-
-}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{
@@ -181,3 +176,8 @@ int main(int argc, char** argv) {
   std::fprintf(stderr, "corpus: %s\n", status.error().message().c_str());
   return 1;
 }
+
+}  // namespace
+}  // namespace redknot::corpus
+
+int main(int argc, char** argv) { return redknot::corpus::main(argc, argv); }

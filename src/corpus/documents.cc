@@ -185,6 +185,7 @@ std::vector<std::string> write_documents(const WritingOptions& options,
   std::sort(documents.begin(), documents.end(),
             [](const Document& a, const Document& b) { return a.order < b.order; });
   std::vector<std::string> texts;
+  texts.reserve(documents.size());
   for (Document& document : documents) texts.push_back(std::move(document.text));
   return texts;
 }

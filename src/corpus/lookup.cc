@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "corpus/relations.h"
 
 namespace redknot::corpus {
@@ -29,6 +30,10 @@ std::string uuid(Random& random) {
   return out;
 }
 
+std::string entry(string_view key, string_view value) {
+  return concat("\"", key, "\": \"", value, "\"");
+}
+
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 Pairs make_pairs(const SampleOptions& options, const CountTokens& count, Random& random) {
@@ -38,7 +43,7 @@ Pairs make_pairs(const SampleOptions& options, const CountTokens& count, Random&
   for (int left = options.document_tokens - 30; left > 0 || pairs.size() < 2;) {
     std::string key = word();
     std::string value = word();
-    left -= count("\"" + key + "\": \"" + value + "\", ");
+    left -= count(entry(key, value) + ", ");
     pairs.emplace_back(std::move(key), std::move(value));
   }
   if (pairs.size() > 2) pairs.pop_back();
@@ -56,7 +61,7 @@ constexpr std::array<string_view, 3> kTasks = {
 std::string json_text(const Pairs& pairs) {
   std::string out = "{";
   for (const auto& [key, value] : pairs) {
-    out += (out.size() > 1 ? ", \"" : "\"") + key + "\": \"" + value + "\"";
+    out += (out.size() > 1 ? ", " : "") + entry(key, value);
   }
   return out + "}";
 }

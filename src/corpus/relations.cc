@@ -2,6 +2,7 @@
 #include "corpus/relations.h"
 
 #include "base/check.h"
+#include "base/error.h"
 
 namespace redknot::corpus {
 namespace {
@@ -268,17 +269,16 @@ std::string filler_sentence(Split split, Random& random) {
     const std::size_t adjective = random.below(kAdjectives.size());
     const std::size_t noun = random.below(kNouns.size());
     if (!together(adjective, noun, split)) continue;
-    const std::string thing =
-        "the " + std::string(kAdjectives[adjective]) + " " + std::string(kNouns[noun]);
-    const std::string happened = std::string(random.pick(kEvents));
-    const std::string when = std::string(random.pick(kTimes));
+    const std::string thing = concat("the ", kAdjectives[adjective], " ", kNouns[noun]);
+    const string_view happened = random.pick(kEvents);
+    const string_view when = random.pick(kTimes);
     switch (random.below(3)) {
       case 0:
-        return "T" + thing.substr(1) + " " + happened + " " + when + ".";
+        return concat("T", thing.substr(1), " ", happened, " ", when, ".");
       case 1:
-        return "Few people noticed that " + thing + " " + happened + ".";
+        return concat("Few people noticed that ", thing, " ", happened, ".");
       default:
-        return "They say " + thing + " " + happened + " " + when + ".";
+        return concat("They say ", thing, " ", happened, " ", when, ".");
     }
   }
 }

@@ -6,8 +6,8 @@ import dataclasses
 from model import Shape
 
 EASY = 'one_hop=8,quote=1,key_value=1'
-ALL = ('one_hop=5,two_hop=3,comparison=0.5,counting=0.5,alias=2,continuation=2,correction=2,quote=1,'
-       'not_stated=1,chat=1.5,key_value=1.5,passkey=0.3')
+ALL = ('one_hop=5,two_hop=3,comparison=0.5,counting=0.5,alias=2,continuation=2,correction=2,'
+       'quote=1,not_stated=1,chat=1.5,key_value=1.5,passkey=0.3')
 
 
 @dataclasses.dataclass
