@@ -70,20 +70,18 @@ class SequenceWriter {
   // Nothing if not even one answer fits.
   Result<std::optional<std::vector<std::uint16_t>>> sequence(const Sample& sample) const {
     std::vector<std::uint16_t> out;
-    bool answered = false;
+    std::size_t written = 0;  // bytes of the sample's text
     for (std::size_t i = 0; i < sample.turns.size(); ++i) {
-      const std::string before = i == 0 ? std::string() : prompt_text(sample, i - 1);
-      std::string text = prompt_text(sample, i);
-      if (i > 0) text = text.substr(before.size() + answer_text(sample.turns[i - 1]).size());
+      const std::string text = prompt_text(sample, i).substr(written);
       REDKNOT_TRY(const std::vector<int> question, tokenizer_.tokenize(text, i == 0, true));
       REDKNOT_TRY(const std::vector<int> answer,
                   tokenizer_.tokenize(answer_text(sample.turns[i]), false, true));
       if (out.size() + question.size() + answer.size() > length_) break;
       for (const int token : question) out.push_back(static_cast<std::uint16_t>(token));
       for (const int token : answer) out.push_back(static_cast<std::uint16_t>(token) | kAnswer);
-      answered = true;
+      written += text.size() + answer_text(sample.turns[i]).size();
     }
-    if (!answered) return std::optional<std::vector<std::uint16_t>>();
+    if (out.empty()) return std::optional<std::vector<std::uint16_t>>();
     out.resize(length_, kPadding);
     return std::optional(std::move(out));
   }
@@ -131,6 +129,10 @@ Status write(Options& options) {
     return Done{};
   }
   REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.tokenizer));
+  if (tokenizer.size() > kAnswer) {
+    return invalid("--tokenizer: it has ", tokenizer.size(), " tokens; a sequence has room for ",
+                   kAnswer);
+  }
   const CountTokens count = [&](std::string_view text) {
     const auto tokens = tokenizer.tokenize(text, false, false);
     return tokens.ok() ? static_cast<int>(tokens->size()) : 0;
