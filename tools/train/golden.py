@@ -28,15 +28,16 @@ def main():
     parser.add_argument('--corpus', required=True, help='the corpus binary')
     parser.add_argument('--tokenizer', required=True, help='folder with tokenizer.json')
     parser.add_argument('-o', '--output', required=True, type=pathlib.Path)
-    parser.add_argument('--length', type=int, default=512, help='tokens of the prompt')
+    parser.add_argument('--length', type=int, default=512, help='tokens of the prompt, at most')
     parser.add_argument('--rows', type=int, default=8, help='positions whose logits are kept')
     options = parser.parse_args()
     model = load_model(options.checkpoint)
     for weight in model.parameters():
         if weight.dim() > 1:
             weight.copy_(weight.half().float())
-    tokens, _, _ = Corpus(options.corpus, options.tokenizer).sequences(
+    tokens, _, padding = Corpus(options.corpus, options.tokenizer).sequences(
         1, options.length, ALL, seed=97, split='test')
+    tokens = tokens[:, :int((~padding[0]).sum())]
     logits = model.logits(model(tokens))[-options.rows:]
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / 'reader_tokens.json').write_text(json.dumps(tokens[0].tolist()) + '\n')

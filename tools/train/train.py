@@ -73,12 +73,19 @@ class Run:
         per_batch = max(1, stage.batch_tokens // stage.sequence_tokens)
         count = max(1, DRAW_TOKENS // (per_batch * stage.sequence_tokens)) * per_batch
         while True:
-            seed = (self.options.seed << 32) + self.draws
-            drawn = self.corpus.sequences(count, stage.sequence_tokens, stage.mix, seed,
-                                          easy=stage.easy)
-            self.draws += 1
+            drawn = self.draw(stage, count)
             for first in range(0, count, per_batch):
                 yield [part[first:first + per_batch].to(self.device) for part in drawn]
+
+    def draw(self, stage, count):
+        seed = (self.options.seed << 32) + self.draws
+        self.draws += 1
+        easy = round(stage.easy_share * count)
+        parts = [self.corpus.sequences(n, stage.sequence_tokens, mix, seed, easy=is_easy)
+                 for n, mix, is_easy in ((count - easy, stage.mix, False),
+                                         (easy, stage.easy_mix, True)) if n > 0]
+        order = torch.randperm(count)
+        return [torch.cat(part)[order] for part in zip(*parts)]
 
     def loss(self, tokens, answer, padding):
         """Sum over the tokens that count; and of the answers, how many there are and are right."""
