@@ -36,13 +36,14 @@ enum class KvDType { kAuto, kF16, kQ8, kF32 };
 using Progress = std::function<void(std::string_view activity, double fraction)>;
 
 struct EngineOptions {
-  std::filesystem::path model{};  // GGUF file or Hugging Face folder
+  std::filesystem::path model{};    // GGUF file or Hugging Face folder
+  std::filesystem::path profile{};  // head profile of this model; empty: every head sees everything
   int threads = 0;                // 0: one per core available to the process
   int context_tokens = 4096;      // longest sequence, prompt and answer; 0: as trained
   int max_sequences = 1;          // how many such sequences the KV memory must hold
   std::size_t kv_bytes = 0;       // overrides max_sequences when not 0
   int page_tokens = 64;           // 16, 32, 64 or 128
-  KvDType kv = KvDType::kAuto;
+  KvDType kv = KvDType::kAuto;  // other than kAuto, it overrides the profile's formats
   int max_step_tokens = 512;  // tokens computed in one step
   std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
   Progress progress{};
@@ -158,6 +159,15 @@ struct KvCost {
   std::size_t bytes_at_context = 0;          // whole pages, all heads
 };
 
+// What a head profile says of itself.
+struct ProfileSummary {
+  int global_heads = 0, local_heads = 0;
+  bool validated = false;  // on text that was not used to choose it; if not, the rest is 0
+  double kl_mean = 0;      // to dense attention, nats a token
+  int context_tokens = 0;  // the longest it was validated at
+  std::size_t kv_bytes = 0, dense_kv_bytes = 0;  // of a sequence of that length; dense in f16
+};
+
 struct Stats {
   int sequences = 0;  // running
   int waiting = 0;
@@ -228,7 +238,8 @@ class Engine {
   Result<Generation> generate(Request request);
 
   const ModelInfo& model() const;
-  const Tokenizer* tokenizer() const;  // null if the model has none
+  const Tokenizer* tokenizer() const;       // null if the model has none
+  const ProfileSummary* profile() const;    // null without a profile
   Stats stats() const;
 
  private:

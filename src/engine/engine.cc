@@ -138,6 +138,11 @@ const Tokenizer* Engine::tokenizer() const {
   return state_->tokenizer ? &*state_->tokenizer : nullptr;
 }
 
+const ProfileSummary* Engine::profile() const {
+  const auto& summary = state_->core->profile_summary();
+  return summary ? &*summary : nullptr;
+}
+
 Stats Engine::stats() const {
   EngineCore& core = *state_->core;
   Stats stats;

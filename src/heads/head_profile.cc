@@ -7,6 +7,10 @@
 
 namespace redknot {
 
+std::string_view name(HeadClass head_class) {
+  return head_class == HeadClass::kGlobal ? "global" : "local";
+}
+
 std::string_view name(KvFormat format) {
   constexpr std::array<std::string_view, kKvFormatCount> kNames = {"f16", "q8", "f32"};
   return kNames[index_of(format)];

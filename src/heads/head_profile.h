@@ -15,6 +15,8 @@ enum class HeadClass : std::uint8_t {
   kGlobal,  // sees {0..p}
   kLocal,   // sees {0..sink-1} and {p-window+1..p}
 };
+inline constexpr std::array kHeadClasses = {HeadClass::kGlobal, HeadClass::kLocal};
+std::string_view name(HeadClass head_class);  // "global", "local"
 
 // How keys and values are stored in a page: half precision; 8-bit integers with one scale per token
 // for K and one for V; or single precision, without any rounding.

@@ -186,14 +186,19 @@ void SequenceKv::forget(int next) {
   }
 }
 
-SequenceKv SequenceKv::fork() const {
-  SequenceKv copy(*pool_, *profile_);
+SequenceKv SequenceKv::fork(const HeadProfile& profile) const {
+  REDKNOT_CHECK(profile.policies.size() == tables_.size());
+  for (std::size_t head = 0; head < tables_.size(); ++head) {
+    REDKNOT_CHECK(profile.policies[head].kv_format == profile_->policies[head].kv_format);
+  }
+  SequenceKv copy(*pool_, profile);
   copy.tables_ = tables_;
   copy.length_ = length_;
   copy.forgotten_ = forgotten_;
   for (const PageTable& table : tables_) {
     for (const PageRef& entry : table) pool_->share(entry.page);
   }
+  if (&profile != profile_) copy.forget(length_);
   return copy;
 }
 

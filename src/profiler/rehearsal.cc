@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profiler/rehearsal.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "engine/profile_choice.h"
+
+namespace redknot {
+namespace {
+
+// Floats of logits that are kept of a chunk, at most.
+constexpr int kChunkFloats = 8 << 20;
+constexpr int kMostChunkTokens = 256;
+
+int chunk_tokens(int vocabulary) {
+  return std::clamp(kChunkFloats / vocabulary, 16, kMostChunkTokens);
+}
+
+HeadProfile all_f16(const ModelConfig& config) {
+  return uniform_profile(config.layers, config.kv_heads, {.kv_format = KvFormat::kF16});
+}
+
+// Whatever formats the variants have: room for all of them in any.
+std::array<int, kKvFormatCount> pages_for(const RehearsalOptions& options,
+                                          const ModelConfig& config, int context_tokens) {
+  const PageShape shape{options.engine.page_tokens, config.head_dim};
+  const int one = peak_pages(all_f16(config), shape, context_tokens, 1)[index_of(KvFormat::kF16)];
+  std::array<int, kKvFormatCount> pages{};
+  pages[index_of(KvFormat::kF16)] = one * (1 + options.variants);
+  pages[index_of(KvFormat::kQ8)] = one * options.variants;
+  return pages;
+}
+
+}  // namespace
+
+Rehearsal::Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense)
+    : core_(std::move(core)), dense_(std::move(dense)) {}
+
+Result<Rehearsal> Rehearsal::open(const RehearsalOptions& options) {
+  REDKNOT_CHECK(options.variants >= 1);
+  CoreOptions core_options;
+  core_options.pages = [&options](const Model& model, int context_tokens) {
+    return pages_for(options, model.config(), context_tokens);
+  };
+  core_options.logit_rows = [](const Model& model) {
+    return chunk_tokens(model.config().vocabulary_size);
+  };
+  REDKNOT_TRY(std::unique_ptr<EngineCore> core, EngineCore::open(options.engine, core_options));
+  HeadProfile dense = all_f16(core->model().config());
+  return Rehearsal(std::move(core), std::move(dense));
+}
+
+std::span<const float> Rehearsal::advance(SequenceKv& kv, const RehearsedText& text, int first,
+                                          int end, int measured) {
+  REDKNOT_CHECK(kv.length() == first && kv.extend(end - first).ok());
+  StepPlan plan;
+  plan.slices = {{SequenceId{}, 0, end - first}};
+  for (int position = first; position < end; ++position) {
+    if (position >= measured) plan.logit_rows.push_back(position - first);
+    plan.tokens.push_back(text.tokens[static_cast<std::size_t>(position)]);
+    plan.positions.push_back(position);
+  }
+  SequenceKv* const sequences[] = {&kv};
+  const std::span<const float> logits = core_->runner().run(plan, sequences);
+  kv.forget(end);
+  return logits;
+}
+
+void Rehearsal::compare_chunk(const RehearsedText& text, int first, int end, SequenceKv& dense,
+                              std::span<SequenceKv> others, std::span<DivergenceSum> sums) {
+  const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
+  const int measured = std::max(first, text.first_measured);
+  const std::span<const float> wanted = advance(dense, text, first, end, measured);
+  reference_.assign(wanted.begin(), wanted.end());
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    const std::span<const float> found = advance(others[i], text, first, end, measured);
+    for (int position = measured; position < end; ++position) {
+      const std::size_t at = static_cast<std::size_t>(position - measured) * vocabulary;
+      const auto next = static_cast<std::size_t>(position) + 1;
+      const int follows = next < text.tokens.size() ? static_cast<int>(text.tokens[next]) : -1;
+      sums[i].add({.logits = std::span(reference_).subspan(at, vocabulary), .next = follows},
+                  found.subspan(at, vocabulary));
+    }
+  }
+}
+
+std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text,
+                                              std::span<const HeadProfile> variants) {
+  return compare_behind(0, text, variants);
+}
+
+std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const RehearsedText& text,
+                                                     std::span<const HeadProfile> variants) {
+  const int tokens = static_cast<int>(text.tokens.size());
+  REDKNOT_CHECK(shared >= 0 && shared < tokens && tokens <= context_tokens());
+  const int chunk = std::min(chunk_tokens(model().config().vocabulary_size),
+                             core_->max_step_tokens());
+  SequenceKv dense(core_->pool(), dense_);
+  for (int first = 0; first < shared; first += core_->max_step_tokens()) {
+    advance(dense, text, first, std::min(shared, first + core_->max_step_tokens()), shared);
+  }
+  std::vector<SequenceKv> others;
+  for (const HeadProfile& variant : variants) {
+    others.push_back(shared == 0 ? SequenceKv(core_->pool(), variant) : dense.fork(variant));
+  }
+  std::vector<DivergenceSum> sums(variants.size());
+  for (int first = shared; first < tokens; first += chunk) {
+    compare_chunk(text, first, std::min(tokens, first + chunk), dense, others, sums);
+  }
+  return sums;
+}
+
+std::size_t kv_bytes(const HeadProfile& profile, const PageShape& shape, int tokens) {
+  const auto pages = peak_pages(profile, shape, tokens, 1);
+  std::size_t bytes = 0;
+  for (const KvFormat format : kKvFormats) {
+    bytes += static_cast<std::size_t>(pages[index_of(format)]) * shape.bytes(format);
+  }
+  return bytes;
+}
+
+}  // namespace redknot

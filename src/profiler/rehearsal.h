@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs texts under several head profiles side by side, through the same kernels and page tables as
+// the engine, and says how far their predictions are from those of dense attention. Memory does not
+// grow with the text beyond its pages: logits are compared chunk by chunk.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/engine_core.h"
+#include "profiler/divergence.h"
+
+namespace redknot {
+
+// Tokens of one sequence; predictions are compared from position `first_measured` on.
+struct RehearsedText {
+  std::vector<TokenId> tokens{};
+  int first_measured = 0;
+};
+
+struct RehearsalOptions {
+  EngineOptions engine{};  // model, threads, kernels, page_tokens, context_tokens, progress
+  int variants = 1;        // profiles that are run beside the dense one, at most
+};
+
+class Rehearsal {
+ public:
+  // The errors of Engine::open.
+  static Result<Rehearsal> open(const RehearsalOptions& options);
+
+  const Model& model() const { return core_->model(); }
+  EngineCore& core() { return *core_; }
+  // Every head global, f16 pages: what all others are held against.
+  const HeadProfile& dense() const { return dense_; }
+  int context_tokens() const { return core_->context_tokens(); }
+
+  // One sum a variant, which take the whole text from an empty cache. Requires at most
+  // options.variants of them, and 2..context_tokens() tokens.
+  std::vector<DivergenceSum> compare(const RehearsedText& text,
+                                     std::span<const HeadProfile> variants);
+
+  // The same, but the first `shared` tokens are computed once, dense; variants see what their
+  // windows leave of it. Cheaper; leaves out what a variant would have changed in those tokens.
+  // Requires that all formats are f16, 0 <= shared < tokens.
+  std::vector<DivergenceSum> compare_behind(int shared, const RehearsedText& text,
+                                            std::span<const HeadProfile> variants);
+
+ private:
+  Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense);
+  // Logits of positions [first, end) of the text, which the sequence takes in; those from
+  // `measured` on.
+  std::span<const float> advance(SequenceKv& kv, const RehearsedText& text, int first, int end,
+                                 int measured);
+  void compare_chunk(const RehearsedText& text, int first, int end, SequenceKv& dense,
+                     std::span<SequenceKv> others, std::span<DivergenceSum> sums);
+
+  std::unique_ptr<EngineCore> core_;
+  HeadProfile dense_;
+  std::vector<float> reference_;  // dense logits of a chunk
+};
+
+// Bytes of pages that one sequence of `tokens` tokens holds at its end.
+std::size_t kv_bytes(const HeadProfile& profile, const PageShape& shape, int tokens);
+
+}  // namespace redknot
