@@ -19,7 +19,7 @@ namespace {
 
 struct Options {
   SampleOptions sample;
-  std::string tokenizer, split = "train", mix = "one_hop=1";
+  std::string tokenizer, split = "train", style = "prose", mix = "one_hop=1";
   int sequence_tokens = 0;
   std::int64_t count = 10;
   std::uint64_t seed = 1;
@@ -114,6 +114,7 @@ Status write_sequences(Options options, const Tokenizer& tokenizer, const CountT
 
 Status write(Options& options) {
   options.sample.split = options.split == "test" ? Split::kTest : Split::kTrain;
+  options.sample.style = *style_named(options.style);
   REDKNOT_TRY(options.sample.mix, parse_mix(options.mix));
   Random random(options.seed);
   if (options.tokenizer.empty()) {
@@ -151,7 +152,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--mix", options.mix, "Kinds of questions and their weights, one_hop=4,alias=1")
       ->capture_default_str();
-  app.add_flag("--easy", options.sample.easy, "Short names, short documents, no pronouns");
+  app.add_option("--style", options.style,
+                 "prose; easy: short documents, short names, no pronouns; dense: short documents "
+                 "whose subjects all have the same facts")
+      ->check(CLI::IsMember({"prose", "easy", "dense"}))
+      ->capture_default_str();
   app.add_option("--document-tokens", options.sample.document_tokens,
                  "Documents of a sample, for JSON lines")
       ->check(CLI::Range(20, 1 << 20))

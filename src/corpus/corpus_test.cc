@@ -10,6 +10,7 @@
 
 #include "corpus/relations.h"
 #include "corpus/sample.h"
+#include "corpus/world.h"
 
 namespace redknot::corpus {
 namespace {
@@ -139,7 +140,9 @@ TEST(Sample, IsTheSameWithEveryCompiler) {
   EXPECT_EQ(hash, 4666952610049239434U);
 }
 
-TEST(Sample, KindsHaveNames) {
+TEST(Sample, KindsAndStylesHaveNames) {
+  for (const Style style : kStyles) EXPECT_EQ(style_named(name_of(style)), style);
+  EXPECT_FALSE(style_named("plain").has_value());
   for (int kind = 0; kind < kKinds; ++kind) {
     EXPECT_EQ(kind_named(name_of(static_cast<Kind>(kind))), static_cast<Kind>(kind));
   }
@@ -158,6 +161,42 @@ TEST(Sample, DocumentsFillTheBudgetAndKeepToIt) {
       if (static_cast<Kind>(kind) == Kind::kKeyValue) continue;  // its pieces have more words
       EXPECT_GE(tokens, budget * 9 / 10 - 45) << name_of(static_cast<Kind>(kind));
     }
+  }
+}
+
+TEST(World, SubjectsThatAreAlikeHaveTheSameRelations) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    Random random(seed);
+    NameMaker names(Split::kTrain, false);
+    const World world = make_world({.easy = true, .alike = true, .subjects = 8}, names, random);
+    std::set<std::size_t> used;
+    for (const Fact& fact : world.facts) used.insert(fact.relation);
+    EXPECT_GE(used.size(), 2U);
+    EXPECT_LE(used.size(), 3U);
+    for (const Subject& subject : world.subjects) {
+      EXPECT_EQ(subject.type, world.subjects[0].type);
+      EXPECT_LE(subject.facts.size(), used.size());
+    }
+    EXPECT_GE(world.facts.size(), 8U);
+  }
+}
+
+TEST(Sample, OnlyProseHasFillerAndLongDocuments) {
+  for (const Style style : kStyles) {
+    int longest = 0;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      SampleOptions options;
+      options.style = style;
+      options.document_tokens = 1000;
+      options.mix[static_cast<std::size_t>(Kind::kOneHop)] = 1;
+      Random random(seed);
+      const auto sample = make_sample(options, words_of, random);
+      ASSERT_TRUE(sample.ok()) << sample.error().message();
+      for (const std::string& document : sample->documents) {
+        if (!begins(document, "The weather")) longest = std::max(longest, words_of(document));
+      }
+    }
+    EXPECT_EQ(longest > 100, style == Style::kProse) << name_of(style) << " " << longest;
   }
 }
 

@@ -37,7 +37,8 @@ std::string entry(string_view key, string_view value) {
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 Pairs make_pairs(const SampleOptions& options, const CountTokens& count, Random& random) {
-  const bool whole = options.split == Split::kTest || !(options.easy || random.chance(0.3));
+  const bool whole =
+      options.split == Split::kTest || !(options.style == Style::kEasy || random.chance(0.3));
   const auto word = [&] { return whole ? uuid(random) : hex(8, random); };
   Pairs pairs;
   for (int left = options.document_tokens - 30; left > 0 || pairs.size() < 2;) {

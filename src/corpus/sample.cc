@@ -38,7 +38,7 @@ Kind pick_kind(const std::array<double, kKinds>& mix, Random& random) {
 
 // Between 50 and 600 tokens, short ones more often; shorter in easy samples.
 int pick_document_tokens(const SampleOptions& options, Random& random) {
-  if (options.easy) return 0;
+  if (options.style != Style::kProse) return 0;
   constexpr int kFewest = 50, kMost = 600;
   const int most = std::clamp(options.document_tokens / 4, kFewest, kMost);
   return random.between(kFewest, random.between(kFewest, most));
@@ -48,16 +48,18 @@ int pick_document_tokens(const SampleOptions& options, Random& random) {
 Sample make_prose(const SampleOptions& options, Kind first, const CountTokens& count,
                   Random& random) {
   constexpr int kSmallestSubject = 20;  // tokens
-  NameMaker names(options.split, options.easy);
+  const bool easy = options.style != Style::kProse;
+  NameMaker names(options.split, options.style == Style::kEasy);
   const int document_tokens = pick_document_tokens(options, random);
   World world = make_world(
       {.split = options.split,
-       .easy = options.easy,
+       .easy = easy,
+       .alike = options.style == Style::kDense,
        .subjects = options.document_tokens / std::max(document_tokens, kSmallestSubject) + 2},
       names, random);
   Sample sample;
   sample.documents = write_documents({.split = options.split,
-                                      .easy = options.easy,
+                                      .easy = easy,
                                       .budget_tokens = options.document_tokens,
                                       .document_tokens = document_tokens},
                                      count, world, names, random);
@@ -75,6 +77,18 @@ Sample make_prose(const SampleOptions& options, Kind first, const CountTokens& c
 
 }  // namespace
 
+string_view name_of(Style style) {
+  constexpr std::array<string_view, kStyles.size()> kStyleNames = {"prose", "easy", "dense"};
+  return kStyleNames[static_cast<std::size_t>(style)];
+}
+
+std::optional<Style> style_named(string_view name) {
+  for (const Style style : kStyles) {
+    if (name_of(style) == name) return style;
+  }
+  return std::nullopt;
+}
+
 string_view name_of(Kind kind) { return kNames[static_cast<std::size_t>(kind)]; }
 
 std::optional<Kind> kind_named(string_view name) {
@@ -90,7 +104,7 @@ Result<Sample> make_sample(const SampleOptions& options, const CountTokens& coun
     if (kind == Kind::kPasskey) return make_passkey(options, count, random);
     Sample sample = make_prose(options, kind, count, random);
     if (sample.turns.empty()) continue;
-    if (!options.easy && (options.split == Split::kTest || random.chance(0.5))) {
+    if (options.style == Style::kProse && (options.split == Split::kTest || random.chance(0.5))) {
       sample.system = kSystems[options.split == Split::kTest ? kSystems.size() - 1
                                                              : random.below(kSystems.size() - 1)];
     }

@@ -36,6 +36,17 @@ inline constexpr int kKinds = 12;
 std::string_view name_of(Kind kind);                    // "one_hop"
 std::optional<Kind> kind_named(std::string_view name);  // of name_of
 
+// What a sample is like. Only kProse has aliases, continuations and corrections.
+enum class Style {
+  kProse,  // documents of 50 to 600 tokens with filler and pronouns, perhaps a system text
+  kEasy,   // documents of a few sentences, each with its subject's name; short names
+  kDense,  // the same with names of any length, and all subjects have the same two or three facts,
+           // so that only the name tells which document answers
+};
+inline constexpr std::array kStyles = {Style::kProse, Style::kEasy, Style::kDense};
+std::string_view name_of(Style style);                    // "prose", "easy", "dense"
+std::optional<Style> style_named(std::string_view name);  // of name_of
+
 struct Turn {
   Kind kind = Kind::kOneHop;
   std::string question;
@@ -53,7 +64,7 @@ using CountTokens = std::function<int(std::string_view)>;
 
 struct SampleOptions {
   Split split = Split::kTrain;
-  bool easy = false;                 // short names, no pronouns, no system text, short documents
+  Style style = Style::kProse;
   int document_tokens = 512;         // all documents together, at most and nearly
   int turns = 1;                     // at most; fewer when the documents answer no more
   std::array<double, kKinds> mix{};  // how often each kind is asked, relative

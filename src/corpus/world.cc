@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "corpus/world.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -55,12 +56,18 @@ std::vector<std::size_t> subjects_of(const World& world, SubjectType type) {
   return out;
 }
 
-void add_facts(World& world, std::size_t index, NameMaker& names, Random& random) {
-  std::vector<std::size_t> possible;
+// In random order.
+std::vector<std::size_t> relations_of(SubjectType type, Random& random) {
+  std::vector<std::size_t> out;
   for (std::size_t i = 0; i < relations().size(); ++i) {
-    if (relations()[i].subject == world.subjects[index].type) possible.push_back(i);
+    if (relations()[i].subject == type) out.push_back(i);
   }
-  random.shuffle(possible);
+  random.shuffle(out);
+  return out;
+}
+
+void add_facts(World& world, std::size_t index, const std::vector<std::size_t>& possible,
+               NameMaker& names, Random& random) {
   std::size_t chosen = 2;
   while (chosen < possible.size() && random.chance(kFactStated)) ++chosen;
   for (std::size_t i = 0; i < chosen; ++i) {
@@ -123,12 +130,22 @@ Value make_value(ValueType type, const World& world, NameMaker& names, Random& r
 
 World make_world(const WorldOptions& options, NameMaker& names, Random& random) {
   World world;
+  std::optional<SubjectType> only;
+  std::vector<std::size_t> shared;
+  if (options.alike) {
+    only = pick_type(random);
+    shared = relations_of(*only, random);
+    shared.resize(std::min(shared.size(), 2 + random.below(2)));
+  }
   for (int i = 0; i < options.subjects; ++i) {
-    const SubjectType type = pick_type(random);
+    const SubjectType type = only ? *only : pick_type(random);
     world.subjects.push_back(
         {.type = type, .name = make_name(type, names, random), .female = random.chance(0.5)});
   }
-  for (std::size_t i = 0; i < world.subjects.size(); ++i) add_facts(world, i, names, random);
+  for (std::size_t i = 0; i < world.subjects.size(); ++i) {
+    const auto possible = only ? shared : relations_of(world.subjects[i].type, random);
+    add_facts(world, i, possible, names, random);
+  }
   if (options.easy) return world;
   for (Subject& subject : world.subjects) {
     if (random.chance(kContinuation)) move_facts(world, subject, Place::kContinuation, random);

@@ -46,6 +46,7 @@ struct World {
 struct WorldOptions {
   Split split = Split::kTrain;
   bool easy = false;
+  bool alike = false;  // all subjects have one type and the same two or three relations
   int subjects = 4;
 };
 

@@ -7,18 +7,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/mix_bits.h"
 #include "corpus/random.h"
 
 namespace redknot::eval {
 namespace {
-
-// One step of SplitMix64 (Steele, Lea, Flood 2014): a bijection that mixes all bits.
-std::uint64_t mixed(std::uint64_t bits) {
-  bits += 0x9e3779b97f4a7c15;
-  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9;
-  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111eb;
-  return bits ^ (bits >> 31);
-}
 
 std::string describe(const QaCell& cell) {
   return concat("make ", corpus::name_of(cell.kind), " questions on ", cell.document_tokens,
@@ -58,7 +51,8 @@ Result<Question> make_question(const corpus::Sample& sample, PromptFormat format
 std::uint64_t stream_seed(const QaCell& cell) {
   const std::uint64_t place = static_cast<std::uint64_t>(cell.kind) << 32 |
                               static_cast<std::uint32_t>(cell.document_tokens);
-  return mixed(mixed(cell.seed) ^ place) | corpus::kFirstEvaluationSeed;
+  const std::uint64_t seed = mix_bits(cell.seed + kGoldenGamma);
+  return mix_bits((seed ^ place) + kGoldenGamma) | corpus::kFirstEvaluationSeed;
 }
 
 // With the tokenizer of the default model prompts exceed document_tokens by 80 at most. Other

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/mix_bits.h"
 #include "model/gguf_writer.h"
 #include "model/random_vocabulary.h"
 #include "tensor/quantize.h"
@@ -144,7 +145,7 @@ std::vector<Plan> Planner::plan() && {
 
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {
+  explicit Random(std::uint64_t seed) : state_(seed * kGoldenGamma + 1) {
     for (std::size_t i = 0; i < normals_.size(); i += 2) {  // Box and Muller
       const double radius = std::sqrt(-2.0 * std::log((next() >> 11) * 0x1p-53 + 0x1p-54));
       const double angle = 2.0 * std::numbers::pi * ((next() >> 11) * 0x1p-53);
@@ -153,13 +154,7 @@ class Random {
     }
   }
 
-  // splitmix64
-  std::uint64_t next() {
-    std::uint64_t z = state_ += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
+  std::uint64_t next() { return mix_bits(state_ += kGoldenGamma); }
 
   // From a table: four values for one number.
   void fill(std::span<float> out, float mean, float deviation) {

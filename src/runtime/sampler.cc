@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/mix_bits.h"
 
 namespace redknot {
 namespace {
@@ -196,12 +197,6 @@ void add_log_probabilities(SampledToken& out, std::span<const float> raw, int co
   }
 }
 
-std::uint64_t mix(std::uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 // The closed range [low, high]; false for NaN.
 bool within(double value, double low, double high) { return value >= low && value <= high; }
 
@@ -230,9 +225,8 @@ Status validate_biases(const Sampling& sampling, int vocabulary_size) {
 }  // namespace
 
 double uniform_draw(std::uint64_t seed, int position) {
-  constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15u;
-  const std::uint64_t bits =
-      mix(mix(seed + kGolden) + kGolden * (static_cast<std::uint64_t>(position) + 1));
+  const std::uint64_t steps = static_cast<std::uint64_t>(position) + 1;
+  const std::uint64_t bits = mix_bits(mix_bits(seed + kGoldenGamma) + kGoldenGamma * steps);
   return static_cast<double>(bits >> 11) * 0x1p-53;
 }
 

@@ -47,8 +47,8 @@ struct SampledToken {
 SampledToken sample(std::span<const float> logits, std::span<const TokenId> history,
                     const Sampling& sampling, int position);
 
-// Uniform in [0, 1), 53 bits: SplitMix64's finaliser (Steele, Lea, Flood 2014) over
-// mix(seed + g) + g * (position + 1), g = 2^64 / golden ratio. Counter-based: no state is kept.
+// Uniform in [0, 1), 53 bits: mix_bits(mix_bits(seed + g) + g * (position + 1)) of base/mix_bits.h,
+// g = 2^64 / golden ratio. Counter-based: no state is kept.
 double uniform_draw(std::uint64_t seed, int position);
 
 // kInvalidArgument naming the first field that is out of range, for a vocabulary of that size.

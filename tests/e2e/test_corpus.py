@@ -56,7 +56,7 @@ class Corpus(Case):
     def test_marks_the_answers_in_sequences(self):
         length = 256
         done = corpus('--tokenizer', tokenizer(), '--sequence-tokens', length, '-n', 5,
-                      '--turns', 50, '--easy')
+                      '--turns', 50, '--style', 'easy')
         self.assertEqual(done.returncode, 0, done.stderr)
         entries = array.array('H', done.stdout)
         self.assertEqual(len(entries), 5 * length)

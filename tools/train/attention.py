@@ -63,7 +63,7 @@ def measure(model, tokens, answer):
         asked = torch.roll(flags, -1)
         everywhere = torch.ones_like(asked)
         x = model.embedding[row]
-        table = model.rope_table(len(row), 'cpu')
+        table = model.rope_table(torch.arange(len(row))[None])
         for index, layer in enumerate(model.layers):
             q, k, v = model.heads(layer, x, table, 1)
             sums['all'][index] += mass_by_distance(q[0], k[0], everywhere, bins)

@@ -19,7 +19,6 @@ from model import load_model
 
 KINDS = ('one_hop two_hop comparison counting alias continuation correction quote not_stated chat '
          'key_value passkey').split()
-DOCUMENT, USER = '<|document|>', '<|user|>'
 
 
 def isolating_mask(tokens, document, user):
@@ -62,7 +61,7 @@ def main():
     corpus = Corpus(options.corpus, options.tokenizer)
     marks = None
     if options.isolated:
-        marks = (model.shape.vocabulary - 3, model.shape.vocabulary - 2)
+        marks = (model.shape.document_mark, model.shape.user_mark)
     for kind in options.kinds.split(','):
         tokens, answer, _ = corpus.sequences(options.n, options.length, f'{kind}=1', seed=99,
                                              split=options.split, turns=1)

@@ -29,6 +29,14 @@ class Shape:
     context: int = 4352
     norm_epsilon: float = 1e-5
 
+    @property
+    def document_mark(self):
+        return self.vocabulary - 3
+
+    @property
+    def user_mark(self):
+        return self.vocabulary - 2
+
 
 class BlockedAttention(torch.autograd.Function):
     """Causal attention. q [N, G, T, D], scaled already, k and v [N, T, D]: N = batch x KV heads, G
@@ -132,10 +140,11 @@ class Llama(nn.Module):
         scale = torch.rsqrt(x.square().mean(-1, keepdim=True) + self.shape.norm_epsilon)
         return x * scale * weight
 
-    def rope_table(self, tokens, device):
+    def rope_table(self, positions):
+        """positions [B or 1, T] -> cos and sin [B or 1, 1, T, head_dim / 2]"""
         half = self.shape.head_dim // 2
-        powers = torch.arange(half, device=device, dtype=torch.float64) / half
-        angles = torch.arange(tokens, device=device)[:, None] * self.shape.rope_base**-powers
+        powers = torch.arange(half, device=positions.device, dtype=torch.float64) / half
+        angles = positions[:, None, :, None] * self.shape.rope_base**-powers
         return angles.cos().float(), angles.sin().float()
 
     def heads(self, layer, x, table, batch):
@@ -156,11 +165,15 @@ class Llama(nn.Module):
         gate, up = self.product(self.normed(x, layer.ffn_norm), layer.gate_up).chunk(2, -1)
         return x + self.product(F.silu(gate) * up, layer.down)
 
-    def forward(self, tokens, mask=None):
-        """tokens [B, T] -> normed states [B * T, width]; `logits` makes logits of them."""
+    def forward(self, tokens, mask=None, positions=None):
+        """tokens, positions [B, T] -> normed states [B * T, width]; `logits` makes logits of them.
+
+        Without positions they are 0, 1, 2, ..."""
         batch, length = tokens.shape
         x = self.embedding[tokens.reshape(-1)]
-        table = self.rope_table(length, tokens.device)
+        if positions is None:
+            positions = torch.arange(length, device=tokens.device)[None]
+        table = self.rope_table(positions)
         for layer in self.layers:
             q, k, v = self.heads(layer, x, table, batch)
             x = self.after_attention(layer, x, attend(q, k, v, mask))

@@ -6,8 +6,8 @@ import dataclasses
 from model import Shape
 
 EASY = 'one_hop=8,quote=1,key_value=1'
-DENSE = 'one_hop=7,two_hop=2,quote=1,key_value=1'
-ALL = ('one_hop=5,two_hop=3,comparison=0.5,counting=0.5,alias=2,continuation=2,correction=2,'
+DENSE = 'one_hop=6,two_hop=3,quote=1,key_value=1'
+ALL = ('one_hop=5,two_hop=4,comparison=1,counting=1,alias=2,continuation=2,correction=2.5,'
        'quote=1,not_stated=1,chat=1.5,key_value=1.5,passkey=0.3')
 
 
@@ -15,10 +15,12 @@ ALL = ('one_hop=5,two_hop=3,comparison=0.5,counting=0.5,alias=2,continuation=2,c
 class Stage:
     sequence_tokens: int
     million_tokens: float  # processed in this stage, at most
-    batch_tokens: int = 4096  # of one optimizer step
     mix: str = ALL
-    easy_share: float = 0  # of the sequences; many short documents, without filler and pronouns
-    easy_mix: str = DENSE
+    style: str = 'prose'  # of the corpus: prose, easy, dense
+    aid: str = 'dense'  # another style, of the mix DENSE, for so large a share of the sequences:
+    aid_share: float = 0
+    batch_tokens: int = 4096  # of one optimizer step
+    spread: bool = False  # gaps between positions, so that they reach to the end of the context
     goal: float = 1.0  # the stage ends when so many of its answers are right
 
 
@@ -39,12 +41,16 @@ RECIPES = {
     'cpu': Recipe(
         shape=Shape(),
         stages=[
-            Stage(128, 8, easy_share=1, easy_mix=EASY, goal=0.9),
+            Stage(128, 8, EASY, style='easy', goal=0.9),
             Stage(256, 5),
-            Stage(512, 9, easy_share=0.5),
-            Stage(1024, 7, easy_share=0.4),
-            Stage(2048, 7, easy_share=0.25, batch_tokens=8192),
-            Stage(4352, 5, easy_share=0.15, batch_tokens=8704),
+            Stage(512, 9, aid='easy', aid_share=0.5),
+            Stage(512, 2.25, aid_share=0.5, spread=True),
+            Stage(128, 1.25, DENSE, style='dense', spread=True),
+            Stage(256, 2, DENSE, style='dense', spread=True),
+            Stage(512, 3, aid_share=0.5, spread=True),
+            Stage(1024, 5, aid_share=0.4, spread=True),
+            Stage(2048, 4, aid_share=0.25, spread=True, batch_tokens=8192),
+            Stage(4352, 3, aid_share=0.15, batch_tokens=8704),
         ],
         micro_batch_tokens=2048),
 }

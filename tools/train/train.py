@@ -14,10 +14,10 @@ import time
 import torch
 from torch.nn import functional as F
 
-from batches import Corpus, exact_answers
+from batches import Corpus, exact_answers, spread_positions
 from model import Llama
 from optimizer import make_optimizers
-from recipes import RECIPES
+from recipes import DENSE, RECIPES
 
 TEXT_SHARE = 0.12  # of the tokens that are no answer, drawn anew for each step: they count, too
 TEXT_WEIGHT = 0.3
@@ -80,12 +80,18 @@ class Run:
     def draw(self, stage, count):
         seed = (self.options.seed << 32) + self.draws
         self.draws += 1
-        easy = round(stage.easy_share * count)
-        parts = [self.corpus.sequences(n, stage.sequence_tokens, mix, seed, easy=is_easy)
-                 for n, mix, is_easy in ((count - easy, stage.mix, False),
-                                         (easy, stage.easy_mix, True)) if n > 0]
+        aids = round(stage.aid_share * count)
+        parts = [self.corpus.sequences(n, stage.sequence_tokens, mix, seed, style=style)
+                 for n, mix, style in ((count - aids, stage.mix, stage.style),
+                                       (aids, DENSE, stage.aid)) if n > 0]
         order = torch.randperm(count)
         return [torch.cat(part)[order] for part in zip(*parts)]
+
+    def positions(self, inputs):
+        if not self.recipe.stages[self.stage].spread:
+            return None
+        shape = self.recipe.shape
+        return spread_positions(inputs, (shape.document_mark, shape.user_mark), shape.context)
 
     def loss(self, tokens, answer, padding):
         """Sum over the tokens that count; and of the answers, how many there are and are right."""
@@ -93,7 +99,7 @@ class Run:
         answer, padding = answer[:, 1:], padding[:, 1:]
         text = (torch.rand(targets.shape, device=self.device) < TEXT_SHARE) & ~answer & ~padding
         counts = (answer | text).reshape(-1)
-        states = self.model(inputs.contiguous())
+        states = self.model(inputs.contiguous(), positions=self.positions(inputs))
         logits = self.model.logits(states[counts])
         weight = torch.where(answer, 1.0, TEXT_WEIGHT).reshape(-1)[counts]
         losses = F.cross_entropy(logits, targets.reshape(-1)[counts], reduction='none')
