@@ -45,8 +45,10 @@ class EngineCore {
   const std::optional<ProfileSummary>& profile_summary() const { return profile_summary_; }
   const PackedWeights& weights() const { return weights_; }
   const Kernels& kernels() const { return kernels_; }
+  ThreadPool& thread_pool() { return *threads_; }
   PagePool& pool() { return *pool_; }
   Runner& runner() { return runner_; }
+  Transformer& transformer() { return transformer_; }
   int threads() const { return threads_->threads(); }
   int context_tokens() const { return context_tokens_; }
   int max_step_tokens() const { return transformer_.options().max_rows; }

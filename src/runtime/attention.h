@@ -36,6 +36,15 @@ struct AttentionShape {
 
 PageView page_view(PagePool& pool, PageId page);
 
+// Is shown what the attention of every layer was asked and what it answered: for measuring.
+class AttentionObserver {
+ public:
+  virtual ~AttentionObserver() = default;
+  // queries and outputs [rows, query_heads * head_dim]; queries not rotated.
+  virtual void attended(int layer, std::span<const SequenceRows> sequences, const float* queries,
+                        const float* outputs) = 0;
+};
+
 class SegPagedAttention {
  public:
   // All references must outlive the object.

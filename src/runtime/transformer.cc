@@ -155,6 +155,9 @@ void Transformer::attend(int layer, const PackedLayer& weights,
   if (config_.qk_norm) norm_queries(weights);
   store_keys_values(layer, weights, sequences);
   attention_.run(layer, sequences, queries_.data(), attended_.data());
+  if (observer_ != nullptr) {
+    observer_->attended(layer, sequences, queries_.data(), attended_.data());
+  }
   for_rows(rows_, [&](int row) { attended_.quantize(kernels_, row); });
   Matmul output = product(weights.attention_output.matrix, attended_, residual_.data(),
                           static_cast<std::size_t>(config_.width));
