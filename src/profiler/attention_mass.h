@@ -35,6 +35,10 @@ class AttentionMass : public AttentionObserver {
     const SequenceRows* sequence;
     int row;  // of the sequence's rows
   };
+  struct Scratch;
+  void load(const Query& query, int kv_head, const float* queries, float* out) const;
+  void attend(const PageTable& table, const PositionRange& keys, Scratch& memory,
+              const AttentionState& state) const;
   void measure(int layer, const Query& query, int kv_head, const float* queries);
   double* sums(int layer, int kv_head);
 
