@@ -47,7 +47,9 @@ TEST(HeadEffects, FindsTheFewThatMatter) {
       });
   ASSERT_TRUE(found.ok());
   for (std::size_t i = 0; i < effects.size(); ++i) {
-    if (effects[i] > 0) EXPECT_EQ((*found)[i].group_size, 1);
+    if (effects[i] > 0) {
+      EXPECT_EQ((*found)[i].group_size, 1);
+    }
     EXPECT_EQ((*found)[i].kl, effects[i]) << i;
   }
   EXPECT_LE(model.trials, 2 * 3 * 8 + 1);
