@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profiler/policy_search.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace redknot {
+namespace {
+
+constexpr int kContext = 4096;
+
+// A model whose heads each need a window: what a local head with a smaller one costs, and what
+// 8-bit pages cost. Costs add up; bytes are tokens kept, half of them for q8.
+struct Pretended {
+  std::vector<int> needed;  // by head
+  double missing_kl = 0.1;
+  double q8_kl = 0;
+
+  Result<ProfileTrial> operator()(const HeadProfile& profile) {
+    ProfileTrial trial;
+    for (std::size_t i = 0; i < needed.size(); ++i) {
+      const HeadPolicy& policy = profile.policies[i];
+      const bool local = policy.head_class == HeadClass::kLocal;
+      const int kept = local ? policy.window_tokens : kContext;
+      const bool q8 = policy.kv_format == KvFormat::kQ8;
+      trial.kv_bytes += static_cast<std::size_t>(kept * (q8 ? 1 : 2));
+      if (kept < needed[i]) trial.divergence.kl_mean += missing_kl;
+      if (q8) trial.divergence.kl_mean += q8_kl;
+    }
+    return trial;
+  }
+};
+
+std::vector<HeadEffect> effects_of(const Pretended& model, int window) {
+  std::vector<HeadEffect> effects;
+  for (const int needed : model.needed) effects.push_back({.kl = needed > window ? 0.1 : 0});
+  return effects;
+}
+
+PolicySearchOptions options() {
+  return {.trial = {.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64},
+          .windows = {16, 32, 64, 256, 1024},
+          .formats = {KvFormat::kQ8}};
+}
+
+PolicySearchResult search(Pretended& model) {
+  const auto found = search_policies(
+      uniform_profile(1, static_cast<int>(model.needed.size()), {}), effects_of(model, 64),
+      options(), [&](const HeadProfile& profile) { return model(profile); });
+  EXPECT_TRUE(found.ok());
+  return *found;
+}
+
+TEST(PolicySearch, GivesEveryHeadWhatItNeeds) {
+  Pretended model{.needed = {10, 4096, 60, 200, 10, 64}};
+  const PolicySearchResult found = search(model);
+  EXPECT_EQ(found.trial.divergence.kl_mean, 0);
+  for (std::size_t i = 0; i < model.needed.size(); ++i) {
+    const HeadPolicy& policy = found.profile.policies[i];
+    EXPECT_EQ(policy.kv_format, KvFormat::kQ8);
+    if (model.needed[i] > 1024) {
+      EXPECT_EQ(policy.head_class, HeadClass::kGlobal);
+    } else {
+      EXPECT_EQ(policy.head_class, HeadClass::kLocal);
+      EXPECT_GE(policy.window_tokens, model.needed[i]);
+    }
+  }
+  EXPECT_EQ(found.profile.policies[3].window_tokens, 256);
+}
+
+TEST(PolicySearch, KeepsToTheBudget) {
+  Pretended model{.needed = {4096, 4096, 4096}, .missing_kl = 1, .q8_kl = 1};
+  const PolicySearchResult found = search(model);
+  EXPECT_EQ(found.profile, uniform_profile(1, 3, {}));
+  EXPECT_EQ(found.trial.kv_bytes, std::size_t{3 * 2 * kContext});
+}
+
+TEST(PolicySearch, NeverEndsOverTheBudgetOrLargerThanDense) {
+  for (unsigned seed = 1; seed < 200; ++seed) {
+    Pretended model;
+    unsigned state = seed * 2654435761u;
+    for (int i = 0; i < 1 + static_cast<int>(seed % 9); ++i) {
+      state = state * 1664525u + 1013904223u;
+      model.needed.push_back(1 << (state >> 28));
+    }
+    model.missing_kl = 0.001 * (seed % 7);
+    model.q8_kl = 0.0004 * (seed % 5);
+    const PolicySearchResult found = search(model);
+    EXPECT_LE(found.trial.divergence.kl_mean, 0.005);
+    EXPECT_EQ(found.trial, model(found.profile).value());
+    EXPECT_LE(found.trial.kv_bytes, model.needed.size() * 2 * kContext);
+  }
+}
+
+TEST(PolicySearch, ReportsErrors) {
+  const auto found =
+      search_policies(uniform_profile(1, 1, {}), {{}}, options(),
+                      [](const HeadProfile&) -> Result<ProfileTrial> { return io_error("no"); });
+  EXPECT_FALSE(found.ok());
+}
+
+}  // namespace
+}  // namespace redknot
