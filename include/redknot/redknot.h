@@ -38,14 +38,14 @@ using Progress = std::function<void(std::string_view activity, double fraction)>
 struct EngineOptions {
   std::filesystem::path model{};    // GGUF file or Hugging Face folder
   std::filesystem::path profile{};  // head profile of this model; empty: every head sees everything
-  int threads = 0;                // 0: one per core available to the process
-  int context_tokens = 4096;      // longest sequence, prompt and answer; 0: as trained
-  int max_sequences = 1;          // how many such sequences the KV memory must hold
-  std::size_t kv_bytes = 0;       // overrides max_sequences when not 0
-  int page_tokens = 64;           // 16, 32, 64 or 128
-  KvDType kv = KvDType::kAuto;  // other than kAuto, it overrides the profile's formats
-  int max_step_tokens = 512;  // tokens computed in one step
-  std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
+  int threads = 0;                  // 0: one per core available to the process
+  int context_tokens = 4096;        // longest sequence, prompt and answer; 0: as trained
+  int max_sequences = 1;            // how many such sequences the KV memory must hold
+  std::size_t kv_bytes = 0;         // overrides max_sequences when not 0
+  int page_tokens = 64;             // 16, 32, 64 or 128
+  KvDType kv = KvDType::kAuto;      // other than kAuto, it overrides the profile's formats
+  int max_step_tokens = 512;        // tokens computed in one step
+  std::string kernels{};            // "": best for this CPU; "reference", "avx2", "avx512"
   Progress progress{};
 };
 
@@ -238,8 +238,8 @@ class Engine {
   Result<Generation> generate(Request request);
 
   const ModelInfo& model() const;
-  const Tokenizer* tokenizer() const;       // null if the model has none
-  const ProfileSummary* profile() const;    // null without a profile
+  const Tokenizer* tokenizer() const;     // null if the model has none
+  const ProfileSummary* profile() const;  // null without a profile
   Stats stats() const;
 
  private:

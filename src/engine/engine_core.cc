@@ -28,9 +28,9 @@ Status check_options(const EngineOptions& options) {
   return check_range("max_sequences", options.max_sequences, 1, kMaxSequences);
 }
 
-Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options,
-                                              const CoreOptions& core, const Model& model,
-                                              const HeadProfile& profile, int context_tokens) {
+Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, const CoreOptions& core,
+                                              const Model& model, const HeadProfile& profile,
+                                              int context_tokens) {
   PagePoolOptions pool{.shape = {options.page_tokens, model.config().head_dim}, .page_count = {}};
   const Status page_tokens = check_page_tokens(options.page_tokens);
   if (!page_tokens.ok()) return page_tokens.error().within("open engine");
@@ -80,8 +80,7 @@ EngineCore::EngineCore(Parts parts)
       profile_summary_(parts.profile_summary),
       pool_(std::move(parts.pool)),
       context_tokens_(parts.context_tokens),
-      transformer_(model_.config(), weights_, *pool_, kernels_, *threads_,
-                   parts.step),
+      transformer_(model_.config(), weights_, *pool_, kernels_, *threads_, parts.step),
       runner_(transformer_) {}
 
 Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& options,
@@ -107,8 +106,7 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
     profile = std::move(file.profile);
   }
   // Memory first: an answer that there is too little should not take the time of packing.
-  REDKNOT_TRY(std::unique_ptr<PagePool> pool,
-              create_pool(options, core, model, profile, context));
+  REDKNOT_TRY(std::unique_ptr<PagePool> pool, create_pool(options, core, model, profile, context));
   // No step can hold more tokens than all sequences together.
   const std::int64_t most_tokens = std::int64_t{context} * options.max_sequences;
   TransformerOptions step;

@@ -72,12 +72,11 @@ Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,
   const auto one = peak_pages(profile, shape, context_tokens, options.max_step_tokens);
   double one_bytes = 0;
   for (const KvFormat format : kKvFormats) {
-    one_bytes += static_cast<double>(one[index_of(format)]) *
-                 static_cast<double>(shape.bytes(format));
+    one_bytes +=
+        static_cast<double>(one[index_of(format)]) * static_cast<double>(shape.bytes(format));
   }
-  const double sequences = options.kv_bytes > 0
-                               ? static_cast<double>(options.kv_bytes) / one_bytes
-                               : options.max_sequences;
+  const double sequences = options.kv_bytes > 0 ? static_cast<double>(options.kv_bytes) / one_bytes
+                                                : options.max_sequences;
   std::array<int, kKvFormatCount> pages{};
   for (const KvFormat format : kKvFormats) {
     if (one[index_of(format)] == 0) continue;

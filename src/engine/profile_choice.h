@@ -16,7 +16,7 @@ namespace redknot {
 HeadProfile dense_profile(const EngineOptions& options, const Model& model);
 
 // Reads options.profile and holds the model against it. kNotFound, kIo; kInvalidArgument for a file
-// that is no profile, or is one of another model. With options.kv named, all heads have that format.
+// that is no profile, or is one of another model. With options.kv named, all heads are kept in it.
 Result<ProfileFile> open_profile(const EngineOptions& options, const Model& model,
                                  ThreadPool& threads);
 

@@ -200,8 +200,7 @@ Result<ProfileFile> parse_root(const Fields& root) {
   REDKNOT_TRY(const std::int64_t kv_heads, model.integer("kv_heads", 1, kMostLayers));
   file.profile.layers = static_cast<int>(layers);
   file.profile.kv_heads = static_cast<int>(kv_heads);
-  REDKNOT_TRY(const std::int64_t dense,
-              root.integer("dense_f16_bytes", 0, std::int64_t{1} << 50));
+  REDKNOT_TRY(const std::int64_t dense, root.integer("dense_f16_bytes", 0, std::int64_t{1} << 50));
   file.dense_bytes = static_cast<std::size_t>(dense);
   if (!root.is_null("search")) REDKNOT_RETURN_IF_ERROR(parse_search(root, file));
   REDKNOT_RETURN_IF_ERROR(parse_heads(root, file));
@@ -281,8 +280,8 @@ void print(const Json& json, int depth, std::string& out) {
   const auto holds_objects = [](const Json& part) {
     return part.is_object() || (part.is_array() && !part.empty() && part.front().is_object());
   };
-  const bool opens = depth < 2 && json.is_structured() &&
-                     std::any_of(json.begin(), json.end(), holds_objects);
+  const bool opens =
+      depth < 2 && json.is_structured() && std::any_of(json.begin(), json.end(), holds_objects);
   if (!opens && depth > 0 && !(depth == 1 && json.is_array() && !json.empty())) {
     out += json.dump();
     return;

@@ -17,11 +17,10 @@ std::vector<const TensorView*> tensors_of(const ModelWeights& weights) {
     out.insert(out.end(), {&ffn.gate, &ffn.up, &ffn.down});
   };
   for (const LayerWeights& layer : weights.layers) {
-    out.insert(out.end(),
-               {&layer.attention_norm, &layer.query, &layer.key, &layer.value, &layer.query_bias,
-                &layer.key_bias, &layer.value_bias, &layer.query_norm, &layer.key_norm,
-                &layer.attention_output, &layer.attention_output_bias, &layer.ffn_norm,
-                &layer.router});
+    out.insert(out.end(), {&layer.attention_norm, &layer.query, &layer.key, &layer.value,
+                           &layer.query_bias, &layer.key_bias, &layer.value_bias, &layer.query_norm,
+                           &layer.key_norm, &layer.attention_output, &layer.attention_output_bias,
+                           &layer.ffn_norm, &layer.router});
     add_experts(layer.ffn);
     for (const ExpertWeights& expert : layer.experts) add_experts(expert);
   }
@@ -43,15 +42,14 @@ std::string described(const ModelConfig& config) {
     return std::string(text);
   };
   const RopeConfig& rope = config.rope;
-  std::string out = concat(
-      name(config.architecture), " ", config.layers, " ", config.width, " ", config.query_heads,
-      " ", config.kv_heads, " ", config.head_dim, " ", config.ffn_width, " ",
-      config.vocabulary_size, " ", config.qk_norm, " ", config.experts, " ", config.experts_used,
-      " ", config.renormalize_experts, " ", static_cast<int>(rope.pairing), " ",
-      name(rope.scaling), " ", rope.dims, " ", rope.original_context_tokens);
-  for (const double number :
-       {double{config.rms_norm_epsilon}, rope.base, rope.factor, rope.yarn_beta_fast,
-        rope.yarn_beta_slow, rope.yarn_magnitude}) {
+  std::string out = concat(name(config.architecture), " ", config.layers, " ", config.width, " ",
+                           config.query_heads, " ", config.kv_heads, " ", config.head_dim, " ",
+                           config.ffn_width, " ", config.vocabulary_size, " ", config.qk_norm, " ",
+                           config.experts, " ", config.experts_used, " ",
+                           config.renormalize_experts, " ", static_cast<int>(rope.pairing), " ",
+                           name(rope.scaling), " ", rope.dims, " ", rope.original_context_tokens);
+  for (const double number : {double{config.rms_norm_epsilon}, rope.base, rope.factor,
+                              rope.yarn_beta_fast, rope.yarn_beta_slow, rope.yarn_magnitude}) {
     out += exactly(number);
   }
   for (const float divisor : rope.frequency_divisors) out += exactly(double{divisor});

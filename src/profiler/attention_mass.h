@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far KV heads look: shares of attention mass by distance, measured on the pages themselves. The
-// mass of a range of keys is what an attention state over them alone sums up to, so the engine's own
-// kernels measure it and no matrix of probabilities is ever made.
+// How far KV heads look: shares of attention mass by distance, measured on the pages themselves.
+// The mass of a range of keys is what an attention state over them alone sums up to, so the engine's
+// own kernels measure it and no matrix of probabilities is ever made.
 #pragma once
 
 #include <span>
@@ -16,8 +16,8 @@ namespace redknot {
 // where each begins, and after the last its end. The sink's entry is 0, too.
 std::vector<int> distance_bins(int context_tokens);
 
-// Sums over the queries of many texts. Measures `rows_per_step` rows of each step it is shown, spread
-// evenly. One thread at a time.
+// Sums over the queries of many texts. Measures `rows_per_step` rows of each step it is shown,
+// spread evenly. One thread at a time.
 class AttentionMass : public AttentionObserver {
  public:
   // The core must outlive the object. Requires that sequences shown are dense.

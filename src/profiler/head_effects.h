@@ -15,7 +15,7 @@ namespace redknot {
 using MeasureKl = std::function<Result<double>(const HeadProfile& profile)>;
 
 struct HeadEffect {
-  double kl = 0;      // of the group that the head was tried in last
+  double kl = 0;       // of the group that the head was tried in last
   int group_size = 1;  // heads of that group
 };
 

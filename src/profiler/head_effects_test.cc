@@ -41,10 +41,8 @@ TEST(HeadEffects, FindsTheFewThatMatter) {
   effects[100] = 0.25;
   effects[255] = 0.125;
   Additive model(effects);
-  const auto found =
-      find_effects(uniform_profile(32, 8, {}), in_order(256), [&](const HeadProfile& p) {
-        return model(p);
-      });
+  const auto found = find_effects(uniform_profile(32, 8, {}), in_order(256),
+                                  [&](const HeadProfile& p) { return model(p); });
   ASSERT_TRUE(found.ok());
   for (std::size_t i = 0; i < effects.size(); ++i) {
     if (effects[i] > 0) {

@@ -19,7 +19,7 @@ class Search {
     result_.profile = dense;
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     // A group's effect counts for each of its heads by its share.
-    const auto share = [&](std::size_t head) { return effects[head].kl / effects[head].group_size; };
+    const auto share = [&](std::size_t i) { return effects[i].kl / effects[i].group_size; };
     std::stable_sort(order_.begin(), order_.end(),
                      [&](std::size_t a, std::size_t b) { return share(a) < share(b); });
   }
@@ -27,9 +27,8 @@ class Search {
   Result<PolicySearchResult> run() {
     REDKNOT_RETURN_IF_ERROR(try_profile(result_.profile));
     for (const KvFormat format : options_.formats) {
-      REDKNOT_RETURN_IF_ERROR(try_set(order_, [&](HeadPolicy& policy) {
-        policy.kv_format = format;
-      }));
+      REDKNOT_RETURN_IF_ERROR(
+          try_set(order_, [&](HeadPolicy& policy) { policy.kv_format = format; }));
     }
     REDKNOT_RETURN_IF_ERROR(most_local());
     REDKNOT_RETURN_IF_ERROR(widen_the_rest());
@@ -71,8 +70,8 @@ class Search {
   Status most_local() {
     std::size_t fits = 0, too_many = order_.size() + 1;
     while (fits + 1 < too_many) {
-      const std::size_t count = fits == 0 && too_many > order_.size() ? order_.size()
-                                                                      : (fits + too_many) / 2;
+      const std::size_t count =
+          fits == 0 && too_many > order_.size() ? order_.size() : (fits + too_many) / 2;
       REDKNOT_TRY(const bool holds, try_set(Heads(order_).first(count), [&](HeadPolicy& policy) {
                     make_local(policy, options_.trial, options_.trial.window_tokens);
                   }));

@@ -47,9 +47,9 @@ PolicySearchOptions options() {
 }
 
 PolicySearchResult search(Pretended& model) {
-  const auto found = search_policies(
-      uniform_profile(1, static_cast<int>(model.needed.size()), {}), effects_of(model, 64),
-      options(), [&](const HeadProfile& profile) { return model(profile); });
+  const auto found = search_policies(uniform_profile(1, static_cast<int>(model.needed.size()), {}),
+                                     effects_of(model, 64), options(),
+                                     [&](const HeadProfile& profile) { return model(profile); });
   EXPECT_TRUE(found.ok());
   return *found;
 }

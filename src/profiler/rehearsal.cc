@@ -97,8 +97,8 @@ std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const Rehearsed
                                                      std::span<const HeadProfile> variants) {
   const int tokens = static_cast<int>(text.tokens.size());
   REDKNOT_CHECK(shared >= 0 && shared < tokens && tokens <= context_tokens());
-  const int chunk = std::min(chunk_tokens(model().config().vocabulary_size),
-                             core_->max_step_tokens());
+  const int chunk =
+      std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
   SequenceKv dense(core_->pool(), dense_);
   for (int first = 0; first < shared; first += core_->max_step_tokens()) {
     advance(dense, text, first, std::min(shared, first + core_->max_step_tokens()), shared);

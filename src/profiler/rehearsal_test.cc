@@ -37,8 +37,7 @@ class RehearsalTest : public testing::Test {
     return {.tokens = tests::random_tokens(tokens, 300, 3), .first_measured = first_measured};
   }
 
-  ModelOnDisk model_{
-      {.shape = tests::small_shape(Architecture::kLlama), .type = "F32", .seed = 7}};
+  ModelOnDisk model_{{.shape = tests::small_shape(Architecture::kLlama), .type = "F32", .seed = 7}};
 };
 
 TEST_F(RehearsalTest, DenseAndWhatSeesEverythingAreTheSame) {
