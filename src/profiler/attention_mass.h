@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far KV heads look: shares of attention mass by distance, measured on the pages themselves.
-// The mass of a range of keys is what an attention state over them alone sums up to, so the engine's
-// own kernels measure it and no matrix of probabilities is ever made.
+// The mass of a range of keys is what an attention state over them alone sums up to: the engine's
+// own kernels measure it, and no matrix of probabilities is ever made.
 #pragma once
 
 #include <span>
