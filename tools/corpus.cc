@@ -50,6 +50,12 @@ Result<std::array<double, kKinds>> parse_mix(const std::string& text) {
   return mix;
 }
 
+std::vector<std::string> style_names() {
+  std::vector<std::string> names;
+  for (const Style style : kStyles) names.emplace_back(name_of(style));
+  return names;
+}
+
 std::string json_line(const Sample& sample) {
   auto turns = nlohmann::ordered_json::array();
   for (const Turn& turn : sample.turns) {
@@ -155,7 +161,7 @@ int main(int argc, char** argv) {
   app.add_option("--style", options.style,
                  "prose; easy: short documents, short names, no pronouns; dense: short documents "
                  "whose subjects all have the same facts")
-      ->check(CLI::IsMember({"prose", "easy", "dense"}))
+      ->check(CLI::IsMember(style_names()))
       ->capture_default_str();
   app.add_option("--document-tokens", options.sample.document_tokens,
                  "Documents of a sample, for JSON lines")

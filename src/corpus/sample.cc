@@ -36,7 +36,7 @@ Kind pick_kind(const std::array<double, kKinds>& mix, Random& random) {
   return static_cast<Kind>(kind);
 }
 
-// Between 50 and 600 tokens, short ones more often; shorter in easy samples.
+// Between 50 and 600 tokens, short ones more often; other styles than prose fill nothing up.
 int pick_document_tokens(const SampleOptions& options, Random& random) {
   if (options.style != Style::kProse) return 0;
   constexpr int kFewest = 50, kMost = 600;

@@ -30,7 +30,7 @@ class DefaultModel(Case):
         self.run_ok('eval', '-m', MODEL, '--suite', 'qa', '--kinds', 'one_hop', '--context', 512,
                     '-n', 60, '--json', report)
         cell, = json.loads(report.read_text())['rows']
-        self.assertGreaterEqual(cell['exact_match'], 0.7)
+        self.assertGreaterEqual(cell['exact_match'], 0.9)
 
 
 if __name__ == '__main__':

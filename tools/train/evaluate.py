@@ -16,9 +16,9 @@ import torch
 
 from batches import Corpus, exact_answers
 from model import load_model
+from recipes import ALL
 
-KINDS = ('one_hop two_hop comparison counting alias continuation correction quote not_stated chat '
-         'key_value passkey').split()
+KINDS = [entry.split('=')[0] for entry in ALL.split(',')]
 
 
 def isolating_mask(tokens, document, user):
