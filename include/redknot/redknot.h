@@ -168,12 +168,22 @@ struct ProfileSummary {
   std::size_t kv_bytes = 0, dense_kv_bytes = 0;  // of a sequence of that length; dense in f16
 };
 
+// What one (layer, KV head) keeps.
+struct HeadKv {
+  KvDType dtype = KvDType::kF16;
+  bool local = false;                     // keeps only its first tokens and a window:
+  int sink_tokens = 0, window_tokens = 0;  // then these
+  std::size_t bytes = 0;                  // of pages
+};
+
 struct Stats {
   int sequences = 0;  // running
   int waiting = 0;
   int total_pages = 0, free_pages = 0;
-  std::size_t page_bytes = 0;
+  std::size_t kv_bytes = 0;      // of all pages
   std::size_t weight_bytes = 0;  // packed weights in memory
+  int layers = 0, kv_heads = 0;
+  std::vector<HeadKv> heads;  // [layers, kv_heads]; pages of running sequences, by the latest step
   std::uint64_t steps = 0;
   std::uint64_t prompt_tokens = 0, generated_tokens = 0;
   std::string kernels;  // "avx512", "avx2", "reference"
@@ -217,6 +227,10 @@ class ModelFile {
   const ModelInfo& info() const;
   // kInvalidArgument for page_tokens or context_tokens out of range.
   Result<KvCost> kv_cost(KvDType kv, int page_tokens, int context_tokens) const;
+  // What each head keeps of a sequence of so many tokens under a profile of this model,
+  // [layers, kv_heads]. Reads the model's file once. The errors of Engine::open for a profile.
+  Result<std::vector<HeadKv>> profile_kv(const std::filesystem::path& profile, int page_tokens,
+                                         int context_tokens) const;
   std::size_t packed_weight_bytes() const;  // what Engine::open will hold in memory
 
  private:

@@ -75,6 +75,7 @@ Result<StepBench> open_bench(const BenchCommandOptions& options, const std::stri
                              const std::vector<Test>& tests) {
   BenchOptions out;
   out.model = options.model;
+  out.profile = options.profile;
   out.threads = options.threads;
   out.kv = kv_from_name(kv);
   out.page_tokens = options.page_tokens;
@@ -173,6 +174,7 @@ void add_list(CLI::App& app, const char* name, std::vector<int>& values, const c
 CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
   CLI::App* verb = app.add_subcommand("bench", kDescription);
   add_model(*verb, options.model);
+  add_profile_file(*verb, options.profile);
   add_list(*verb, "-p,--n-prompt", options.prefill_tokens, "512",
            "Prefill: lengths of prompts in tokens, separated by commas; 0: no such test.");
   add_list(*verb, "-n,--n-gen", options.decode_tokens, "64",

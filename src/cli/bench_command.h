@@ -13,6 +13,7 @@ namespace redknot::cli {
 
 struct BenchCommandOptions {
   std::string model;
+  std::string profile;
   std::vector<int> prefill_tokens = {512};
   std::vector<int> decode_tokens = {64};
   std::vector<int> depths = {0};

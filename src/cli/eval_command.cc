@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -15,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/progress_printer.h"
 #include "cli/replaced_file.h"
+#include "cli/time_left.h"
 #include "corpus/sample.h"
 #include "eval/asking.h"
 #include "eval/prompt_format.h"
@@ -53,17 +53,12 @@ class Advance {
   void add(double work) { done_ += work; }
   double fraction() const { return done_ / work_; }
   std::string activity(const Row& row) const {
-    const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-    const double left = seconds * (1 - fraction()) / std::max(fraction(), 1e-6);
-    const std::string what = format("%s, %d tokens: ", row.kind.c_str(), row.context_tokens);
-    if (left < 100) return what + format("%.0f s left", left);
-    return what +
-           (left < 6000 ? format("%.0f min left", left / 60) : format("%.1f h left", left / 3600));
+    return format("%s, %d tokens: ", row.kind.c_str(), row.context_tokens) +
+           time_left_.text(fraction());
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
+  TimeLeft time_left_;
   double work_ = 0, done_ = 0;
 };
 

@@ -35,7 +35,7 @@ Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, cons
   const Status page_tokens = check_page_tokens(options.page_tokens);
   if (!page_tokens.ok()) return page_tokens.error().within("open engine");
   if (core.pages) {
-    pool.page_count = core.pages(model, context_tokens);
+    pool.page_count = core.pages(model, profile, context_tokens);
   } else {
     REDKNOT_TRY(pool.page_count, pool_pages(options, profile, pool.shape, context_tokens));
   }
@@ -57,6 +57,11 @@ KvFormat kv_format(KvDType dtype, const Model& model) {
   }
   const DType weights = model.weights().layers.front().key.dtype;
   return is_integer(packed_format(weights)) ? KvFormat::kF16 : KvFormat::kF32;
+}
+
+KvDType kv_dtype(KvFormat format) {
+  constexpr std::array kDTypes = {KvDType::kF16, KvDType::kQ8, KvDType::kF32};
+  return kDTypes[index_of(format)];
 }
 
 struct EngineCore::Parts {

@@ -23,8 +23,10 @@ inline constexpr int kMaxContextTokens = 1 << 24;
 
 // What the engine's own callers may want otherwise.
 struct CoreOptions {
-  // Pages of the pool, by format, for a model and a context; empty: as the options ask for.
-  std::function<std::array<int, kKvFormatCount>(const Model& model, int context_tokens)> pages{};
+  // Pages of the pool, by format; empty: as the options ask for.
+  std::function<std::array<int, kKvFormatCount>(const Model& model, const HeadProfile& profile,
+                                                int context_tokens)>
+      pages{};
   // Rows of logits one step can give; empty: EngineCore::kMaxLogitRows.
   std::function<int(const Model& model)> logit_rows{};
 };
@@ -71,5 +73,6 @@ class EngineCore {
 
 // kAuto is f32 for a model whose weights are not quantised, else f16.
 KvFormat kv_format(KvDType dtype, const Model& model);
+KvDType kv_dtype(KvFormat format);
 
 }  // namespace redknot

@@ -7,11 +7,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
@@ -68,6 +70,8 @@ class StepLoop {
   std::unordered_map<SequenceId, Stream> streams_;
   std::atomic<int> running_{0}, waiting_{0}, free_pages_{0};
   std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0};
+  mutable std::mutex head_pages_mutex_;
+  std::vector<int> head_pages_;  // [layers, kv_heads]
   std::thread thread_;
 };
 

@@ -3,7 +3,9 @@
 // trial window. Groups first; only a group with an effect is taken apart, half by half.
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "heads/head_profile.h"
@@ -11,8 +13,9 @@
 
 namespace redknot {
 
-// Mean KL to dense attention under the profile, in nats; an error ends the search.
-using MeasureKl = std::function<Result<double>(const HeadProfile& profile)>;
+// Mean KL to dense attention under each of the profiles, in nats; an error ends the search.
+using MeasureKl =
+    std::function<Result<std::vector<double>>(std::span<const HeadProfile> profiles)>;
 
 struct HeadEffect {
   double kl = 0;       // of the group that the head was tried in last
@@ -25,6 +28,9 @@ struct EffectOptions {
   // Heads that are expected to matter less come first: neighbours are tried together. Indices into
   // policies, each once.
   std::vector<int> order{};
+  std::size_t most_at_once = 8;  // profiles given to one call of the measure
+  // Called when the effects of more heads are known, with how many by now.
+  std::function<void(std::size_t heads)> settled{};
 };
 
 // [layers, kv_heads]. With k heads that matter among n, about 2 k log2(n / k) trials.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "base/error.h"
@@ -14,15 +15,20 @@ namespace {
 class Additive {
  public:
   explicit Additive(std::vector<double> effects) : effects_(std::move(effects)) {}
-  Result<double> operator()(const HeadProfile& profile) {
-    ++trials;
-    double kl = 0;
-    for (std::size_t i = 0; i < effects_.size(); ++i) {
-      if (profile.policies[i].head_class == HeadClass::kLocal) kl += effects_[i];
+  Result<std::vector<double>> operator()(std::span<const HeadProfile> profiles) {
+    std::vector<double> kls;
+    for (const HeadProfile& profile : profiles) {
+      ++trials;
+      kls.push_back(0);
+      for (std::size_t i = 0; i < effects_.size(); ++i) {
+        if (profile.policies[i].head_class == HeadClass::kLocal) kls.back() += effects_[i];
+      }
     }
-    return kl;
+    most_at_once = std::max(most_at_once, profiles.size());
+    return kls;
   }
   int trials = 0;
+  std::size_t most_at_once = 0;
 
  private:
   std::vector<double> effects_;
@@ -41,8 +47,12 @@ TEST(HeadEffects, FindsTheFewThatMatter) {
   effects[100] = 0.25;
   effects[255] = 0.125;
   Additive model(effects);
-  const auto found = find_effects(uniform_profile(32, 8, {}), in_order(256),
-                                  [&](const HeadProfile& p) { return model(p); });
+  EffectOptions options = in_order(256);
+  options.most_at_once = 3;
+  std::vector<std::size_t> settled;
+  options.settled = [&](std::size_t heads) { settled.push_back(heads); };
+  const auto found = find_effects(uniform_profile(32, 8, {}), options,
+                                  [&](std::span<const HeadProfile> p) { return model(p); });
   ASSERT_TRUE(found.ok());
   for (std::size_t i = 0; i < effects.size(); ++i) {
     if (effects[i] > 0) {
@@ -51,12 +61,15 @@ TEST(HeadEffects, FindsTheFewThatMatter) {
     EXPECT_EQ((*found)[i].kl, effects[i]) << i;
   }
   EXPECT_LE(model.trials, 2 * 3 * 8 + 1);
+  EXPECT_EQ(model.most_at_once, 3u);
+  EXPECT_TRUE(std::is_sorted(settled.begin(), settled.end()));
+  EXPECT_EQ(settled.back(), 256u);
 }
 
 TEST(HeadEffects, SmallOnesStayInTheirGroup) {
   Additive model(std::vector<double>(16, 1e-6));
   const auto found = find_effects(uniform_profile(4, 4, {}), in_order(16),
-                                  [&](const HeadProfile& p) { return model(p); });
+                                  [&](std::span<const HeadProfile> p) { return model(p); });
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(model.trials, 1);
   EXPECT_EQ((*found)[7].group_size, 16);
@@ -65,10 +78,12 @@ TEST(HeadEffects, SmallOnesStayInTheirGroup) {
 
 TEST(HeadEffects, KeepsTheFormatsAndReportsErrors) {
   const HeadProfile dense = uniform_profile(1, 2, {.kv_format = KvFormat::kQ8});
-  const auto found = find_effects(dense, in_order(2), [](const HeadProfile& p) -> Result<double> {
-    EXPECT_EQ(p.policies[0].kv_format, KvFormat::kQ8);
-    return io_error("no more");
-  });
+  const auto found = find_effects(
+      dense, in_order(2),
+      [](std::span<const HeadProfile> profiles) -> Result<std::vector<double>> {
+        EXPECT_EQ(profiles[0].policies[0].kv_format, KvFormat::kQ8);
+        return io_error("no more");
+      });
   EXPECT_FALSE(found.ok());
 }
 

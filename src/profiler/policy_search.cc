@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -11,11 +10,17 @@
 namespace redknot {
 namespace {
 
+// Heads that are passed over, because they alone may be what breaks the budget, before a change is
+// given up for all that follow.
+constexpr std::size_t kMostPassedOver = 2;
+
 class Search {
  public:
+  using Heads = std::vector<std::size_t>;
+
   Search(const HeadProfile& dense, const std::vector<HeadEffect>& effects,
-         const PolicySearchOptions& options, const MeasureTrial& measure)
-      : options_(options), measure_(measure), order_(dense.policies.size()) {
+         const PolicySearchOptions& options)
+      : options_(options), order_(dense.policies.size()) {
     result_.profile = dense;
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     // A group's effect counts for each of its heads by its share.
@@ -25,99 +30,118 @@ class Search {
   }
 
   Result<PolicySearchResult> run() {
-    REDKNOT_RETURN_IF_ERROR(try_profile(result_.profile));
-    for (const KvFormat format : options_.formats) {
-      REDKNOT_RETURN_IF_ERROR(
-          try_set(order_, [&](HeadPolicy& policy) { policy.kv_format = format; }));
+    result_.trial.kv_bytes = options_.bytes(result_.profile);
+    REDKNOT_TRY(result_.trial.divergence, options_.measure(result_.profile));
+    result_.trials.push_back(result_.trial);
+    if (options_.try_q8) REDKNOT_RETURN_IF_ERROR(use_q8(order_, options_.budget_kl / 2));
+    REDKNOT_RETURN_IF_ERROR(choose_windows());
+    if (options_.try_q8) {
+      REDKNOT_TRY(const Heads rest, change_most(order_, [](HeadPolicy& policy) {
+                    policy.kv_format = KvFormat::kQ8;
+                  }));
     }
-    REDKNOT_RETURN_IF_ERROR(most_local());
-    REDKNOT_RETURN_IF_ERROR(widen_the_rest());
-    REDKNOT_RETURN_IF_ERROR(narrow());
+    report(1);
     return std::move(result_);
   }
 
  private:
-  using Heads = std::span<const std::size_t>;
+  template <typename Change>
+  HeadProfile changed(const Heads& heads, std::size_t count, const Change& change) const {
+    HeadProfile profile = result_.profile;
+    for (std::size_t i = 0; i < count; ++i) change(profile.policies[heads[i]]);
+    return profile;
+  }
 
-  // Measures, and keeps the profile if it is within the budget and not larger.
-  Result<bool> try_profile(const HeadProfile& profile) {
-    REDKNOT_TRY(const ProfileTrial trial, measure_(profile));
-    const bool first = result_.trials.empty();
+  // Measures a profile that takes less, and keeps it if it holds the budget.
+  Result<bool> keep(HeadProfile profile, double budget_kl) {
+    ProfileTrial trial{.kv_bytes = options_.bytes(profile)};
+    if (trial.kv_bytes >= result_.trial.kv_bytes) return false;
+    REDKNOT_TRY(trial.divergence, options_.measure(profile));
     result_.trials.push_back(trial);
-    const bool holds = trial.divergence.kl_mean <= options_.budget_kl &&
-                       (first || trial.kv_bytes < result_.trial.kv_bytes);
-    if (first || holds) {
-      result_.profile = profile;
-      result_.trial = trial;
+    if (trial.divergence.kl_mean > budget_kl) return false;
+    result_.profile = std::move(profile);
+    result_.trial = trial;
+    return true;
+  }
+
+  Status use_q8(const Heads& heads, double budget_kl) {
+    const auto to_q8 = [](HeadPolicy& policy) { policy.kv_format = KvFormat::kQ8; };
+    const auto kept = keep(changed(heads, heads.size(), to_q8), budget_kl);
+    if (!kept.ok()) return kept.error();
+    return Done{};
+  }
+
+  // How many of the heads, from the front, the budget allows to change; by halving.
+  template <typename Change>
+  Result<std::size_t> change_first(const Heads& heads, const Change& change) {
+    std::size_t holds = 0, too_many = heads.size() + 1;
+    for (std::size_t count = heads.size(); holds + 1 < too_many; count = (holds + too_many) / 2) {
+      REDKNOT_TRY(const bool kept, keep(changed(heads, count, change), options_.budget_kl));
+      (kept ? holds : too_many) = count;
     }
     return holds;
   }
 
+  // Changes as many of the heads as the budget allows. Returns the others, in their order.
   template <typename Change>
-  Result<bool> try_set(Heads heads, const Change& change) {
-    HeadProfile profile = result_.profile;
-    for (const std::size_t head : heads) change(profile.policies[head]);
-    return try_profile(profile);
-  }
-
-  static void make_local(HeadPolicy& policy, const HeadPolicy& trial, int window) {
-    policy.head_class = HeadClass::kLocal;
-    policy.sink_tokens = trial.sink_tokens;
-    policy.window_tokens = window;
-  }
-
-  // The largest number of heads, in order, that may be local; by halving.
-  Status most_local() {
-    std::size_t fits = 0, too_many = order_.size() + 1;
-    while (fits + 1 < too_many) {
-      const std::size_t count =
-          fits == 0 && too_many > order_.size() ? order_.size() : (fits + too_many) / 2;
-      REDKNOT_TRY(const bool holds, try_set(Heads(order_).first(count), [&](HeadPolicy& policy) {
-                    make_local(policy, options_.trial, options_.trial.window_tokens);
-                  }));
-      (holds ? fits : too_many) = count;
+  Result<Heads> change_most(Heads heads, const Change& change) {
+    Heads rest;
+    while (!heads.empty()) {
+      REDKNOT_TRY(const std::size_t count, change_first(heads, change));
+      heads.erase(heads.begin(), heads.begin() + static_cast<std::ptrdiff_t>(count));
+      if (heads.empty() || rest.size() == kMostPassedOver) break;
+      rest.push_back(heads.front());
+      heads.erase(heads.begin());
     }
-    local_ = fits;
-    return Done{};
+    rest.insert(rest.end(), heads.begin(), heads.end());
+    return rest;
   }
 
-  // The smallest larger window of each head that is left, in order, until one head has none.
-  Status widen_the_rest() {
-    for (; local_ < order_.size(); ++local_) {
-      bool found = false;
-      for (const int window : options_.windows) {
-        if (window <= options_.trial.window_tokens || found) continue;
-        REDKNOT_TRY(found, try_set(Heads(order_).subspan(local_, 1), [&](HeadPolicy& policy) {
-                      make_local(policy, options_.trial, window);
-                    }));
-      }
-      if (!found) return Done{};
-    }
-    return Done{};
+  Result<Heads> give_window(Heads heads, int window) {
+    return change_most(std::move(heads), [&](HeadPolicy& policy) {
+      policy.head_class = HeadClass::kLocal;
+      policy.sink_tokens = options_.trial.sink_tokens;
+      policy.window_tokens = window;
+    });
   }
 
-  // Smaller windows for as many local heads as the budget leaves: all, or those that come first.
-  Status narrow() {
-    std::vector<int> smaller;
-    for (const int window : options_.windows) {
-      if (window < options_.trial.window_tokens) smaller.push_back(window);
+  // The trial's window first, then larger ones for the rest, then smaller ones.
+  Status choose_windows() {
+    const int first = options_.trial.window_tokens;
+    const std::vector<int>& windows = options_.windows;
+    double done = 1;
+    REDKNOT_TRY(Heads rest, give_window(order_, first));
+    for (const int window : windows) {
+      if (window <= first) continue;
+      report(done++ / static_cast<double>(windows.size() + 1));
+      REDKNOT_TRY(rest, give_window(std::move(rest), window));
     }
-    std::size_t count = local_;
-    for (auto window = smaller.rbegin(); window != smaller.rend() && count > 0; ++window) {
-      bool holds = false;
-      for (; count > 0 && !holds; count = holds ? count : count / 2) {
-        REDKNOT_TRY(holds, try_set(Heads(order_).first(count), [&](HeadPolicy& policy) {
-                      make_local(policy, options_.trial, *window);
-                    }));
-      }
+    int last = first;
+    for (auto window = windows.rbegin(); window != windows.rend(); ++window) {
+      if (*window >= first) continue;
+      report(done++ / static_cast<double>(windows.size() + 1));
+      REDKNOT_TRY(rest, give_window(heads_with(last), *window));
+      last = *window;
     }
     return Done{};
+  }
+
+  Heads heads_with(int window) const {
+    Heads heads;
+    for (const std::size_t head : order_) {
+      const HeadPolicy& policy = result_.profile.policies[head];
+      const bool local = policy.head_class == HeadClass::kLocal;
+      if (local && policy.window_tokens == window) heads.push_back(head);
+    }
+    return heads;
+  }
+
+  void report(double fraction) const {
+    if (options_.progress) options_.progress(fraction);
   }
 
   const PolicySearchOptions& options_;
-  const MeasureTrial& measure_;
-  std::vector<std::size_t> order_;  // heads, those of least effect first
-  std::size_t local_ = 0;           // of them, from the first
+  Heads order_;  // those of least effect first
   PolicySearchResult result_;
 };
 
@@ -125,10 +149,10 @@ class Search {
 
 Result<PolicySearchResult> search_policies(const HeadProfile& dense,
                                            const std::vector<HeadEffect>& effects,
-                                           const PolicySearchOptions& options,
-                                           const MeasureTrial& measure) {
+                                           const PolicySearchOptions& options) {
   REDKNOT_CHECK(effects.size() == dense.policies.size());
-  return Search(dense, effects, options, measure).run();
+  REDKNOT_CHECK(options.bytes && options.measure && options.trial.window_tokens >= 1);
+  return Search(dense, effects, options).run();
 }
 
 }  // namespace redknot

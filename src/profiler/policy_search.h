@@ -3,11 +3,12 @@
 // stays within a budget, end to end.
 //
 // Effects of single heads say in which order to try, never what holds: every set of policies that
-// is kept has been measured as a whole. In order: 8-bit pages; as many local heads at the trial
-// window as the budget allows; larger windows for those that are left; smaller ones for those that
-// are not.
+// is kept has been measured as a whole. In order: 8-bit pages for all, if they take no more than
+// half of the budget; the trial window for as many heads as the budget allows; larger windows for
+// as many of the others, smaller ones for as many of those; 8-bit pages for as many as are left.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <vector>
 
@@ -16,14 +17,16 @@
 
 namespace redknot {
 
-// The policies as a whole: divergence from dense attention, and the bytes they take.
-using MeasureTrial = std::function<Result<ProfileTrial>(const HeadProfile& profile)>;
-
 struct PolicySearchOptions {
-  double budget_kl = 0.005;         // mean, nats
-  HeadPolicy trial{};               // as the effects were measured with
-  std::vector<int> windows{};       // that may be tried, increasing; the trial's is one of them
-  std::vector<KvFormat> formats{};  // that may be tried beside f16
+  double budget_kl = 0.005;    // mean, nats
+  HeadPolicy trial{};          // as the effects were measured with
+  std::vector<int> windows{};  // that may be tried, increasing
+  bool try_q8 = true;          // 8-bit pages
+  // What the policies take; a set that takes no less than another is not measured.
+  std::function<std::size_t(const HeadProfile& profile)> bytes{};
+  // Of the policies as a whole from dense attention; an error ends the search.
+  std::function<Result<Divergence>(const HeadProfile& profile)> measure{};
+  std::function<void(double fraction)> progress{};  // of the search, about
 };
 
 struct PolicySearchResult {
@@ -35,7 +38,6 @@ struct PolicySearchResult {
 // The errors of `measure`. Without any policies within the budget the profile is dense.
 Result<PolicySearchResult> search_policies(const HeadProfile& dense,
                                            const std::vector<HeadEffect>& effects,
-                                           const PolicySearchOptions& options,
-                                           const MeasureTrial& measure);
+                                           const PolicySearchOptions& options);
 
 }  // namespace redknot

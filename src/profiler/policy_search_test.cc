@@ -19,18 +19,26 @@ struct Pretended {
   double missing_kl = 0.1;
   double q8_kl = 0;
 
-  Result<ProfileTrial> operator()(const HeadProfile& profile) {
-    ProfileTrial trial;
+  std::size_t bytes(const HeadProfile& profile) const {
+    std::size_t sum = 0;
+    for (const HeadPolicy& policy : profile.policies) {
+      sum += static_cast<std::size_t>(kept(policy) * (policy.kv_format == KvFormat::kQ8 ? 1 : 2));
+    }
+    return sum;
+  }
+
+  Divergence divergence(const HeadProfile& profile) const {
+    Divergence found;
     for (std::size_t i = 0; i < needed.size(); ++i) {
       const HeadPolicy& policy = profile.policies[i];
-      const bool local = policy.head_class == HeadClass::kLocal;
-      const int kept = local ? policy.window_tokens : kContext;
-      const bool q8 = policy.kv_format == KvFormat::kQ8;
-      trial.kv_bytes += static_cast<std::size_t>(kept * (q8 ? 1 : 2));
-      if (kept < needed[i]) trial.divergence.kl_mean += missing_kl;
-      if (q8) trial.divergence.kl_mean += q8_kl;
+      if (kept(policy) < needed[i]) found.kl_mean += missing_kl;
+      if (policy.kv_format == KvFormat::kQ8) found.kl_mean += q8_kl;
     }
-    return trial;
+    return found;
+  }
+
+  static int kept(const HeadPolicy& policy) {
+    return policy.head_class == HeadClass::kLocal ? policy.window_tokens : kContext;
   }
 };
 
@@ -40,22 +48,24 @@ std::vector<HeadEffect> effects_of(const Pretended& model, int window) {
   return effects;
 }
 
-PolicySearchOptions options() {
+PolicySearchOptions options_for(const Pretended& model) {
   return {.trial = {.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64},
           .windows = {16, 32, 64, 256, 1024},
-          .formats = {KvFormat::kQ8}};
+          .bytes = [&](const HeadProfile& profile) { return model.bytes(profile); },
+          .measure = [&](const HeadProfile& profile) -> Result<Divergence> {
+            return model.divergence(profile);
+          }};
 }
 
-PolicySearchResult search(Pretended& model) {
+PolicySearchResult search(const Pretended& model) {
   const auto found = search_policies(uniform_profile(1, static_cast<int>(model.needed.size()), {}),
-                                     effects_of(model, 64), options(),
-                                     [&](const HeadProfile& profile) { return model(profile); });
+                                     effects_of(model, 64), options_for(model));
   EXPECT_TRUE(found.ok());
   return *found;
 }
 
 TEST(PolicySearch, GivesEveryHeadWhatItNeeds) {
-  Pretended model{.needed = {10, 4096, 60, 200, 10, 64}};
+  const Pretended model{.needed = {10, 4096, 60, 200, 10, 64}};
   const PolicySearchResult found = search(model);
   EXPECT_EQ(found.trial.divergence.kl_mean, 0);
   for (std::size_t i = 0; i < model.needed.size(); ++i) {
@@ -72,7 +82,7 @@ TEST(PolicySearch, GivesEveryHeadWhatItNeeds) {
 }
 
 TEST(PolicySearch, KeepsToTheBudget) {
-  Pretended model{.needed = {4096, 4096, 4096}, .missing_kl = 1, .q8_kl = 1};
+  const Pretended model{.needed = {4096, 4096, 4096}, .missing_kl = 1, .q8_kl = 1};
   const PolicySearchResult found = search(model);
   EXPECT_EQ(found.profile, uniform_profile(1, 3, {}));
   EXPECT_EQ(found.trial.kv_bytes, std::size_t{3 * 2 * kContext});
@@ -84,22 +94,32 @@ TEST(PolicySearch, NeverEndsOverTheBudgetOrLargerThanDense) {
     unsigned state = seed * 2654435761u;
     for (int i = 0; i < 1 + static_cast<int>(seed % 9); ++i) {
       state = state * 1664525u + 1013904223u;
-      model.needed.push_back(1 << (state >> 28));
+      model.needed.push_back(1 << (state >> 28) % 13);
     }
     model.missing_kl = 0.001 * (seed % 7);
     model.q8_kl = 0.0004 * (seed % 5);
     const PolicySearchResult found = search(model);
     EXPECT_LE(found.trial.divergence.kl_mean, 0.005);
-    EXPECT_EQ(found.trial, model(found.profile).value());
+    EXPECT_EQ(found.trial.divergence, model.divergence(found.profile));
+    EXPECT_EQ(found.trial.kv_bytes, model.bytes(found.profile));
     EXPECT_LE(found.trial.kv_bytes, model.needed.size() * 2 * kContext);
   }
 }
 
+TEST(PolicySearch, UsesQ8ForSomeWhenItCostsTooMuchForAll) {
+  const Pretended model{.needed = {1, 1, 1, 1}, .q8_kl = 0.0024};
+  const PolicySearchResult found = search(model);
+  EXPECT_EQ(found.profile.policies[0].kv_format, KvFormat::kQ8);
+  EXPECT_EQ(found.profile.policies[1].kv_format, KvFormat::kQ8);
+  EXPECT_EQ(found.profile.policies[2].kv_format, KvFormat::kF16);
+  EXPECT_EQ(found.profile.policies[3].window_tokens, 16);
+}
+
 TEST(PolicySearch, ReportsErrors) {
-  const auto found =
-      search_policies(uniform_profile(1, 1, {}), {{}}, options(),
-                      [](const HeadProfile&) -> Result<ProfileTrial> { return io_error("no"); });
-  EXPECT_FALSE(found.ok());
+  const Pretended model{.needed = {1}};
+  PolicySearchOptions options = options_for(model);
+  options.measure = [](const HeadProfile&) -> Result<Divergence> { return io_error("no"); };
+  EXPECT_FALSE(search_policies(uniform_profile(1, 1, {}), {{}}, options).ok());
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ Rehearsal::Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense)
 Result<Rehearsal> Rehearsal::open(const RehearsalOptions& options) {
   REDKNOT_CHECK(options.variants >= 1);
   CoreOptions core_options;
-  core_options.pages = [&options](const Model& model, int context_tokens) {
+  core_options.pages = [&options](const Model& model, const HeadProfile&, int context_tokens) {
     return pages_for(options, model.config(), context_tokens);
   };
   core_options.logit_rows = [](const Model& model) {
@@ -54,14 +54,14 @@ Result<Rehearsal> Rehearsal::open(const RehearsalOptions& options) {
   return Rehearsal(std::move(core), std::move(dense));
 }
 
-std::span<const float> Rehearsal::advance(SequenceKv& kv, const RehearsedText& text, int first,
-                                          int end, int measured) {
+std::span<const float> Rehearsal::advance(SequenceKv& kv, std::span<const TokenId> tokens,
+                                          int first, int end, int measured) {
   REDKNOT_CHECK(kv.length() == first && kv.extend(end - first).ok());
   StepPlan plan;
   plan.slices = {{SequenceId{}, 0, end - first}};
   for (int position = first; position < end; ++position) {
     if (position >= measured) plan.logit_rows.push_back(position - first);
-    plan.tokens.push_back(text.tokens[static_cast<std::size_t>(position)]);
+    plan.tokens.push_back(tokens[static_cast<std::size_t>(position)]);
     plan.positions.push_back(position);
   }
   SequenceKv* const sequences[] = {&kv};
@@ -74,10 +74,10 @@ void Rehearsal::compare_chunk(const RehearsedText& text, int first, int end, Seq
                               std::span<SequenceKv> others, std::span<DivergenceSum> sums) {
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
   const int measured = std::max(first, text.first_measured);
-  const std::span<const float> wanted = advance(dense, text, first, end, measured);
+  const std::span<const float> wanted = advance(dense, text.tokens, first, end, measured);
   reference_.assign(wanted.begin(), wanted.end());
   for (std::size_t i = 0; i < others.size(); ++i) {
-    const std::span<const float> found = advance(others[i], text, first, end, measured);
+    const std::span<const float> found = advance(others[i], text.tokens, first, end, measured);
     for (int position = measured; position < end; ++position) {
       const std::size_t at = static_cast<std::size_t>(position - measured) * vocabulary;
       const auto next = static_cast<std::size_t>(position) + 1;
@@ -85,6 +85,15 @@ void Rehearsal::compare_chunk(const RehearsedText& text, int first, int end, Seq
       sums[i].add({.logits = std::span(reference_).subspan(at, vocabulary), .next = follows},
                   found.subspan(at, vocabulary));
     }
+  }
+}
+
+void Rehearsal::run_dense(std::span<const TokenId> tokens) {
+  const int count = static_cast<int>(tokens.size());
+  REDKNOT_CHECK(count >= 1 && count <= context_tokens());
+  SequenceKv kv(core_->pool(), dense_);
+  for (int first = 0; first < count; first += core_->max_step_tokens()) {
+    advance(kv, tokens, first, std::min(count, first + core_->max_step_tokens()), count);
   }
 }
 
@@ -101,7 +110,7 @@ std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const Rehearsed
       std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
   SequenceKv dense(core_->pool(), dense_);
   for (int first = 0; first < shared; first += core_->max_step_tokens()) {
-    advance(dense, text, first, std::min(shared, first + core_->max_step_tokens()), shared);
+    advance(dense, text.tokens, first, std::min(shared, first + core_->max_step_tokens()), shared);
   }
   std::vector<SequenceKv> others;
   for (const HeadProfile& variant : variants) {

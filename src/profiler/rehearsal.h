@@ -36,6 +36,9 @@ class Rehearsal {
   const HeadProfile& dense() const { return dense_; }
   int context_tokens() const { return core_->context_tokens(); }
 
+  // Runs a text dense, for an observer of the transformer. Requires 1..context_tokens() tokens.
+  void run_dense(std::span<const TokenId> tokens);
+
   // One sum a variant, which take the whole text from an empty cache. Requires at most
   // options.variants of them, and 2..context_tokens() tokens.
   std::vector<DivergenceSum> compare(const RehearsedText& text,
@@ -49,10 +52,9 @@ class Rehearsal {
 
  private:
   Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense);
-  // Logits of positions [first, end) of the text, which the sequence takes in; those from
-  // `measured` on.
-  std::span<const float> advance(SequenceKv& kv, const RehearsedText& text, int first, int end,
-                                 int measured);
+  // The sequence takes in positions [first, end) of a text. Logits of those from `measured` on.
+  std::span<const float> advance(SequenceKv& kv, std::span<const TokenId> tokens, int first,
+                                 int end, int measured);
   void compare_chunk(const RehearsedText& text, int first, int end, SequenceKv& dense,
                      std::span<SequenceKv> others, std::span<DivergenceSum> sums);
 
