@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
+#include "engine/profile_choice.h"
 #include "engine/generation_state.h"
 #include "engine/step_loop.h"
 #include "engine/tokenizer_state.h"

@@ -66,6 +66,13 @@ ProfileSummary summarize(const ProfileFile& file) {
   return summary;
 }
 
+HeadKv describe(const HeadPolicy& policy) {
+  return {.dtype = kv_dtype(policy.kv_format),
+          .local = policy.head_class == HeadClass::kLocal,
+          .sink_tokens = policy.sink_tokens,
+          .window_tokens = policy.window_tokens};
+}
+
 Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,
                                                    const HeadProfile& profile,
                                                    const PageShape& shape, int context_tokens) {

@@ -22,6 +22,8 @@ Result<ProfileFile> open_profile(const EngineOptions& options, const Model& mode
 
 ProfileSummary summarize(const ProfileFile& file);
 
+HeadKv describe(const HeadPolicy& policy);  // without bytes
+
 // Pages for options.max_sequences sequences of `context_tokens`, or as many as options.kv_bytes
 // hold, formats in the proportion that a sequence needs them. kInvalidArgument if that is less than
 // one page of a format in use; kResourceExhausted if there are more than can be counted.
