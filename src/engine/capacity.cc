@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/capacity.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "base/error.h"
+
+namespace redknot {
+namespace {
+
+using PageCounts = std::array<int, kKvFormatCount>;
+
+double bytes_of(const PageCounts& pages, const PageShape& shape) {
+  double bytes = 0;
+  for (const KvFormat format : kKvFormats) {
+    bytes += static_cast<double>(pages[index_of(format)]) *
+             static_cast<double>(shape.bytes(format));
+  }
+  return bytes;
+}
+
+// Pages for the most sessions that so many bytes hold: all but one at their full length, that one
+// at its peak.
+PageCounts pages_for_sessions(std::size_t kv_bytes, const HeadProfile& profile,
+                              const PageShape& shape, int context_tokens, int chunk_tokens) {
+  const PageCounts held = peak_pages(profile, shape, context_tokens, 1);
+  const PageCounts peak = peak_pages(profile, shape, context_tokens, chunk_tokens);
+  const double extra = bytes_of(peak, shape) - bytes_of(held, shape);
+  const double sessions =
+      std::floor((static_cast<double>(kv_bytes) - extra) / bytes_of(held, shape));
+  PageCounts pages{};
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    const double count = std::max(sessions, 0.0) * held[i] + (peak[i] - held[i]);
+    pages[i] = static_cast<int>(
+        std::min(count, static_cast<double>(std::numeric_limits<int>::max())));
+  }
+  return pages;
+}
+
+class Filling {
+ public:
+  Filling(EngineCore& core, int tokens) : core_(core), tokens_(tokens) {}
+
+  // Until the pool has no more: each session at its full length but the last token.
+  void allocate() {
+    for (;;) {
+      SequenceKv session(core_.pool(), core_.profile());
+      if (!grow(session) || !session.extend(1).ok()) return;
+      sessions_.push_back(std::move(session));
+    }
+  }
+
+  Status decode_each() {
+    for (SequenceKv& session : sessions_) {
+      const StepPlan plan{.tokens = {TokenId{0}},
+                          .positions = {tokens_ - 1},
+                          .slices = {{SequenceId{}, 0, 1}},
+                          .logit_rows = {0}};
+      SequenceKv* const pointer = &session;
+      const auto logits = core_.runner().run(plan, {&pointer, 1});
+      session.forget(session.length());
+      const bool finite =
+          std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
+      if (!finite) return invalid("decode from a session: its logits are not finite");
+    }
+    return Done{};
+  }
+
+  Capacity result() const {
+    Capacity capacity{.sessions = static_cast<int>(sessions_.size())};
+    if (!sessions_.empty()) {
+      capacity.bytes_per_session = static_cast<std::size_t>(
+          bytes_of(sessions_.front().pages(), core_.pool().shape()));
+    }
+    return capacity;
+  }
+
+ private:
+  bool grow(SequenceKv& session) {
+    while (session.length() < tokens_ - 1) {
+      const int chunk = std::min(core_.max_step_tokens(), tokens_ - 1 - session.length());
+      if (!session.extend(chunk).ok()) return false;
+      session.forget(session.length());
+    }
+    return true;
+  }
+
+  EngineCore& core_;
+  int tokens_;
+  std::vector<SequenceKv> sessions_;
+};
+
+}  // namespace
+
+Result<Capacity> measure_capacity(const EngineOptions& options) {
+  CoreOptions core_options;
+  core_options.pages = [&options](const Model& model, const HeadProfile& profile,
+                                  int context_tokens) {
+    return pages_for_sessions(options.kv_bytes, profile,
+                              {options.page_tokens, model.config().head_dim}, context_tokens,
+                              options.max_step_tokens);
+  };
+  REDKNOT_TRY(const std::unique_ptr<EngineCore> core, EngineCore::open(options, core_options));
+  Filling filling(*core, core->context_tokens());
+  filling.allocate();
+  REDKNOT_RETURN_IF_ERROR(filling.decode_each());
+  const Capacity capacity = filling.result();
+  if (capacity.sessions == 0) {
+    return exhausted("fill KV memory of ", options.kv_bytes, " bytes: not even one session of ",
+                     core->context_tokens(), " tokens fits");
+  }
+  return capacity;
+}
+
+}  // namespace redknot

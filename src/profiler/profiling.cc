@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profiler/profiling.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/sha256.h"
+#include "model/fingerprint.h"
+#include "profiler/attention_mass.h"
+#include "profiler/head_effects.h"
+#include "profiler/policy_search.h"
+#include "profiler/prefix_shift.h"
+#include "profiler/trial_journal.h"
+
+namespace redknot {
+namespace {
+
+constexpr int kMassRowsPerStep = 64;
+// The end of a text behind two prefixes, and how much of it is measured.
+constexpr int kShiftTokens = 64;
+constexpr int kShiftMeasured = 32;
+// Shares of the work, about, at which the parts end.
+constexpr double kMassDone = 0.05, kEffectsDone = 0.5, kSearchDone = 0.95;
+
+// Four bytes a token, little endian; before each sequence its length and what is measured of it.
+std::string hash(const std::vector<RehearsedText>& sequences) {
+  Sha256 sha;
+  const auto add = [&sha](std::uint32_t value) {
+    std::array<std::byte, 4> bytes{};
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = std::byte(value >> 8 * i & 0xff);
+    sha.add(bytes);
+  };
+  for (const RehearsedText& text : sequences) {
+    add(static_cast<std::uint32_t>(text.tokens.size()));
+    add(static_cast<std::uint32_t>(text.first_measured));
+    for (const TokenId token : text.tokens) add(static_cast<std::uint32_t>(token));
+  }
+  return hex(std::move(sha).finish());
+}
+
+MeasuredText describe(const CalibrationText& text) {
+  MeasuredText out{.description = text.description, .sha256 = hash(text.sequences)};
+  for (const RehearsedText& sequence : text.sequences) {
+    const int tokens = static_cast<int>(sequence.tokens.size());
+    out.tokens += tokens;
+    out.context_tokens = std::max(out.context_tokens, tokens);
+  }
+  return out;
+}
+
+// Measures profiles over a text, each only once in the life of the journal.
+class Trials {
+ public:
+  Trials(Rehearsal& rehearsal, TrialJournal& journal, const CalibrationText& text, std::string base)
+      : rehearsal_(rehearsal), journal_(journal), text_(text), base_(std::move(base)) {}
+
+  // Of whole texts.
+  Result<Divergence> whole(const HeadProfile& profile) {
+    REDKNOT_TRY(const auto found, measure("whole", {&profile, 1}));
+    return found[0];
+  }
+
+  // Behind a prefix that is computed once, dense: cheaper, and good enough for an order.
+  Result<std::vector<double>> effects(std::span<const HeadProfile> profiles) {
+    REDKNOT_TRY(const auto found, measure("behind", profiles));
+    std::vector<double> kls;
+    for (const Divergence& divergence : found) kls.push_back(divergence.kl_mean);
+    return kls;
+  }
+
+  std::size_t measured() const { return measured_; }
+  std::size_t found() const { return found_; }
+
+ private:
+  std::string key(std::string_view way, const HeadProfile& profile) const {
+    Sha256 sha;
+    sha.add_field(base_);
+    sha.add_field(way);
+    for (const HeadPolicy& policy : profile.policies) {
+      sha.add_field(concat(name(policy.head_class), " ", policy.sink_tokens, " ",
+                           policy.window_tokens, " ", name(policy.kv_format)));
+    }
+    return hex(std::move(sha).finish());
+  }
+
+  Result<std::vector<Divergence>> measure(std::string_view way,
+                                          std::span<const HeadProfile> profiles) {
+    std::vector<std::optional<Divergence>> known;
+    std::vector<HeadProfile> missing;
+    for (const HeadProfile& profile : profiles) {
+      known.push_back(journal_.find(key(way, profile)));
+      if (!known.back()) missing.push_back(profile);
+    }
+    found_ += profiles.size() - missing.size();
+    measured_ += missing.size();
+    std::vector<DivergenceSum> sums(missing.size());
+    for (const RehearsedText& text : text_.sequences) {
+      if (missing.empty()) break;
+      const int shared = way == "behind" ? text.first_measured : 0;
+      const auto part = rehearsal_.compare_behind(shared, text, missing);
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i].add(part[i]);
+    }
+    std::vector<Divergence> out;
+    for (std::size_t i = 0, next = 0; i < profiles.size(); ++i) {
+      if (!known[i]) {
+        known[i] = sums[next++].total();
+        REDKNOT_RETURN_IF_ERROR(journal_.add(key(way, profiles[i]), *known[i]));
+      }
+      out.push_back(*known[i]);
+    }
+    return out;
+  }
+
+  Rehearsal& rehearsal_;
+  TrialJournal& journal_;
+  const CalibrationText& text_;
+  std::string base_;
+  std::size_t measured_ = 0, found_ = 0;
+};
+
+class Profiling {
+ public:
+  Profiling(const ProfilingOptions& options, Rehearsal& rehearsal, TrialJournal& journal,
+            const CalibrationText& calibration, const CalibrationText& validation)
+      : options_(options),
+        rehearsal_(rehearsal),
+        calibration_(calibration),
+        validation_(validation),
+        fingerprint_(fingerprint(rehearsal.model(), rehearsal.core().thread_pool())),
+        trials_(rehearsal, journal, calibration, base(calibration)),
+        proof_(rehearsal, journal, validation, base(validation)) {}
+
+  Result<ProfilingResult> run() {
+    ProfileFile& file = result_.file;
+    file.model_name = rehearsal_.model().config().name;
+    file.fingerprint = fingerprint_;
+    file.budget_kl = options_.budget_kl;
+    file.calibration = describe(calibration_);
+    file.validation = describe(validation_);
+    file.dense_bytes = bytes(rehearsal_.dense());
+    measure_evidence();
+    REDKNOT_RETURN_IF_ERROR(measure_effects());
+    REDKNOT_RETURN_IF_ERROR(choose());
+    report("validating", kSearchDone);
+    file.validated = ProfileTrial{.kv_bytes = bytes(file.profile)};
+    REDKNOT_TRY(file.validated->divergence, proof_.whole(file.profile));
+    result_.measured = trials_.measured() + proof_.measured();
+    result_.found = trials_.found() + proof_.found();
+    return std::move(result_);
+  }
+
+ private:
+  // All that a measurement depends on beside the profile.
+  std::string base(const CalibrationText& text) const {
+    return concat(fingerprint_, " ", hash(text.sequences), " ", rehearsal_.core().kernels().name,
+                  " ", options_.engine.page_tokens);
+  }
+
+  std::size_t bytes(const HeadProfile& profile) const {
+    return kv_bytes(profile, rehearsal_.core().pool().shape(), rehearsal_.context_tokens());
+  }
+
+  void report(const char* activity, double fraction) const {
+    if (options_.progress) options_.progress(activity, fraction);
+  }
+
+  // Attention mass and prefix shift of every head, on dense runs.
+  void measure_evidence() {
+    const ModelConfig& config = rehearsal_.model().config();
+    AttentionMass mass(rehearsal_.core(), kMassRowsPerStep);
+    rehearsal_.core().transformer().show(&mass);
+    double done = 0;
+    for (const RehearsedText& text : calibration_.sequences) {
+      report("measuring attention", kMassDone * done++ / calibration_.sequences.size());
+      rehearsal_.run_dense(text.tokens);
+    }
+    rehearsal_.core().transformer().show(nullptr);
+    for (int layer = 0; layer < config.layers; ++layer) {
+      for (int head = 0; head < config.kv_heads; ++head) {
+        result_.file.heads.push_back(mass.evidence(layer, head));
+      }
+    }
+    measure_shift();
+  }
+
+  // The end of each sequence behind its own beginning and behind that of the next.
+  void measure_shift() {
+    const ModelConfig& config = rehearsal_.model().config();
+    const auto& texts = calibration_.sequences;
+    std::size_t shortest = texts[0].tokens.size();
+    for (const RehearsedText& text : texts) shortest = std::min(shortest, text.tokens.size());
+    if (texts.size() < 2 || shortest <= kShiftTokens) return;
+    const int end = static_cast<int>(shortest);
+    PrefixShift shift(config, end - kShiftMeasured, end);
+    rehearsal_.core().transformer().show(&shift);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const std::span<const TokenId> first = std::span(texts[i].tokens).first(shortest);
+      std::vector<TokenId> second(first.begin(), first.end());
+      const std::vector<TokenId>& other = texts[(i + 1) % texts.size()].tokens;
+      std::copy_n(other.begin(), shortest - kShiftTokens, second.begin());
+      shift.begin_first();
+      rehearsal_.run_dense(first);
+      shift.begin_second();
+      rehearsal_.run_dense(second);
+    }
+    rehearsal_.core().transformer().show(nullptr);
+    for (std::size_t i = 0; i < result_.file.heads.size(); ++i) {
+      const int head = static_cast<int>(i);
+      result_.file.heads[i].prefix_shift =
+          shift.shift(head / config.kv_heads, head % config.kv_heads);
+    }
+  }
+
+  // The mass that a head has beyond the trial's window.
+  double far_mass(const HeadEvidence& head) const {
+    const std::vector<int> bins = distance_bins(rehearsal_.context_tokens());
+    double sum = 0;
+    for (std::size_t bin = 1; bin < head.mass.size(); ++bin) {
+      if (bins[bin] >= options_.trial.window_tokens) sum += head.mass[bin];
+    }
+    return sum;
+  }
+
+  Status measure_effects() {
+    std::vector<HeadEvidence>& heads = result_.file.heads;
+    EffectOptions options{.trial = options_.trial, .negligible_kl = options_.budget_kl / 50};
+    options.order.resize(heads.size());
+    std::iota(options.order.begin(), options.order.end(), 0);
+    std::stable_sort(options.order.begin(), options.order.end(), [&](int a, int b) {
+      return far_mass(heads[static_cast<std::size_t>(a)]) <
+             far_mass(heads[static_cast<std::size_t>(b)]);
+    });
+    options.most_at_once = options_.most_at_once;
+    options.settled = [&](std::size_t count) {
+      report("measuring what heads do",
+             kMassDone + (kEffectsDone - kMassDone) * static_cast<double>(count) /
+                             static_cast<double>(heads.size()));
+    };
+    REDKNOT_TRY(effects_, find_effects(rehearsal_.dense(), options,
+                                       [this](std::span<const HeadProfile> profiles) {
+                                         return trials_.effects(profiles);
+                                       }));
+    for (std::size_t i = 0; i < heads.size(); ++i) {
+      heads[i].effect_kl = effects_[i].kl;
+      heads[i].effect_heads = effects_[i].group_size;
+    }
+    return Done{};
+  }
+
+  Status choose() {
+    PolicySearchOptions options{.budget_kl = options_.budget_kl, .trial = options_.trial};
+    for (const int window : options_.windows) {
+      if (window < rehearsal_.context_tokens()) options.windows.push_back(window);
+    }
+    options.try_q8 = options_.try_q8;
+    options.bytes = [this](const HeadProfile& profile) { return bytes(profile); };
+    options.measure = [this](const HeadProfile& profile) { return trials_.whole(profile); };
+    options.progress = [this](double fraction) {
+      report("choosing policies", kEffectsDone + (kSearchDone - kEffectsDone) * fraction);
+    };
+    REDKNOT_TRY(PolicySearchResult found,
+                search_policies(rehearsal_.dense(), effects_, options));
+    result_.file.profile = std::move(found.profile);
+    result_.file.curve = std::move(found.trials);
+    return Done{};
+  }
+
+  const ProfilingOptions& options_;
+  Rehearsal& rehearsal_;
+  const CalibrationText& calibration_;
+  const CalibrationText& validation_;
+  std::string fingerprint_;
+  Trials trials_, proof_;
+  std::vector<HeadEffect> effects_;
+  ProfilingResult result_;
+};
+
+}  // namespace
+
+Result<ProfilingResult> make_profile(const ProfilingOptions& options,
+                                     const CalibrationText& calibration,
+                                     const CalibrationText& validation) {
+  REDKNOT_CHECK(!calibration.sequences.empty() && !validation.sequences.empty());
+  const RehearsalOptions rehearsal_options{.engine = options.engine,
+                                           .variants = static_cast<int>(options.most_at_once)};
+  REDKNOT_TRY(Rehearsal rehearsal, Rehearsal::open(rehearsal_options));
+  REDKNOT_TRY(TrialJournal journal, TrialJournal::open(options.journal));
+  REDKNOT_TRY(ProfilingResult result,
+              Profiling(options, rehearsal, journal, calibration, validation).run());
+  return result;
+}
+
+}  // namespace redknot

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the head profile of a model: measures how far heads look, what their outputs depend on and
+// what they do, chooses policies under a budget, and measures the choice on other text.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "heads/profile_file.h"
+#include "profiler/rehearsal.h"
+#include "redknot/redknot.h"
+
+namespace redknot {
+
+struct CalibrationText {
+  std::string description{};
+  std::vector<RehearsedText> sequences{};  // 1 or more; each of 2..context_tokens tokens
+};
+
+struct ProfilingOptions {
+  EngineOptions engine{};  // model, threads, kernels, page_tokens, context_tokens, progress
+  Progress progress{};     // of the measurements, when the model is open
+  double budget_kl = 0.005;
+  HeadPolicy trial{.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64};
+  std::vector<int> windows = {32, 64, 128, 256, 512, 1024, 2048};  // those that may be chosen
+  bool try_q8 = true;
+  std::size_t most_at_once = 4;    // profiles run beside each other: more pages, fewer dense runs
+  std::filesystem::path journal{};  // of measurements made; stays, for the caller to delete when the profile is safe
+};
+
+struct ProfilingResult {
+  ProfileFile file{};
+  std::size_t measured = 0;  // profiles that were run over the text
+  std::size_t found = 0;     // of them, in the journal
+};
+
+// The errors of Engine::open, of the journal. Requires texts that share nothing.
+Result<ProfilingResult> make_profile(const ProfilingOptions& options,
+                                     const CalibrationText& calibration,
+                                     const CalibrationText& validation);
+
+}  // namespace redknot
