@@ -12,6 +12,7 @@ namespace redknot::cli {
 
 struct EvalOptions {
   std::string model;
+  std::vector<std::string> profiles;
   std::string suite = "qa";
   std::optional<int> questions;  // absent: kStandardQuestions of a cell, or the whole file
   std::uint64_t seed = 1;
@@ -20,7 +21,7 @@ struct EvalOptions {
   std::vector<std::string> kinds;    // empty: all
   std::vector<int> document_tokens;  // empty: those of kStandardLengths that fit
 
-  // Of the suite "questions".
+  // Of the suites "questions" and "text".
   std::optional<std::string> file;
 
   std::optional<std::string> json;

@@ -22,9 +22,8 @@ constexpr std::array<double, corpus::kKinds> kMix = {5, 4, 1, 1, 2, 2, 2, 1, 1, 
 
 // The whole sample with all its answers.
 std::string whole_text(PromptFormat format, const corpus::Sample& sample) {
-  const corpus::Turn& last = sample.turns.back();
-  const std::string prompt = write_prompt(format, sample, sample.turns.size() - 1);
-  return prompt + (format == PromptFormat::kMarks ? corpus::answer_text(last) : " " + last.answer);
+  return with_answer(format, write_prompt(format, sample, sample.turns.size() - 1),
+                     sample.turns.back().answer);
 }
 
 Result<Sequence> corpus_sequence(PromptFormat format, const corpus::Sample& sample,

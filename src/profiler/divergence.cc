@@ -49,6 +49,7 @@ void DivergenceSum::add(const Prediction& dense, std::span<const float> other) {
   if (dense.next < 0) return;
   const auto next = static_cast<std::size_t>(dense.next);
   ++followed_;
+  dense_loss_ += log_dense - dense.logits[next];
   loss_difference_ += (log_other - other[next]) - (log_dense - dense.logits[next]);
 }
 
@@ -56,7 +57,12 @@ void DivergenceSum::add(const DivergenceSum& more) {
   kl_.insert(kl_.end(), more.kl_.begin(), more.kl_.end());
   same_top1_ += more.same_top1_;
   followed_ += more.followed_;
+  dense_loss_ += more.dense_loss_;
   loss_difference_ += more.loss_difference_;
+}
+
+double DivergenceSum::dense_perplexity() const {
+  return followed_ == 0 ? 1 : std::exp(dense_loss_ / static_cast<double>(followed_));
 }
 
 Divergence DivergenceSum::total() const {

@@ -27,13 +27,16 @@ class DivergenceSum {
   bool empty() const { return kl_.empty(); }
   // Requires positions. Quantiles are nearest ranks.
   Divergence total() const;
+  // Of the dense predictions, over positions with a next token; 1 without any.
+  double dense_perplexity() const;
   std::span<const float> kl() const { return kl_; }
 
  private:
   std::vector<float> kl_;
   std::int64_t same_top1_ = 0;
   std::int64_t followed_ = 0;   // positions with a next token
-  double loss_difference_ = 0;  // over those, nats: other's minus dense's
+  double dense_loss_ = 0;       // over those, nats
+  double loss_difference_ = 0;  // the other's minus the dense one
 };
 
 }  // namespace redknot

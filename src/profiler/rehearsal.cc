@@ -70,21 +70,18 @@ std::span<const float> Rehearsal::advance(SequenceKv& kv, std::span<const TokenI
   return logits;
 }
 
-void Rehearsal::compare_chunk(const RehearsedText& text, int first, int end, SequenceKv& dense,
-                              std::span<SequenceKv> others, std::span<DivergenceSum> sums) {
+void Rehearsal::compare_step(const RehearsedText& text, int first, int end, int measured,
+                             SequenceKv& other, DivergenceSum& sum) {
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
-  const int measured = std::max(first, text.first_measured);
-  const std::span<const float> wanted = advance(dense, text.tokens, first, end, measured);
-  reference_.assign(wanted.begin(), wanted.end());
-  for (std::size_t i = 0; i < others.size(); ++i) {
-    const std::span<const float> found = advance(others[i], text.tokens, first, end, measured);
-    for (int position = measured; position < end; ++position) {
-      const std::size_t at = static_cast<std::size_t>(position - measured) * vocabulary;
-      const auto next = static_cast<std::size_t>(position) + 1;
-      const int follows = next < text.tokens.size() ? static_cast<int>(text.tokens[next]) : -1;
-      sums[i].add({.logits = std::span(reference_).subspan(at, vocabulary), .next = follows},
-                  found.subspan(at, vocabulary));
-    }
+  const int begin = std::max(first, measured);
+  const std::span<const float> found = advance(other, text.tokens, first, end, begin);
+  for (int position = begin; position < end; ++position) {
+    const auto wanted_at = static_cast<std::size_t>(position - measured) * vocabulary;
+    const auto found_at = static_cast<std::size_t>(position - begin) * vocabulary;
+    const auto next = static_cast<std::size_t>(position) + 1;
+    const int follows = next < text.tokens.size() ? static_cast<int>(text.tokens[next]) : -1;
+    sum.add({.logits = std::span(reference_).subspan(wanted_at, vocabulary), .next = follows},
+            found.subspan(found_at, vocabulary));
   }
 }
 
@@ -98,27 +95,44 @@ void Rehearsal::run_dense(std::span<const TokenId> tokens) {
 }
 
 std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text,
-                                              std::span<const HeadProfile> variants) {
-  return compare_behind(0, text, variants);
+                                              std::span<const HeadProfile> variants,
+                                              int step_tokens) {
+  SequenceKv dense(core_->pool(), dense_);
+  std::vector<SequenceKv> others;
+  for (const HeadProfile& variant : variants) others.emplace_back(core_->pool(), variant);
+  return compare(text, dense, std::move(others), step_tokens);
 }
 
 std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const RehearsedText& text,
                                                      std::span<const HeadProfile> variants) {
-  const int tokens = static_cast<int>(text.tokens.size());
-  REDKNOT_CHECK(shared >= 0 && shared < tokens && tokens <= context_tokens());
-  const int chunk =
-      std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
+  REDKNOT_CHECK(shared >= 0 && shared < static_cast<int>(text.tokens.size()));
   SequenceKv dense(core_->pool(), dense_);
   for (int first = 0; first < shared; first += core_->max_step_tokens()) {
     advance(dense, text.tokens, first, std::min(shared, first + core_->max_step_tokens()), shared);
   }
   std::vector<SequenceKv> others;
-  for (const HeadProfile& variant : variants) {
-    others.push_back(shared == 0 ? SequenceKv(core_->pool(), variant) : dense.fork(variant));
-  }
-  std::vector<DivergenceSum> sums(variants.size());
-  for (int first = shared; first < tokens; first += chunk) {
-    compare_chunk(text, first, std::min(tokens, first + chunk), dense, others, sums);
+  for (const HeadProfile& variant : variants) others.push_back(dense.fork(variant));
+  return compare(text, dense, std::move(others), /*step_tokens=*/0);
+}
+
+std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text, SequenceKv& dense,
+                                              std::vector<SequenceKv> others, int step_tokens) {
+  const int tokens = static_cast<int>(text.tokens.size());
+  REDKNOT_CHECK(tokens <= context_tokens());
+  const int chunk =
+      std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
+  const int step = step_tokens == 0 ? chunk : std::min(step_tokens, chunk);
+  std::vector<DivergenceSum> sums(others.size());
+  for (int first = dense.length(); first < tokens; first += chunk) {
+    const int end = std::min(tokens, first + chunk);
+    const int measured = std::max(first, text.first_measured);
+    const std::span<const float> wanted = advance(dense, text.tokens, first, end, measured);
+    reference_.assign(wanted.begin(), wanted.end());
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      for (int begin = first; begin < end; begin += step) {
+        compare_step(text, begin, std::min(end, begin + step), measured, others[i], sums[i]);
+      }
+    }
   }
   return sums;
 }

@@ -39,10 +39,11 @@ class Rehearsal {
   // Runs a text dense, for an observer of the transformer. Requires 1..context_tokens() tokens.
   void run_dense(std::span<const TokenId> tokens);
 
-  // One sum a variant, which take the whole text from an empty cache. Requires at most
+  // One sum a variant, which take the whole text from an empty cache, at most `step_tokens` tokens a
+  // step (0: as many as the dense run, whose results do not depend on it either). Requires at most
   // options.variants of them, and 2..context_tokens() tokens.
   std::vector<DivergenceSum> compare(const RehearsedText& text,
-                                     std::span<const HeadProfile> variants);
+                                     std::span<const HeadProfile> variants, int step_tokens = 0);
 
   // The same, but the first `shared` tokens are computed once, dense; variants see what their
   // windows leave of it. Cheaper; leaves out what a variant would have changed in those tokens.
@@ -55,8 +56,11 @@ class Rehearsal {
   // The sequence takes in positions [first, end) of a text. Logits of those from `measured` on.
   std::span<const float> advance(SequenceKv& kv, std::span<const TokenId> tokens, int first,
                                  int end, int measured);
-  void compare_chunk(const RehearsedText& text, int first, int end, SequenceKv& dense,
-                     std::span<SequenceKv> others, std::span<DivergenceSum> sums);
+  std::vector<DivergenceSum> compare(const RehearsedText& text, SequenceKv& dense,
+                                     std::vector<SequenceKv> others, int step_tokens);
+  // Adds the predictions of positions [first, end), of which reference_ begins with `measured`.
+  void compare_step(const RehearsedText& text, int first, int end, int measured, SequenceKv& other,
+                    DivergenceSum& sum);
 
   std::unique_ptr<EngineCore> core_;
   HeadProfile dense_;

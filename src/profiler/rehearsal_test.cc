@@ -40,6 +40,18 @@ class RehearsalTest : public testing::Test {
   ModelOnDisk model_{{.shape = tests::small_shape(Architecture::kLlama), .type = "F32", .seed = 7}};
 };
 
+TEST_F(RehearsalTest, StepsDoNotMatter) {
+  Rehearsal rehearsal = open();
+  const HeadProfile variants[] = {rehearsal.dense(), uniform(rehearsal, local(4, 30))};
+  const auto whole = rehearsal.compare(text(100, 10), variants);
+  for (const int step_tokens : {1, 7, 1000}) {
+    const auto found = rehearsal.compare(text(100, 10), variants, step_tokens);
+    EXPECT_EQ(found[0].total().kl_mean, 0);
+    EXPECT_EQ(found[0].total().positions, 90);
+    EXPECT_EQ(found[1].total(), whole[1].total());
+  }
+}
+
 TEST_F(RehearsalTest, DenseAndWhatSeesEverythingAreTheSame) {
   Rehearsal rehearsal = open();
   const HeadProfile variants[] = {rehearsal.dense(), uniform(rehearsal, local(0, 128))};
