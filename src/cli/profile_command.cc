@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "cli/input.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
@@ -13,6 +14,7 @@
 #include "cli/time_left.h"
 #include "corpus/random.h"
 #include "eval/sequences.h"
+#include "heads/reference_map.h"
 #include "profiler/profiling.h"
 
 namespace redknot::cli {
@@ -25,6 +27,7 @@ constexpr char kDescription[] =
     "\n"
     "Usage: redknot profile -m MODEL -o PROFILE.json [--text FILE...]\n"
     "                       [--budget-kld X] [OPTIONS]\n"
+    "       redknot profile -m MODEL -o PROFILE.json --import MAP.json\n"
     "\n"
     "Measures, for every (layer, KV head), how far it looks, how much its output\n"
     "depends on what stands before a text, and what it does: how far predictions\n"
@@ -170,6 +173,19 @@ Result<ProfilingResult> measure(ProfilingOptions options, const Texts& texts) {
   return make_profile(options, texts.calibration, texts.validation);
 }
 
+Result<ExitCode> import_map(const ProfileCommandOptions& options) {
+  const std::string attempt = "import head map " + options.imported_map;
+  REDKNOT_TRY(const std::string json, read_input(options.imported_map));
+  auto map = parse_reference_map(json);
+  if (!map.ok()) return map.error().within(attempt);
+  auto file = unvalidated_profile(options.model, std::move(*map));
+  if (!file.ok()) return file.error().within(attempt);
+  REDKNOT_RETURN_IF_ERROR(replace_file(options.output, to_json(*file)));
+  REDKNOT_RETURN_IF_ERROR(print("Written, not validated: redknot eval --profile " + options.output +
+                                " says what it costs.\n"));
+  return ExitCode::kSuccess;
+}
+
 void add_text_options(CLI::App& app, ProfileCommandOptions& o) {
   app.add_option("--text", o.text, "Text files to measure on; at least 128 tokens.")
       ->type_name("FILE...")
@@ -231,6 +247,12 @@ CLI::App* add_profile(CLI::App& app, ProfileCommandOptions& options) {
       ->type_name("FILE")
       ->required()
       ->group("Output");
+  verb->add_option("--import", options.imported_map,
+                   "Measure nothing: take over a head map in the JSON format of the RedKnot "
+                   "paper's code (num_layers, kv_head_classification, kv_head_max_distance, "
+                   "kv_head_sink_size). The profile is marked as not validated.")
+      ->type_name("MAP.json")
+      ->group("Output");
   add_text_options(*verb, options);
   add_choice_options(*verb, options);
   add_threads(*verb, options.threads);
@@ -243,6 +265,7 @@ CLI::App* add_profile(CLI::App& app, ProfileCommandOptions& options) {
 
 Result<ExitCode> profile(const ProfileCommandOptions& options) {
   REDKNOT_RETURN_IF_ERROR(check_replaceable(options.output));
+  if (!options.imported_map.empty()) return import_map(options);
   REDKNOT_TRY(const ModelFile model, ModelFile::open(options.model));
   REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.model));
   const int context_tokens = options.context_tokens > 0

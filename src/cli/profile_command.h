@@ -15,6 +15,7 @@ namespace redknot::cli {
 struct ProfileCommandOptions {
   std::string model;
   std::string output;
+  std::string imported_map;       // a head map that is taken over as it is
   std::vector<std::string> text;  // files; empty: the corpus
   int context_tokens = 0;
   int sequences = 8;

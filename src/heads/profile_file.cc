@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "heads/json_fields.h"
 
 namespace redknot {
 namespace {
@@ -19,66 +20,6 @@ constexpr std::string_view kFormat = "redknot head profile";
 constexpr int kVersion = 1;
 constexpr int kMostLayers = 1 << 16;
 constexpr int kMostTokens = 1 << 30;
-
-// ---- Reading: fields of an object, and where the object stands in the file ----
-
-class Fields {
- public:
-  Fields(const Json& object, std::string place) : object_(object), place_(std::move(place)) {}
-
-  Result<const Json*> find(const char* name) const {
-    if (!object_.is_object()) return invalid(place_, " is not an object");
-    const auto found = object_.find(name);
-    if (found == object_.end()) return invalid("there is no ", at(name));
-    return &*found;
-  }
-  Result<std::string> text(const char* name) const {
-    REDKNOT_TRY(const Json* field, find(name));
-    if (!field->is_string()) return invalid(at(name), " is not a string");
-    return field->get<std::string>();
-  }
-  Result<std::int64_t> integer(const char* name, std::int64_t least, std::int64_t most) const {
-    REDKNOT_TRY(const Json* field, find(name));
-    const bool fits = field->is_number_unsigned()
-                          ? field->get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
-                          : field->is_number_integer();
-    if (!fits || field->get<std::int64_t>() < least || field->get<std::int64_t>() > most) {
-      return invalid(at(name), " is not an integer in ", least, "..", most);
-    }
-    return field->get<std::int64_t>();
-  }
-  Result<double> number(const char* name) const {
-    REDKNOT_TRY(const Json* field, find(name));
-    return to_number(*field, at(name));
-  }
-  Result<const Json*> list(const char* name, std::size_t most) const {
-    REDKNOT_TRY(const Json* field, find(name));
-    if (!field->is_array()) return invalid(at(name), " is not a list");
-    if (field->size() > most) return invalid(at(name), " has more than ", most, " entries");
-    return field;
-  }
-  Result<Fields> object(const char* name) const {
-    REDKNOT_TRY(const Json* field, find(name));
-    return Fields(*field, at(name));
-  }
-  bool is_null(const char* name) const {
-    const auto found = find(name);
-    return found.ok() && (*found)->is_null();
-  }
-  std::string at(const char* name) const {
-    return place_.empty() ? concat("\"", name, "\"") : concat(place_, ".", name);
-  }
-  static Result<double> to_number(const Json& field, const std::string& place) {
-    if (!field.is_number()) return invalid(place, " is not a number");
-    const auto number = field.get<double>();
-    if (!std::isfinite(number) || number < 0) return invalid(place, " is ", number, ", not >= 0");
-    return number;
-  }
-
- private:
-  const Json& object_;
-  std::string place_;
-};
 
 template <typename Value, typename Names>
 Result<Value> named(const Fields& fields, const char* field, const Names& values) {

@@ -295,4 +295,17 @@ Result<ProfilingResult> make_profile(const ProfilingOptions& options,
   return result;
 }
 
+Result<ProfileFile> unvalidated_profile(const std::filesystem::path& path, HeadProfile profile) {
+  REDKNOT_TRY(const Model model, Model::open(path));
+  const ModelConfig& config = model.config();
+  if (profile.layers != config.layers || profile.kv_heads != config.kv_heads) {
+    return invalid("it is for ", profile.layers, " layers x ", profile.kv_heads,
+                   " KV heads, the model has ", config.layers, " x ", config.kv_heads);
+  }
+  ThreadPool threads(available_cores());
+  ProfileFile file{.model_name = config.name, .fingerprint = fingerprint(model, threads)};
+  file.profile = std::move(profile);
+  return file;
+}
+
 }  // namespace redknot
