@@ -171,9 +171,9 @@ struct ProfileSummary {
 // What one (layer, KV head) keeps.
 struct HeadKv {
   KvDType dtype = KvDType::kF16;
-  bool local = false;                     // keeps only its first tokens and a window:
+  bool local = false;                      // keeps only its first tokens and a window:
   int sink_tokens = 0, window_tokens = 0;  // then these
-  std::size_t bytes = 0;                  // of pages
+  std::size_t bytes = 0;                   // of pages
 };
 
 struct Stats {

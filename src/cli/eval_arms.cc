@@ -26,9 +26,9 @@ RehearsedText rehearsed(const eval::Sequence& sequence) {
 Result<RehearsedText> rehearsed(const Question& question, eval::PromptFormat format,
                                 const Tokenizer& tokenizer) {
   const std::string whole = eval::with_answer(format, question.prompt, question.answer);
-  REDKNOT_TRY(const std::vector<int> tokens,
-              tokenizer.tokenize(whole, /*add_special=*/true,
-                                 format == eval::PromptFormat::kMarks));
+  REDKNOT_TRY(
+      const std::vector<int> tokens,
+      tokenizer.tokenize(whole, /*add_special=*/true, format == eval::PromptFormat::kMarks));
   return rehearsed({.tokens = tokens,
                     .first_measured = std::max(0, question.prompt_tokens - kMeasuredPromptTokens)});
 }
@@ -90,8 +90,8 @@ Result<Comparison> open_comparison(const EvalOptions& options, const std::vector
       profiles.push_back(dense_profile(engine, rehearsal.model()));
       continue;
     }
-    REDKNOT_TRY(ProfileFile file, open_profile(engine, rehearsal.model(),
-                                               rehearsal.core().thread_pool()));
+    REDKNOT_TRY(ProfileFile file,
+                open_profile(engine, rehearsal.model(), rehearsal.core().thread_pool()));
     profiles.push_back(std::move(file.profile));
   }
   return Comparison(std::move(rehearsal), std::move(profiles),

@@ -110,9 +110,9 @@ Result<Asked> ask_cell(Engine& engine, const EvalCell& cell, const Arm& arm, Pro
       advance.asked(cell.work / static_cast<double>(questions.size()));
       printer.show();
     };
-    REDKNOT_TRY(asked.answers,
-                ask(engine, questions,
-                    {.format = format, .at_once = arm.at_once, .answered = answered}));
+    REDKNOT_TRY(
+        asked.answers,
+        ask(engine, questions, {.format = format, .at_once = arm.at_once, .answered = answered}));
   }
   const std::size_t shown = std::min(static_cast<std::size_t>(options.show), questions.size());
   for (std::size_t i = 0; i < shown; ++i) show(what, questions[i], asked.answers[i]);
@@ -136,8 +136,7 @@ Result<std::vector<Row>> ask_all(const EvalOptions& options, const std::vector<A
         dense.push_back(std::move(asked.answers));
       } else {
         REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
-        asked.row.against_dense =
-            against_dense(questions, asked.answers, dense[i], options.seed);
+        asked.row.against_dense = against_dense(questions, asked.answers, dense[i], options.seed);
       }
       rows.push_back(std::move(asked.row));
     }

@@ -29,11 +29,13 @@ constexpr char kDescription[] =
     "ignore case, punctuation, the articles a, an, the, and white space, as SQuAD\n"
     "does. Equal options give equal numbers, whatever --threads and --parallel.\n"
     "\n"
-    "With --profile, the same is asked of dense attention with f16 pages, of the same\n"
-    "again in other steps (the noise floor), of 8-bit pages (a yardstick), and of each\n"
-    "profile; and their predictions are held against dense ones, token by token, over\n"
-    "the end of each prompt and the expected answer. The suite text does that over the\n"
-    "second half of every sequence of a file, and asks nothing.";
+    "With --profile, the same is asked of dense attention with f16 pages, of the\n"
+    "same again in other steps (the noise floor), of 8-bit pages (a yardstick), and\n"
+    "of     " each profile;
+and their predictions are held against dense ones, token by token,\n
+    "
+    "over the end of each prompt and the expected answer. The suite text does that\n"
+    "over the second half of every sequence of a file, and asks nothing.";
 
 constexpr char kFooter[] =
     "Kinds of questions:\n"
@@ -105,14 +107,16 @@ void add_suite_options(CLI::App& app, EvalOptions& o) {
 }
 
 void add_output_options(CLI::App& app, EvalOptions& o) {
-  app.add_option("--json", o.json,
-                 "Also write one JSON object to a file: suite, model, seed, rows. A row has arm "
-                 "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 and "
-                 "ci95 (low and high end for exact_match), as fractions of 1. Of a questions file, "
-                 "kind is its name, context_tokens the longest prompt, and skipped the number of "
-                 "lines too long. With --profile there are arms, one object each: arm, kl_mean, kl_ci95, "
-                 "kl_p99, kl_p999 (nats a token), same_top1, perplexity_ratio, greedy_agreement, "
-                 "positions, kv_bytes, kv_bytes_dense. The file is replaced at the end, as a whole.")
+  app.add_option(
+         "--json", o.json,
+         "Also write one JSON object to a file: suite, model, seed, rows. A row has arm "
+         "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 and "
+         "ci95 (low and high end for exact_match), as fractions of 1. Of a questions file, "
+         "kind is its name, context_tokens the longest prompt, and skipped the number of "
+         "lines too long. With --profile there are arms, one object each: arm, kl_mean, kl_ci95, "
+         "kl_p99, kl_p999 (nats a token), same_top1, perplexity_ratio, greedy_agreement, "
+         "positions, kv_bytes, kv_bytes_dense. The file is replaced at the end, as a "
+         "whole.")
       ->type_name("FILE")
       ->group("Output");
   app.add_option("--show", o.show,

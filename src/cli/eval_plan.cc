@@ -77,7 +77,7 @@ Result<std::vector<int>> chosen_lengths(const EvalOptions& options, int longest,
 }
 
 Result<EvalPlan> plan_qa(const EvalOptions& options, const ModelInfo& model,
-                     const Tokenizer& tokenizer) {
+                         const Tokenizer& tokenizer) {
   EvalPlan plan;
   plan.format = eval::prompt_format_for(tokenizer);
   const int longest = longest_documents(plan.format, model.context_tokens);
@@ -100,7 +100,7 @@ Result<EvalPlan> plan_qa(const EvalOptions& options, const ModelInfo& model,
 }
 
 Result<EvalPlan> plan_file(const EvalOptions& options, const ModelInfo& model,
-                       const Tokenizer& tokenizer) {
+                           const Tokenizer& tokenizer) {
   const std::filesystem::path path = *options.file;
   EvalPlan plan;
   plan.format = eval::prompt_format_for(tokenizer);

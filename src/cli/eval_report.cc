@@ -91,8 +91,7 @@ std::string answers_text(const EvalReport& report) {
     out += format("\n%s: exact match, points more than dense [95 %% interval]:\n",
                   rows.front().arm.c_str());
     out += table(rows, 22, difference_cell);
-    out += format("\n%s: answers that are those of dense, in percent:\n",
-                  rows.front().arm.c_str());
+    out += format("\n%s: answers that are those of dense, in percent:\n", rows.front().arm.c_str());
     out += table(rows, 6, agreement_cell);
   }
   return out;
@@ -104,8 +103,8 @@ std::string divergences_text(const EvalReport& report) {
   for (const ArmDivergence& arm : found.arms) columns = std::max(columns, arm.arm.size());
   std::string out = format(
       "\nAgainst dense f16, %lld positions of %d sequences; dense perplexity %.3f:\n"
-      "%-*s  KV bytes of dense   KL mean [95 %% interval]       99 %%   99.9 %%  same top  perplexity"
-      "  same answers\n",
+      "%-*s  KV bytes of dense   KL mean [95 %% interval]       99 %%   99.9 %%  same top  "
+      "perplexity  same answers\n",
       static_cast<long long>(found.arms.front().divergence.positions), found.sequences,
       found.dense_perplexity, static_cast<int>(columns), "arm");
   for (const ArmDivergence& arm : found.arms) {
@@ -161,11 +160,10 @@ Json row_json(const Row& row) {
 }  // namespace
 
 std::string report_text(const EvalReport& report) {
-  std::string out = format("%s: suite %s, n = %d, seed %llu, %s KV, dense attention, %s prompts\n",
-                           report.model.c_str(), report.suite.c_str(),
-                           report.rows.empty() ? 0 : report.rows.front().n,
-                           static_cast<unsigned long long>(report.seed), report.kv.c_str(),
-                           report.prompts.c_str());
+  std::string out = format(
+      "%s: suite %s, n = %d, seed %llu, %s KV, dense attention, %s prompts\n", report.model.c_str(),
+      report.suite.c_str(), report.rows.empty() ? 0 : report.rows.front().n,
+      static_cast<unsigned long long>(report.seed), report.kv.c_str(), report.prompts.c_str());
   if (report.skipped) {
     out += format("lines skipped because they are too long: %d\n", *report.skipped);
   }

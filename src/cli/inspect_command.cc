@@ -162,8 +162,7 @@ Result<HeadTables> head_tables(const ModelFile& file, const InspectOptions& opti
   for (const int asked : options.context_tokens) {
     const int context_tokens = asked > 0 ? asked : file.info().context_tokens;
     HeadTable& table = tables.emplace_back(HeadTable{context_tokens, {}});
-    REDKNOT_TRY(table.heads,
-                file.profile_kv(options.profile, options.page_tokens, context_tokens));
+    REDKNOT_TRY(table.heads, file.profile_kv(options.profile, options.page_tokens, context_tokens));
   }
   return tables;
 }
@@ -189,7 +188,8 @@ std::string heads_text(const ModelInfo& model, const HeadTables& tables) {
       std::size_t bytes = 0;
       std::string heads;
       for (int kv_head = 0; kv_head < model.kv_heads; ++kv_head) {
-        const HeadKv& head = table.heads[static_cast<std::size_t>(layer * model.kv_heads + kv_head)];
+        const HeadKv& head =
+            table.heads[static_cast<std::size_t>(layer * model.kv_heads + kv_head)];
         bytes += head.bytes;
         heads += format(" %12s", head_text(head).c_str());
       }
@@ -267,8 +267,8 @@ Json tokenizer_json(const ModelInfo& m) {
           {"has_chat_template", m.has_chat_template}};
 }
 
-std::string to_json(const ModelFile& file, const std::vector<Cost>& costs,
-                    const HeadTables& heads, const InspectOptions& options) {
+std::string to_json(const ModelFile& file, const std::vector<Cost>& costs, const HeadTables& heads,
+                    const InspectOptions& options) {
   const std::size_t weight_bytes = file.packed_weight_bytes();
   Json kv = Json::array();
   for (const Cost& cost : costs) {

@@ -41,9 +41,9 @@ constexpr char kFooter[] =
     "Text: files of --text are cut into sequences; every second one is searched on,\n"
     "the others are for validation, and predictions count from the middle of a\n"
     "sequence. Without --text, documents with questions and answers are made, and\n"
-    "predictions count from the first answer on; names and sentence forms of the\n"
-    "validation do not occur in the search. Use text like that of your requests: what\n"
-    "heads do on one kind of text says little of another.\n"
+    "predictions count from the first answer on; search and validation have documents\n"
+    "of their own. Use text like that of your requests: what heads do on one kind of\n"
+    "text says little of another.\n"
     "\n"
     "An interrupted run goes on where it was when it is started again with the same\n"
     "options: measurements are in PROFILE.json.partial until the profile is written.\n"
@@ -71,18 +71,17 @@ std::vector<RehearsedText> rehearsed(const std::vector<eval::Sequence>& sequence
 Result<Texts> corpus_texts(const ProfileCommandOptions& options, int context_tokens,
                            const Tokenizer& tokenizer) {
   Texts texts;
-  eval::CorpusSequenceOptions wanted{.split = corpus::Split::kTrain,
+  eval::CorpusSequenceOptions wanted{.split = corpus::Split::kTest,
                                      .context_tokens = context_tokens,
                                      .count = options.sequences,
-                                     .seed = options.seed};
+                                     .seed = 2 * options.seed | corpus::kFirstEvaluationSeed};
   REDKNOT_TRY(const auto calibration, eval::corpus_sequences(wanted, tokenizer));
-  texts.calibration = {format("made documents, seed %llu, names and sentence forms of training",
+  texts.calibration = {format("made documents, seed %llu, the first stream",
                               static_cast<unsigned long long>(options.seed)),
                        rehearsed(calibration)};
-  wanted.split = corpus::Split::kTest;
-  wanted.seed |= corpus::kFirstEvaluationSeed;
+  ++wanted.seed;
   REDKNOT_TRY(const auto validation, eval::corpus_sequences(wanted, tokenizer));
-  texts.validation = {format("made documents, seed %llu, names and sentence forms of tests",
+  texts.validation = {format("made documents, seed %llu, the second stream",
                              static_cast<unsigned long long>(options.seed)),
                       rehearsed(validation)};
   return texts;
@@ -106,18 +105,17 @@ std::string share(std::size_t part, std::size_t whole) {
 }
 
 std::string trial_text(const char* what, const MeasuredText& text, const Divergence& found) {
-  return format("%-11s KL mean %.5f, 99 %% %.4f, 99.9 %% %.4f nats; same top token %.2f %%; "
-                "perplexity x %.4f\n            (%lld tokens: %s)\n",
-                what, found.kl_mean, found.kl_p99, found.kl_p999, 100 * found.same_top1,
-                found.perplexity_ratio, static_cast<long long>(text.tokens),
-                text.description.c_str());
+  return format(
+      "%-11s KL mean %.5f, 99 %% %.4f, 99.9 %% %.4f nats; same top token %.2f %%; "
+      "perplexity x %.4f\n            (%lld tokens: %s)\n",
+      what, found.kl_mean, found.kl_p99, found.kl_p999, 100 * found.same_top1,
+      found.perplexity_ratio, static_cast<long long>(text.tokens), text.description.c_str());
 }
 
 // What the chosen profile was measured as in the search.
 const ProfileTrial& chosen_trial(const ProfileFile& file) {
   return *std::find_if(file.curve.begin(), file.curve.end(), [&](const ProfileTrial& trial) {
-    return trial.kv_bytes == file.validated->kv_bytes &&
-           trial.divergence.kl_mean <= file.budget_kl;
+    return trial.kv_bytes == file.validated->kv_bytes && trial.divergence.kl_mean <= file.budget_kl;
   });
 }
 
@@ -137,9 +135,10 @@ std::string summary(const ProfileFile& file, int context_tokens) {
   out += trial_text("Search", *file.calibration, chosen_trial(file).divergence);
   out += trial_text("Validation", *file.validation, file.validated->divergence);
   if (file.validated->divergence.kl_mean > file.budget_kl) {
-    out += format("The validation is over the budget of %g: give it more --sequences, or a smaller "
-                  "budget.\n",
-                  file.budget_kl);
+    out += format(
+        "The validation is over the budget of %g: give it more --sequences, or a smaller "
+        "budget.\n",
+        file.budget_kl);
   }
   return out;
 }
@@ -157,8 +156,8 @@ ProfilingOptions profiling_options(const ProfileCommandOptions& options, int con
   out.trial.window_tokens = options.window_tokens;
   out.windows.clear();
   for (int window = 32; window < context_tokens; window *= 2) out.windows.push_back(window);
-  out.try_q8 = std::find(options.formats.begin(), options.formats.end(), "q8") !=
-               options.formats.end();
+  out.try_q8 =
+      std::find(options.formats.begin(), options.formats.end(), "q8") != options.formats.end();
   out.journal = options.output + ".partial";
   return out;
 }

@@ -17,8 +17,8 @@ using PageCounts = std::array<int, kKvFormatCount>;
 double bytes_of(const PageCounts& pages, const PageShape& shape) {
   double bytes = 0;
   for (const KvFormat format : kKvFormats) {
-    bytes += static_cast<double>(pages[index_of(format)]) *
-             static_cast<double>(shape.bytes(format));
+    bytes +=
+        static_cast<double>(pages[index_of(format)]) * static_cast<double>(shape.bytes(format));
   }
   return bytes;
 }
@@ -35,8 +35,8 @@ PageCounts pages_for_sessions(std::size_t kv_bytes, const HeadProfile& profile,
   PageCounts pages{};
   for (std::size_t i = 0; i < pages.size(); ++i) {
     const double count = std::max(sessions, 0.0) * held[i] + (peak[i] - held[i]);
-    pages[i] = static_cast<int>(
-        std::min(count, static_cast<double>(std::numeric_limits<int>::max())));
+    pages[i] =
+        static_cast<int>(std::min(count, static_cast<double>(std::numeric_limits<int>::max())));
   }
   return pages;
 }
@@ -73,8 +73,8 @@ class Filling {
   Capacity result() const {
     Capacity capacity{.sessions = static_cast<int>(sessions_.size())};
     if (!sessions_.empty()) {
-      capacity.bytes_per_session = static_cast<std::size_t>(
-          bytes_of(sessions_.front().pages(), core_.pool().shape()));
+      capacity.bytes_per_session =
+          static_cast<std::size_t>(bytes_of(sessions_.front().pages(), core_.pool().shape()));
     }
     return capacity;
   }

@@ -43,8 +43,8 @@ class CapacityTest : public testing::Test {
 
   tests::ModelOnDisk model_{
       {.shape = tests::small_shape(Architecture::kLlama), .type = "Q8_0", .seed = 1}};
-  std::filesystem::path profile_path_ = std::filesystem::temp_directory_path() /
-                                        ("redknot_capacity_" + std::to_string(::getpid()));
+  std::filesystem::path profile_path_ =
+      std::filesystem::temp_directory_path() / ("redknot_capacity_" + std::to_string(::getpid()));
   EngineOptions options_;
 };
 
@@ -59,8 +59,7 @@ TEST_F(CapacityTest, DenseSessionsAreTheBytesDivided) {
 }
 
 TEST_F(CapacityTest, LocalHeadsMakeRoom) {
-  const HeadPolicy local{
-      .head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 32};
+  const HeadPolicy local{.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 32};
   use_profile({HeadPolicy{}, local, local, local});
   const auto found = measure_capacity(options_);
   ASSERT_TRUE(found.ok()) << found.error().message();

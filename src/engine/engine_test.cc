@@ -382,8 +382,7 @@ TEST_F(EngineTest, StatsCountWhatWasDone) {
   EXPECT_EQ(stats.kv_bytes, 256u * 1024u);
   const ModelFile file = ModelFile::open(model_.path()).value();
   EXPECT_GE(stats.weight_bytes, file.packed_weight_bytes());
-  EXPECT_EQ(file.kv_cost(KvDType::kF16, 16, 256)->bytes_at_context * 4,
-            stats.kv_bytes);
+  EXPECT_EQ(file.kv_cost(KvDType::kF16, 16, 256)->bytes_at_context * 4, stats.kv_bytes);
 }
 
 }  // namespace

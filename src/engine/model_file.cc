@@ -3,8 +3,8 @@
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
 #include "engine/profile_choice.h"
-#include "kv/sequence_kv.h"
 #include "kv/page_pool.h"
+#include "kv/sequence_kv.h"
 #include "redknot/redknot.h"
 #include "runtime/packed_weights.h"
 
@@ -122,8 +122,8 @@ Result<std::vector<HeadKv>> ModelFile::profile_kv(const std::filesystem::path& p
     const auto pages = peak_pages({.layers = 1, .kv_heads = 1, .policies = {policy}}, shape,
                                   context_tokens, /*chunk_tokens=*/1);
     HeadKv& head = heads.emplace_back(describe(policy));
-    head.bytes = static_cast<std::size_t>(pages[index_of(policy.kv_format)]) *
-                 shape.bytes(policy.kv_format);
+    head.bytes =
+        static_cast<std::size_t>(pages[index_of(policy.kv_format)]) * shape.bytes(policy.kv_format);
   }
   return heads;
 }

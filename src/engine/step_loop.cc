@@ -240,8 +240,8 @@ void StepLoop::add_to(Stats& stats) const {
   const std::lock_guard lock(head_pages_mutex_);
   for (std::size_t i = 0; i < head_pages_.size(); ++i) {
     const KvFormat format = core_.profile().policies[i].kv_format;
-    stats.heads[i].bytes = static_cast<std::size_t>(head_pages_[i]) *
-                           core_.pool().shape().bytes(format);
+    stats.heads[i].bytes =
+        static_cast<std::size_t>(head_pages_[i]) * core_.pool().shape().bytes(format);
   }
 }
 

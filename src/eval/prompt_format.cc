@@ -42,8 +42,9 @@ std::string write_prompt(PromptFormat format, const corpus::Sample& sample, std:
 }
 
 std::string with_answer(PromptFormat format, const std::string& prompt, const std::string& answer) {
-  return prompt + (format == PromptFormat::kMarks ? corpus::answer_text({.answer = answer})
-                                                  : " " + answer + "\n");
+  return prompt + (format == PromptFormat::kMarks
+                       ? corpus::answer_text({.question = {}, .answer = answer})
+                       : " " + answer + "\n");
 }
 
 Result<int> count_prompt_tokens(PromptFormat format, const Tokenizer& tokenizer,

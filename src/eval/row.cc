@@ -32,8 +32,8 @@ Row scored(Row row, std::span<const Question> questions, std::span<const std::st
 }
 
 AgainstDense against_dense(std::span<const Question> questions,
-                           std::span<const std::string> answers,
-                           std::span<const std::string> dense, std::uint64_t seed) {
+                           std::span<const std::string> answers, std::span<const std::string> dense,
+                           std::uint64_t seed) {
   REDKNOT_CHECK(!questions.empty() && questions.size() == answers.size() &&
                 questions.size() == dense.size());
   std::vector<double> more, same;

@@ -38,7 +38,7 @@ Row scored(Row row, std::span<const Question> questions, std::span<const std::st
 
 // Of as many answers of an arm and of dense attention as questions, one at least.
 AgainstDense against_dense(std::span<const Question> questions,
-                           std::span<const std::string> answers,
-                           std::span<const std::string> dense, std::uint64_t seed);
+                           std::span<const std::string> answers, std::span<const std::string> dense,
+                           std::uint64_t seed);
 
 }  // namespace redknot::eval

@@ -29,8 +29,8 @@ TEST(Row, OfOneQuestionHasAPointForItsInterval) {
 }
 
 TEST(Row, AgainstDenseIsPaired) {
-  const std::vector<Question> questions = {{.answer = "1"}, {.answer = "2"}, {.answer = "3"},
-                                           {.answer = "4"}};
+  const std::vector<Question> questions = {
+      {.answer = "1"}, {.answer = "2"}, {.answer = "3"}, {.answer = "4"}};
   const std::vector<std::string> dense = {"1", "2", "x", "y"}, arm = {"1", "z", "3", "y"};
   const AgainstDense found = against_dense(questions, arm, dense, /*seed=*/1);
   EXPECT_DOUBLE_EQ(found.exact_match, 0);

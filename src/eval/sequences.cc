@@ -97,8 +97,7 @@ Result<SequenceHalves> file_sequences(std::span<const std::filesystem::path> fil
     Sequence& sequence = half.emplace_back();
     sequence.tokens = begin;
     const auto from = tokens.begin() + static_cast<std::ptrdiff_t>(first);
-    sequence.tokens.insert(sequence.tokens.end(), from,
-                           from + static_cast<std::ptrdiff_t>(length));
+    sequence.tokens.insert(sequence.tokens.end(), from, from + static_cast<std::ptrdiff_t>(length));
     sequence.first_measured = static_cast<int>(sequence.tokens.size() / 2);
   }
   return halves;

@@ -21,8 +21,8 @@ class SequencesTest : public testing::Test {
   }
 
   Tokenizer tokenizer_ = Tokenizer::open(REDKNOT_SOURCE_DIR "/models/redknot-reader.gguf").value();
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() /
-                                ("redknot_sequences_" + std::to_string(::getpid()));
+  std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / ("redknot_sequences_" + std::to_string(::getpid()));
 };
 
 TEST_F(SequencesTest, OfTheCorpusFitTheContextAndEndWithAnswers) {

@@ -19,7 +19,8 @@ namespace redknot {
 // whole file.
 class Fields {
  public:
-  Fields(const nlohmann::ordered_json& object, std::string place) : object_(object), place_(std::move(place)) {}
+  Fields(const nlohmann::ordered_json& object, std::string place)
+      : object_(object), place_(std::move(place)) {}
 
   Result<const nlohmann::ordered_json*> find(const char* name) const {
     if (!object_.is_object()) return invalid(place_, " is not an object");

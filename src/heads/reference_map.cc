@@ -58,8 +58,9 @@ class Table {
     const std::string name = entry->is_string() ? entry->get<std::string>() : std::string();
     if (contains(kLocalNames, name)) return true;
     if (contains(kGlobalNames, name)) return false;
-    return invalid(name_, "[", layer, "][", kv_head, "] is ", entry->dump(-1, ' ', true,
-                   Json::error_handler_t::replace), ", no class of heads");
+    return invalid(name_, "[", layer, "][", kv_head, "] is ",
+                   entry->dump(-1, ' ', true, Json::error_handler_t::replace),
+                   ", no class of heads");
   }
   std::size_t row_size() const {
     return rows_->empty() || !rows_->front().is_array() ? 0 : rows_->front().size();

@@ -28,8 +28,8 @@ TEST(ReferenceMap, BecomesPolicies) {
   ASSERT_TRUE(found.ok()) << found.error().message();
   EXPECT_EQ(found->layers, 2);
   EXPECT_EQ(found->kv_heads, 3);
-  EXPECT_EQ(found->policies, (std::vector<HeadPolicy>{local(4, 4096), {}, {}, local(0, 512), {},
-                                                      local(8, 64)}));
+  EXPECT_EQ(found->policies,
+            (std::vector<HeadPolicy>{local(4, 4096), {}, {}, local(0, 512), {}, local(8, 64)}));
 }
 
 std::string changed(const std::string& from, const std::string& to) {
@@ -56,7 +56,8 @@ std::string refusal(const std::string& json) {
 }
 
 TEST(ReferenceMap, SaysWhatIsWrong) {
-  EXPECT_THAT(refusal(changed("\"num_layers\": 2", "\"num_layers\": 3")), HasSubstr("2 rows, not 3"));
+  EXPECT_THAT(refusal(changed("\"num_layers\": 2", "\"num_layers\": 3")),
+              HasSubstr("2 rows, not 3"));
   EXPECT_THAT(refusal(changed("\"num_kv_heads\": 3", "\"num_kv_heads\": 2")),
               HasSubstr("[0] is not a list of 2 entries"));
   EXPECT_THAT(refusal(changed("streaming", "sleepy")), HasSubstr("[1][0] is \"sleepy\""));
@@ -71,7 +72,8 @@ TEST(ReferenceMap, NoDamageEndsTheProgram) {
   std::mt19937 random(3);
   for (int i = 0; i < 3000; ++i) {
     std::string damaged = kMap;
-    for (int j = 0; j <= i % 3; ++j) damaged[random() % damaged.size()] = static_cast<char>(random());
+    for (int j = 0; j <= i % 3; ++j)
+      damaged[random() % damaged.size()] = static_cast<char>(random());
     if (const auto found = parse_reference_map(damaged); found.ok()) {
       EXPECT_EQ(found->policies.size(), static_cast<std::size_t>(found->layers) * found->kv_heads);
     }

@@ -14,8 +14,7 @@
 namespace redknot {
 
 // Mean KL to dense attention under each of the profiles, in nats; an error ends the search.
-using MeasureKl =
-    std::function<Result<std::vector<double>>(std::span<const HeadProfile> profiles)>;
+using MeasureKl = std::function<Result<std::vector<double>>(std::span<const HeadProfile> profiles)>;
 
 struct HeadEffect {
   double kl = 0;       // of the group that the head was tried in last

@@ -79,8 +79,7 @@ TEST(HeadEffects, SmallOnesStayInTheirGroup) {
 TEST(HeadEffects, KeepsTheFormatsAndReportsErrors) {
   const HeadProfile dense = uniform_profile(1, 2, {.kv_format = KvFormat::kQ8});
   const auto found = find_effects(
-      dense, in_order(2),
-      [](std::span<const HeadProfile> profiles) -> Result<std::vector<double>> {
+      dense, in_order(2), [](std::span<const HeadProfile> profiles) -> Result<std::vector<double>> {
         EXPECT_EQ(profiles[0].policies[0].kv_format, KvFormat::kQ8);
         return io_error("no more");
       });

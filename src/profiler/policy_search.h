@@ -18,7 +18,7 @@
 namespace redknot {
 
 struct PolicySearchOptions {
-  double budget_kl = 0.005;    // mean, nats
+  double budget_kl = 0.005;    // mean, nats: what is measured stays within it
   HeadPolicy trial{};          // as the effects were measured with
   std::vector<int> windows{};  // that may be tried, increasing
   bool try_q8 = true;          // 8-bit pages

@@ -43,8 +43,7 @@ void PrefixShift::attended(int layer, std::span<const SequenceRows> sequences, c
     for (std::size_t i = 0; i < sequence.positions.size(); ++i) {
       const int position = sequence.positions[i];
       if (position < first_ || position >= end_) continue;
-      const float* row =
-          outputs + (static_cast<std::size_t>(sequence.first_row) + i) * width();
+      const float* row = outputs + (static_cast<std::size_t>(sequence.first_row) + i) * width();
       if (comparing_) {
         compare(layer, position - first_, row);
       } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much the output of each KV head's attention for a text depends on what stands before the text:
-// the same tokens at the same positions behind two prefixes.
+// How much the output of each KV head's attention for a text depends on what stands before the
+// text: the same tokens at the same positions behind two prefixes.
 #pragma once
 
 #include <span>

@@ -24,6 +24,9 @@ constexpr int kMassRowsPerStep = 64;
 // The end of a text behind two prefixes, and how much of it is measured.
 constexpr int kShiftTokens = 64;
 constexpr int kShiftMeasured = 32;
+// Of the budget, what the search may use: predictions on other text move a little more than on the
+// text that policies were chosen on.
+constexpr double kSearchShare = 0.8;
 // Shares of the work, about, at which the parts end.
 constexpr double kMassDone = 0.05, kEffectsDone = 0.5, kSearchDone = 0.95;
 
@@ -101,8 +104,9 @@ class Trials {
     std::vector<DivergenceSum> sums(missing.size());
     for (const RehearsedText& text : text_.sequences) {
       if (missing.empty()) break;
-      const int shared = way == "behind" ? text.first_measured : 0;
-      const auto part = rehearsal_.compare_behind(shared, text, missing);
+      const auto part = way == "behind"
+                            ? rehearsal_.compare_behind(text.first_measured, text, missing)
+                            : rehearsal_.compare(text, missing);
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].add(part[i]);
     }
     std::vector<Divergence> out;
@@ -237,9 +241,9 @@ class Profiling {
     });
     options.most_at_once = options_.most_at_once;
     options.settled = [&](std::size_t count) {
-      report("measuring what heads do",
-             kMassDone + (kEffectsDone - kMassDone) * static_cast<double>(count) /
-                             static_cast<double>(heads.size()));
+      report("measuring what heads do", kMassDone + (kEffectsDone - kMassDone) *
+                                                        static_cast<double>(count) /
+                                                        static_cast<double>(heads.size()));
     };
     REDKNOT_TRY(effects_, find_effects(rehearsal_.dense(), options,
                                        [this](std::span<const HeadProfile> profiles) {
@@ -253,7 +257,8 @@ class Profiling {
   }
 
   Status choose() {
-    PolicySearchOptions options{.budget_kl = options_.budget_kl, .trial = options_.trial};
+    PolicySearchOptions options{.budget_kl = kSearchShare * options_.budget_kl,
+                                .trial = options_.trial};
     for (const int window : options_.windows) {
       if (window < rehearsal_.context_tokens()) options.windows.push_back(window);
     }
@@ -263,8 +268,7 @@ class Profiling {
     options.progress = [this](double fraction) {
       report("choosing policies", kEffectsDone + (kSearchDone - kEffectsDone) * fraction);
     };
-    REDKNOT_TRY(PolicySearchResult found,
-                search_policies(rehearsal_.dense(), effects_, options));
+    REDKNOT_TRY(PolicySearchResult found, search_policies(rehearsal_.dense(), effects_, options));
     result_.file.profile = std::move(found.profile);
     result_.file.curve = std::move(found.trials);
     return Done{};

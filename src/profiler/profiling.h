@@ -20,14 +20,14 @@ struct CalibrationText {
 };
 
 struct ProfilingOptions {
-  EngineOptions engine{};  // model, threads, kernels, page_tokens, context_tokens, progress
-  Progress progress{};     // of the measurements, when the model is open
-  double budget_kl = 0.005;
+  EngineOptions engine{};    // model, threads, kernels, page_tokens, context_tokens, progress
+  Progress progress{};       // of the measurements, when the model is open
+  double budget_kl = 0.005;  // mean, nats; the search keeps a fifth of it for other text
   HeadPolicy trial{.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64};
   std::vector<int> windows = {32, 64, 128, 256, 512, 1024, 2048};  // those that may be chosen
   bool try_q8 = true;
-  std::size_t most_at_once = 4;    // profiles run beside each other: more pages, fewer dense runs
-  std::filesystem::path journal{};  // of measurements made; stays, for the caller to delete when the profile is safe
+  std::size_t most_at_once = 4;     // profiles run beside each other: more pages, fewer dense runs
+  std::filesystem::path journal{};  // of measurements made; the caller deletes it
 };
 
 struct ProfilingResult {
@@ -41,8 +41,8 @@ Result<ProfilingResult> make_profile(const ProfilingOptions& options,
                                      const CalibrationText& calibration,
                                      const CalibrationText& validation);
 
-// A profile of the model that nobody has measured. kInvalidArgument if it has other numbers of layers
-// or KV heads.
+// A profile of the model that nobody has measured. kInvalidArgument if it has other numbers of
+// layers or KV heads.
 Result<ProfileFile> unvalidated_profile(const std::filesystem::path& model, HeadProfile profile);
 
 }  // namespace redknot

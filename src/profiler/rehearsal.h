@@ -39,9 +39,9 @@ class Rehearsal {
   // Runs a text dense, for an observer of the transformer. Requires 1..context_tokens() tokens.
   void run_dense(std::span<const TokenId> tokens);
 
-  // One sum a variant, which take the whole text from an empty cache, at most `step_tokens` tokens a
-  // step (0: as many as the dense run, whose results do not depend on it either). Requires at most
-  // options.variants of them, and 2..context_tokens() tokens.
+  // One sum a variant, which take the whole text from an empty cache, at most `step_tokens` tokens
+  // a step (0: as many as the dense run). Requires at most options.variants of them, and
+  // 2..context_tokens() tokens.
   std::vector<DivergenceSum> compare(const RehearsedText& text,
                                      std::span<const HeadProfile> variants, int step_tokens = 0);
 

@@ -22,8 +22,8 @@ class TrialJournalTest : public testing::Test {
   }
   void write(const std::string& text) const { std::ofstream(path_) << text; }
 
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() /
-                                ("redknot_journal_" + std::to_string(::getpid()));
+  std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / ("redknot_journal_" + std::to_string(::getpid()));
   Divergence some_{.positions = 12,
                    .kl_mean = 0.1,
                    .kl_p99 = 1.0 / 3,
