@@ -31,11 +31,9 @@ constexpr char kDescription[] =
     "\n"
     "With --profile, the same is asked of dense attention with f16 pages, of the\n"
     "same again in other steps (the noise floor), of 8-bit pages (a yardstick), and\n"
-    "of     " each profile;
-and their predictions are held against dense ones, token by token,\n
-    "
-    "over the end of each prompt and the expected answer. The suite text does that\n"
-    "over the second half of every sequence of a file, and asks nothing.";
+    "of each profile; and their predictions are held against dense ones, token by\n"
+    "token, over the end of each prompt and the expected answer. The suite text does\n"
+    "that over the second half of every sequence of a file, and asks nothing.";
 
 constexpr char kFooter[] =
     "Kinds of questions:\n"
