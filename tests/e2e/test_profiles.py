@@ -13,7 +13,8 @@ SMALL = ['--page-tokens', 16, '--sequences', 2, '--window', 16]
 
 
 def book():
-    return write('book.txt', ' '.join(f'The {i} knots hold {i * 7 % 31} ropes.' for i in range(400)))
+    lines = (f'The {i} knots hold {i * 7 % 31} ropes.' for i in range(400))
+    return write('book.txt', ' '.join(lines))
 
 
 def head_map(name, classes, windows=None):
@@ -132,14 +133,15 @@ class Use(Case):
     def test_wrong_profiles_are_refused(self):
         other = redknot('run', '-m', model(seed=2), '-p', 'a', '--profile', half_local())
         self.check_error(other, 1, 'another model', 'redknot profile')
-        damaged = write('damaged.json', half_local().read_text().replace('"window":32', '"window":-1'))
+        text = half_local().read_text().replace('"window":32', '"window":-1')
+        damaged = write('damaged.json', text)
         self.check_error(redknot('run', '-m', model(), '-p', 'a', '--profile', damaged), 1,
                          'damaged.json', 'window')
         self.check_error(redknot('run', '-m', model(), '-p', 'a', '--profile', scratch / 'none'), 1,
                          'none')
         shape = head_map('shape.json', [['global'] * KV_HEADS] * (LAYERS + 1))
-        self.check_error(redknot('profile', '-m', model(), '-o', scratch / 'z', '--import', shape), 1,
-                         'shape.json', '4 layers x 2')
+        other = redknot('profile', '-m', model(), '-o', scratch / 'z', '--import', shape)
+        self.check_error(other, 1, 'shape.json', '4 layers x 2')
 
 
 class Compare(Case):
