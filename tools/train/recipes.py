@@ -7,7 +7,7 @@ from model import Shape
 
 EASY = 'one_hop=8,quote=1,key_value=1'
 DENSE = 'one_hop=6,two_hop=3,quote=1,key_value=1'
-ALL = ('one_hop=5,two_hop=4,comparison=1,counting=1,alias=2,continuation=2,correction=2.5,'
+ALL = ('one_hop=5,two_hop=5,comparison=1,counting=1,alias=4,continuation=2,correction=2.5,'
        'quote=1,not_stated=1,chat=1.5,key_value=1.5,passkey=0.3')
 
 
@@ -49,8 +49,8 @@ RECIPES = {
             Stage(256, 2, DENSE, style='dense', spread=True),
             Stage(512, 3, aid_share=0.5, spread=True),
             Stage(1024, 5, aid_share=0.4, spread=True),
-            Stage(2048, 4, aid_share=0.25, spread=True, batch_tokens=8192),
-            Stage(4352, 3, aid_share=0.15, batch_tokens=8704),
+            Stage(2048, 8, aid_share=0.25, spread=True, batch_tokens=8192),
+            Stage(4352, 6, aid_share=0.15, batch_tokens=8704),
         ],
         micro_batch_tokens=2048),
 }
