@@ -49,6 +49,7 @@ std::string report(const CapacityCommandOptions& options, const Capacity& dense,
                 human_bytes(dense.bytes_per_session).c_str());
   out += format("profile    %9d %20s\n", profile.sessions,
                 human_bytes(profile.bytes_per_session).c_str());
+  if (dense.sessions == 0) return out;
   return out + format("\n%.2f times the sessions\n",
                       static_cast<double>(profile.sessions) / dense.sessions);
 }

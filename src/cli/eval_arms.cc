@@ -23,13 +23,15 @@ RehearsedText rehearsed(const eval::Sequence& sequence) {
   return text;
 }
 
-Result<RehearsedText> rehearsed(const Question& question, eval::PromptFormat format,
+// Of a long answer, what the context holds.
+Result<RehearsedText> rehearsed(const Question& question, const EvalPlan& plan,
                                 const Tokenizer& tokenizer) {
-  const std::string whole = eval::with_answer(format, question.prompt, question.answer);
-  REDKNOT_TRY(
-      const std::vector<int> tokens,
-      tokenizer.tokenize(whole, /*add_special=*/true, format == eval::PromptFormat::kMarks));
-  return rehearsed({.tokens = tokens,
+  const std::string whole = eval::with_answer(plan.format, question.prompt, question.answer);
+  const bool marks = plan.format == eval::PromptFormat::kMarks;
+  REDKNOT_TRY(std::vector<int> tokens, tokenizer.tokenize(whole, /*add_special=*/true, marks));
+  const auto most = static_cast<std::size_t>(plan.context_tokens);
+  if (tokens.size() > most) tokens.resize(most);
+  return rehearsed({.tokens = std::move(tokens),
                     .first_measured = std::max(0, question.prompt_tokens - kMeasuredPromptTokens)});
 }
 
@@ -41,7 +43,7 @@ class Comparison {
         profiles_(std::move(profiles)),
         arms_(std::move(arms)),
         sums_(arms_.size()),
-        means_(arms_.size()) {}
+        kl_(arms_.size()) {}
 
   void add(const RehearsedText& text) {
     for (std::size_t i = 0; i < arms_.size(); ++i) {
@@ -50,7 +52,9 @@ class Comparison {
       const DivergenceSum sum =
           rehearsal_.compare(text, std::span(profiles_).subspan(i, 1), step_tokens)[0];
       if (sum.empty()) continue;
-      means_[i].push_back(sum.total().kl_mean);
+      const Divergence found = sum.total();
+      const auto positions = static_cast<double>(found.positions);
+      kl_[i].push_back({found.kl_mean * positions, positions});
       sums_[i].add(sum);
     }
     ++sequences_;
@@ -61,7 +65,7 @@ class Comparison {
     for (std::size_t i = 0; i < arms_.size(); ++i) {
       out.arms.push_back({.arm = arms_[i].name,
                           .divergence = sums_[i].total(),
-                          .kl_interval = eval::bootstrap_mean(means_[i], seed).value(),
+                          .kl_interval = eval::bootstrap_ratio(kl_[i], seed).value(),
                           .kv_bytes = kv_bytes(profiles_[i], shape_, context_tokens),
                           .kv_bytes_dense = kv_bytes(rehearsal_.dense(), shape_, context_tokens)});
     }
@@ -74,7 +78,7 @@ class Comparison {
   std::vector<HeadProfile> profiles_;
   std::vector<Arm> arms_;
   std::vector<DivergenceSum> sums_;
-  std::vector<std::vector<double>> means_;  // by arm, of each sequence
+  std::vector<std::vector<eval::Share>> kl_;  // by arm, of each sequence
   int sequences_ = 0;
 };
 
@@ -118,6 +122,12 @@ std::vector<Arm> arms_of(const EvalOptions& options) {
   for (const std::string& profile : options.profiles) {
     Arm& arm = arms.emplace_back(dense);
     arm.name = std::filesystem::path(profile).stem().string();
+    const auto taken = [&](const std::string& name) {
+      return std::any_of(arms.begin(), arms.end() - 1,
+                         [&](const Arm& other) { return other.name == name; });
+    };
+    if (taken(arm.name)) arm.name = profile;
+    while (taken(arm.name)) arm.name += " again";
     arm.kv = KvDType::kAuto;  // as the profile says
     arm.profile = profile;
   }
@@ -149,7 +159,7 @@ Result<Divergences> measure_divergences(const EvalOptions& options, const std::v
   for (const EvalCell& cell : plan.cells) {
     REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
     for (const Question& question : questions) {
-      REDKNOT_TRY(const RehearsedText text, rehearsed(question, plan.format, tokenizer));
+      REDKNOT_TRY(const RehearsedText text, rehearsed(question, plan, tokenizer));
       add(text);
     }
   }

@@ -39,10 +39,8 @@ class Advance {
   }
   void asked(double tokens) { done_ += tokens; }
   void compared(double tokens) { done_ += tokens * passes(arms_); }
-  double fraction() const { return done_ / work_; }
-  std::string activity(const std::string& what) const {
-    return what + ": " + time_left_.text(fraction());
-  }
+  double fraction() const { return std::min(1.0, done_ / work_); }
+  std::string activity(const std::string& what) { return what + time_left_.text(fraction()); }
 
  private:
   static double passes(std::size_t arms) { return 2 * (static_cast<double>(arms) - 1); }
@@ -55,14 +53,14 @@ class Advance {
 // Shows how far a run is, on a terminal alone.
 class AdvancePrinter {
  public:
-  AdvancePrinter(const Advance& advance, std::string what)
+  AdvancePrinter(Advance& advance, std::string what)
       : advance_(advance), what_(std::move(what)), print_(printer_.callback()) {}
   void show() const {
     if (terminal_) print_(advance_.activity(what_), advance_.fraction());
   }
 
  private:
-  const Advance& advance_;
+  Advance& advance_;
   std::string what_;
   ProgressPrinter printer_;
   Progress print_;

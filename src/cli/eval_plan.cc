@@ -147,6 +147,10 @@ Result<EvalPlan> plan_text(const EvalOptions& options, const ModelInfo& model,
   }
   const auto wanted = static_cast<std::size_t>(options.questions.value_or(kMostSequences));
   if (plan.text.size() > wanted) plan.text.resize(wanted);
+  plan.context_tokens = 0;
+  for (const eval::Sequence& sequence : plan.text) {
+    plan.context_tokens = std::max(plan.context_tokens, static_cast<int>(sequence.tokens.size()));
+  }
   return plan;
 }
 

@@ -100,6 +100,16 @@ Result<Texts> file_texts(const ProfileCommandOptions& options, int context_token
                {names + ", every other sequence from the second", rehearsed(halves.second)}};
 }
 
+int longest_sequence(const Texts& texts) {
+  std::size_t longest = 0;
+  for (const CalibrationText* text : {&texts.calibration, &texts.validation}) {
+    for (const RehearsedText& sequence : text->sequences) {
+      longest = std::max(longest, sequence.tokens.size());
+    }
+  }
+  return static_cast<int>(longest);
+}
+
 std::string share(std::size_t part, std::size_t whole) {
   return format("%.1f %%", 100 * static_cast<double>(part) / static_cast<double>(whole));
 }
@@ -112,14 +122,8 @@ std::string trial_text(const char* what, const MeasuredText& text, const Diverge
       found.perplexity_ratio, static_cast<long long>(text.tokens), text.description.c_str());
 }
 
-// What the chosen profile was measured as in the search.
-const ProfileTrial& chosen_trial(const ProfileFile& file) {
-  return *std::find_if(file.curve.begin(), file.curve.end(), [&](const ProfileTrial& trial) {
-    return trial.kv_bytes == file.validated->kv_bytes && trial.divergence.kl_mean <= file.budget_kl;
-  });
-}
-
-std::string summary(const ProfileFile& file, int context_tokens) {
+std::string summary(const ProfilingResult& result, int context_tokens) {
+  const ProfileFile& file = result.file;
   int local = 0, q8 = 0;
   for (const HeadPolicy& policy : file.profile.policies) {
     local += policy.head_class == HeadClass::kLocal ? 1 : 0;
@@ -132,7 +136,7 @@ std::string summary(const ProfileFile& file, int context_tokens) {
                 human_bytes(file.validated->kv_bytes).c_str(), context_tokens,
                 share(file.validated->kv_bytes, file.dense_bytes).c_str(),
                 human_bytes(file.dense_bytes).c_str());
-  out += trial_text("Search", *file.calibration, chosen_trial(file).divergence);
+  out += trial_text("Search", *file.calibration, result.chosen.divergence);
   out += trial_text("Validation", *file.validation, file.validated->divergence);
   if (file.validated->divergence.kl_mean > file.budget_kl) {
     out += format(
@@ -155,7 +159,7 @@ ProfilingOptions profiling_options(const ProfileCommandOptions& options, int con
   out.trial.sink_tokens = options.sink_tokens;
   out.trial.window_tokens = options.window_tokens;
   out.windows.clear();
-  for (int window = 32; window < context_tokens; window *= 2) out.windows.push_back(window);
+  for (int window = 32; window <= context_tokens / 2; window *= 2) out.windows.push_back(window);
   out.try_q8 =
       std::find(options.formats.begin(), options.formats.end(), "q8") != options.formats.end();
   out.journal = options.output + ".partial";
@@ -165,9 +169,9 @@ ProfilingOptions profiling_options(const ProfileCommandOptions& options, int con
 Result<ProfilingResult> measure(ProfilingOptions options, const Texts& texts) {
   ProgressPrinter printer;
   options.engine.progress = printer.callback();
-  const TimeLeft time_left;
+  TimeLeft time_left;
   options.progress = [&](std::string_view activity, double fraction) {
-    options.engine.progress(std::string(activity) + ": " + time_left.text(fraction), fraction);
+    options.engine.progress(std::string(activity) + time_left.text(fraction), fraction);
   };
   return make_profile(options, texts.calibration, texts.validation);
 }
@@ -272,7 +276,12 @@ Result<ExitCode> profile(const ProfileCommandOptions& options) {
                                  : std::min(model.info().context_tokens, kLongestStandard);
   const auto make_texts = options.text.empty() ? corpus_texts : file_texts;
   REDKNOT_TRY(const Texts texts, make_texts(options, context_tokens, tokenizer));
-  const ProfilingOptions profiling = profiling_options(options, context_tokens);
+  const int longest = longest_sequence(texts);
+  if (longest < context_tokens) {
+    note(
+        format("profile: the longest sequence has %d tokens: measured up to that length", longest));
+  }
+  const ProfilingOptions profiling = profiling_options(options, longest);
   REDKNOT_TRY(const ProfilingResult result, measure(profiling, texts));
   if (result.found > 0) {
     note(format("profile: %zu of %zu measurements were in %s", result.found,
@@ -281,7 +290,7 @@ Result<ExitCode> profile(const ProfileCommandOptions& options) {
   REDKNOT_RETURN_IF_ERROR(replace_file(options.output, to_json(result.file)));
   std::error_code ignored;
   std::filesystem::remove(profiling.journal, ignored);
-  REDKNOT_RETURN_IF_ERROR(print(summary(result.file, context_tokens)));
+  REDKNOT_RETURN_IF_ERROR(print(summary(result, longest)));
   return ExitCode::kSuccess;
 }
 

@@ -128,10 +128,14 @@ void describe(const Engine& engine) {
 }
 
 // What a user should know of the profile before the answer.
-void warn_of_profile(const Engine& engine) {
+void warn_of_profile(const Engine& engine, int tokens) {
   const ProfileSummary* profile = engine.profile();
-  if (profile != nullptr && !profile->validated) {
+  if (profile == nullptr) return;
+  if (!profile->validated) {
     note("the head profile is not validated: what it costs in quality has not been measured");
+  } else if (tokens > profile->context_tokens) {
+    note(format("the head profile is validated up to %d tokens; this context holds %d",
+                profile->context_tokens, tokens));
   }
 }
 
@@ -235,7 +239,8 @@ Result<ExitCode> run(const RunOptions& options) {
     REDKNOT_TRY(engine, Engine::open(engine_options(options, progress)));
   }
   if (options.verbose) describe(*engine);
-  warn_of_profile(*engine);
+  warn_of_profile(*engine, options.context_tokens > 0 ? options.context_tokens
+                                                      : engine->model().context_tokens);
   REDKNOT_TRY(Request request, make_request(options, prompt));
   const std::uint64_t seed = request.sampling.seed;
   if (options.echo) REDKNOT_RETURN_IF_ERROR(echo(*engine, prompt));

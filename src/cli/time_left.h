@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// For how long a piece of work goes on, if it goes on as it did so far.
+// For how long a piece of work goes on, if it goes on as it did since it was first asked.
 #pragma once
 
 #include <chrono>
@@ -9,12 +9,15 @@ namespace redknot::cli {
 
 class TimeLeft {
  public:
-  // "40 s left", "12 min left", "2.5 h left", from the share of the work that is done.
-  std::string text(double fraction) const;
+  // ": 40 s left", ": 12 min left", ": 2.5 h left", from the share of the work that is done; "" as
+  // long as less than a hundredth was done. What is done in the first second counts as found, not
+  // as done: a run that goes on where it was interrupted.
+  std::string text(double fraction);
 
  private:
   using Clock = std::chrono::steady_clock;
   Clock::time_point start_ = Clock::now();
+  double found_ = 0;
 };
 
 }  // namespace redknot::cli

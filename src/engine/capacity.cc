@@ -24,19 +24,17 @@ double bytes_of(const PageCounts& pages, const PageShape& shape) {
 }
 
 // Pages for the most sessions that so many bytes hold: all but one at their full length, that one
-// at its peak.
-PageCounts pages_for_sessions(std::size_t kv_bytes, const HeadProfile& profile,
-                              const PageShape& shape, int context_tokens, int chunk_tokens) {
-  const PageCounts held = peak_pages(profile, shape, context_tokens, 1);
-  const PageCounts peak = peak_pages(profile, shape, context_tokens, chunk_tokens);
+// at its peak. For none, a page of each format in use: the least that a pool can have.
+PageCounts pages_for_sessions(std::size_t kv_bytes, const PageCounts& held, const PageCounts& peak,
+                              const PageShape& shape) {
   const double extra = bytes_of(peak, shape) - bytes_of(held, shape);
   const double sessions =
       std::floor((static_cast<double>(kv_bytes) - extra) / bytes_of(held, shape));
+  constexpr double kMost = std::numeric_limits<int>::max();
   PageCounts pages{};
   for (std::size_t i = 0; i < pages.size(); ++i) {
-    const double count = std::max(sessions, 0.0) * held[i] + (peak[i] - held[i]);
-    pages[i] =
-        static_cast<int>(std::min(count, static_cast<double>(std::numeric_limits<int>::max())));
+    const double count = sessions * held[i] + (peak[i] - held[i]);
+    pages[i] = sessions < 1 ? std::min(held[i], 1) : static_cast<int>(std::min(count, kMost));
   }
   return pages;
 }
@@ -98,22 +96,20 @@ class Filling {
 
 Result<Capacity> measure_capacity(const EngineOptions& options) {
   CoreOptions core_options;
-  core_options.pages = [&options](const Model& model, const HeadProfile& profile,
-                                  int context_tokens) {
-    return pages_for_sessions(options.kv_bytes, profile,
-                              {options.page_tokens, model.config().head_dim}, context_tokens,
-                              options.max_step_tokens);
+  double session_bytes = 0;
+  core_options.pages = [&](const Model& model, const HeadProfile& profile, int context_tokens) {
+    const PageShape shape{options.page_tokens, model.config().head_dim};
+    const PageCounts held = peak_pages(profile, shape, context_tokens, 1);
+    const PageCounts peak = peak_pages(profile, shape, context_tokens, options.max_step_tokens);
+    session_bytes = bytes_of(held, shape);
+    return pages_for_sessions(options.kv_bytes, held, peak, shape);
   };
   REDKNOT_TRY(const std::unique_ptr<EngineCore> core, EngineCore::open(options, core_options));
   Filling filling(*core, core->context_tokens());
   filling.allocate();
   REDKNOT_RETURN_IF_ERROR(filling.decode_each());
-  const Capacity capacity = filling.result();
-  if (capacity.sessions == 0) {
-    return exhausted("fill KV memory of ", options.kv_bytes, " bytes: not even one session of ",
-                     core->context_tokens(), " tokens fits");
-  }
-  return capacity;
+  return Capacity{.sessions = filling.sessions(),
+                  .bytes_per_session = static_cast<std::size_t>(session_bytes)};
 }
 
 }  // namespace redknot

@@ -65,8 +65,7 @@ TEST_F(CapacityTest, LocalHeadsMakeRoom) {
   ASSERT_TRUE(found.ok()) << found.error().message();
   // The sink's page, and 3 pages that the window touches: tokens 968..999.
   const std::size_t bytes = std::size_t{63 + 3 * (1 + 3)} * 1024;
-  EXPECT_LE(found->bytes_per_session, bytes);
-  EXPECT_GE(found->bytes_per_session, bytes - 3 * 1024);
+  EXPECT_EQ(found->bytes_per_session, bytes);
   // One session's peak: windows and a chunk.
   const std::size_t peak = std::size_t{3} * 5 * 1024;
   EXPECT_GE(found->sessions, static_cast<int>((options_.kv_bytes - peak) / bytes) - 1);
@@ -84,11 +83,14 @@ TEST_F(CapacityTest, FormatsShareTheBytes) {
   EXPECT_GT(found->sessions, static_cast<int>(options_.kv_bytes / kDenseBytes));
 }
 
-TEST_F(CapacityTest, TooLittleMemoryIsSaid) {
-  options_.kv_bytes = kDenseBytes - 1;
-  EXPECT_FALSE(measure_capacity(options_).ok());
-  options_.kv_bytes = 1;
-  EXPECT_FALSE(measure_capacity(options_).ok());
+TEST_F(CapacityTest, TooLittleMemoryHoldsNoSession) {
+  for (const std::size_t bytes : {kDenseBytes - 1, std::size_t{1}}) {
+    options_.kv_bytes = bytes;
+    const auto found = measure_capacity(options_);
+    ASSERT_TRUE(found.ok()) << found.error().message();
+    EXPECT_EQ(found->sessions, 0);
+    EXPECT_EQ(found->bytes_per_session, kDenseBytes);
+  }
 }
 
 }  // namespace

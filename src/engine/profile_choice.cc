@@ -48,6 +48,8 @@ Result<ProfileFile> open_profile(const EngineOptions& options, const Model& mode
   if (options.kv != KvDType::kAuto) {
     const KvFormat format = kv_format(options.kv, model);
     for (HeadPolicy& policy : file->profile.policies) policy.kv_format = format;
+    file->validated.reset();  // what was measured had other formats
+    file->validation.reset();
   }
   return file;
 }

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -70,8 +69,7 @@ class StepLoop {
   std::unordered_map<SequenceId, Stream> streams_;
   std::atomic<int> running_{0}, waiting_{0}, free_pages_{0};
   std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0};
-  mutable std::mutex head_pages_mutex_;
-  std::vector<int> head_pages_;  // [layers, kv_heads]
+  std::vector<std::atomic<int>> head_pages_;  // [layers, kv_heads]
   std::thread thread_;
 };
 

@@ -82,8 +82,9 @@ Result<SequenceHalves> file_sequences(std::span<const std::filesystem::path> fil
     if (!found.ok()) return found.error().within(concat("tokenize ", path));
     tokens.insert(tokens.end(), found->begin(), found->end());
   }
-  REDKNOT_TRY(const std::vector<int> begin, tokenizer.tokenize("", true, false));
-  const std::size_t room = static_cast<std::size_t>(context_tokens) - begin.size();
+  REDKNOT_TRY(std::vector<int> begin, tokenizer.tokenize("", /*add_special=*/true, false));
+  if (begin.size() > 1) begin.resize(1);  // BOS without EOS
+  const std::size_t room = static_cast<std::size_t>(std::max(context_tokens, 1)) - begin.size();
   const std::size_t length = std::min(room, tokens.size() / 2);
   if (length < kLeastTokens) {
     return invalid("cut text into sequences: there are ", tokens.size(), " tokens of text and ",

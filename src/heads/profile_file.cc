@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "redknot head profile";
 constexpr int kVersion = 1;
+constexpr std::array kProfileFormats = {KvFormat::kF16, KvFormat::kQ8};
 constexpr int kMostLayers = 1 << 16;
 constexpr int kMostTokens = 1 << 30;
 
@@ -40,7 +41,7 @@ Result<int> tokens_field(const Fields& fields, const char* name, int least) {
 Result<HeadPolicy> parse_policy(const Fields& fields) {
   HeadPolicy policy;
   REDKNOT_TRY(policy.head_class, named<HeadClass>(fields, "class", kHeadClasses));
-  REDKNOT_TRY(policy.kv_format, named<KvFormat>(fields, "kv", kKvFormats));
+  REDKNOT_TRY(policy.kv_format, named<KvFormat>(fields, "kv", kProfileFormats));
   if (policy.head_class == HeadClass::kGlobal) return policy;
   REDKNOT_TRY(policy.sink_tokens, tokens_field(fields, "sink", 0));
   REDKNOT_TRY(policy.window_tokens, tokens_field(fields, "window", 1));
@@ -57,7 +58,9 @@ Result<HeadEvidence> parse_head_evidence(const Fields& fields) {
   REDKNOT_TRY(evidence.windows[0], tokens_field(fields, "window_95", 0));
   REDKNOT_TRY(evidence.windows[1], tokens_field(fields, "window_99", 0));
   REDKNOT_TRY(evidence.windows[2], tokens_field(fields, "window_999", 0));
-  REDKNOT_TRY(evidence.prefix_shift, fields.number("prefix_shift"));
+  if (!fields.is_null("prefix_shift")) {
+    REDKNOT_TRY(evidence.prefix_shift, fields.number("prefix_shift"));
+  }
   REDKNOT_TRY(evidence.effect_kl, fields.number("effect_kl"));
   REDKNOT_TRY(const std::int64_t heads, fields.integer("effect_heads", 1, kMostTokens));
   evidence.effect_heads = static_cast<int>(heads);
@@ -180,7 +183,7 @@ Json evidence_json(const HeadEvidence& evidence) {
           {"window_95", evidence.windows[0]},
           {"window_99", evidence.windows[1]},
           {"window_999", evidence.windows[2]},
-          {"prefix_shift", rounded(evidence.prefix_shift)},
+          {"prefix_shift", evidence.prefix_shift ? Json(rounded(*evidence.prefix_shift)) : Json()},
           {"effect_kl", rounded(evidence.effect_kl)},
           {"effect_heads", evidence.effect_heads}};
 }
@@ -216,6 +219,11 @@ Json heads_json(const ProfileFile& file) {
   return heads;
 }
 
+// Names of models and files need not be UTF-8.
+std::string dumped(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 // Objects that hold no other, each on a line of its own: a head is a line.
 void print(const Json& json, int depth, std::string& out) {
   const auto holds_objects = [](const Json& part) {
@@ -224,14 +232,14 @@ void print(const Json& json, int depth, std::string& out) {
   const bool opens =
       depth < 2 && json.is_structured() && std::any_of(json.begin(), json.end(), holds_objects);
   if (!opens && depth > 0 && !(depth == 1 && json.is_array() && !json.empty())) {
-    out += json.dump();
+    out += dumped(json);
     return;
   }
   out += json.is_object() ? "{\n" : "[\n";
   std::size_t left = json.size();
   for (const auto& [key, value] : json.items()) {
     out.append(static_cast<std::size_t>(depth + 1) * 2, ' ');
-    if (json.is_object()) out += Json(key).dump() + ": ";
+    if (json.is_object()) out += dumped(Json(key)) + ": ";
     print(value, depth + 1, out);
     out += --left > 0 ? ",\n" : "\n";
   }

@@ -34,8 +34,9 @@ struct HeadEvidence {
   std::vector<double> mass{};
   // The smallest windows that hold 95, 99 and 99.9 % of the mass outside the sink, in tokens.
   std::array<int, 3> windows{};
-  // |output behind another prefix - output| / |output| of the same text, mean over tokens.
-  double prefix_shift = 0;
+  // |output behind another prefix - output| / |output| of the same text, mean over tokens; absent
+  // if the text was too short to measure it.
+  std::optional<double> prefix_shift{};
   // Mean KL of the next token's distribution to the dense one, in nats, when heads lose what is
   // farther than the trial window: this head alone, or a group of `effect_heads` that had so small
   // an effect together that it was not taken apart.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -147,6 +148,7 @@ class Profiling {
     file.calibration = describe(calibration_);
     file.validation = describe(validation_);
     file.dense_bytes = bytes(rehearsal_.dense());
+    REDKNOT_RETURN_IF_ERROR(check_trial());
     measure_evidence();
     REDKNOT_RETURN_IF_ERROR(measure_effects());
     REDKNOT_RETURN_IF_ERROR(choose());
@@ -167,6 +169,15 @@ class Profiling {
 
   std::size_t bytes(const HeadProfile& profile) const {
     return kv_bytes(profile, rehearsal_.core().pool().shape(), rehearsal_.context_tokens());
+  }
+
+  Status check_trial() const {
+    HeadProfile local = rehearsal_.dense();
+    for (HeadPolicy& policy : local.policies) policy = options_.trial;
+    if (bytes(local) < result_.file.dense_bytes) return Done{};
+    return invalid("measure heads: ", options_.trial.sink_tokens, " first tokens and a window of ",
+                   options_.trial.window_tokens, " leave out no page of ",
+                   rehearsal_.context_tokens(), " tokens");
   }
 
   void report(const char* activity, double fraction) const {
@@ -192,13 +203,14 @@ class Profiling {
     measure_shift();
   }
 
-  // The end of each sequence behind its own beginning and behind that of the next.
+  // The end of each sequence behind its own beginning and behind that of the next. Left out for
+  // fewer than two sequences, or too short ones.
   void measure_shift() {
     const ModelConfig& config = rehearsal_.model().config();
     const auto& texts = calibration_.sequences;
     std::size_t shortest = texts[0].tokens.size();
     for (const RehearsedText& text : texts) shortest = std::min(shortest, text.tokens.size());
-    if (texts.size() < 2 || shortest <= kShiftTokens) return;
+    if (texts.size() < 2 || shortest < 2 * kShiftTokens) return;
     const int end = static_cast<int>(shortest);
     PrefixShift shift(config, end - kShiftMeasured, end);
     rehearsal_.core().transformer().show(&shift);
@@ -269,6 +281,13 @@ class Profiling {
       report("choosing policies", kEffectsDone + (kSearchDone - kEffectsDone) * fraction);
     };
     REDKNOT_TRY(PolicySearchResult found, search_policies(rehearsal_.dense(), effects_, options));
+    if (!std::isfinite(found.trials.front().divergence.kl_mean)) {
+      return Error(ErrorCode::kCorrupt, "measure predictions: the model's logits are not finite");
+    }
+    std::erase_if(found.trials, [](const ProfileTrial& trial) {
+      return !std::isfinite(trial.divergence.kl_mean);
+    });
+    result_.chosen = found.trial;
     result_.file.profile = std::move(found.profile);
     result_.file.curve = std::move(found.trials);
     return Done{};

@@ -32,11 +32,13 @@ struct ProfilingOptions {
 
 struct ProfilingResult {
   ProfileFile file{};
+  ProfileTrial chosen{};     // the profile, on the text of the search
   std::size_t measured = 0;  // profiles that were run over the text
   std::size_t found = 0;     // of them, in the journal
 };
 
-// The errors of Engine::open, of the journal. Requires texts that share nothing.
+// The errors of Engine::open, of the journal; kInvalidArgument if the trial's window leaves out
+// nothing, or if predictions are not finite. Requires texts that share nothing.
 Result<ProfilingResult> make_profile(const ProfilingOptions& options,
                                      const CalibrationText& calibration,
                                      const CalibrationText& validation);

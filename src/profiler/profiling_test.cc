@@ -57,7 +57,7 @@ TEST_F(ProfilingTest, HoldsTheBudgetAndBringsItsEvidence) {
   EXPECT_EQ(file.calibration->tokens, 450);
   EXPECT_EQ(file.calibration->context_tokens, 150);
   ASSERT_EQ(file.heads.size(), file.profile.policies.size());
-  for (const HeadEvidence& head : file.heads) EXPECT_GT(head.prefix_shift, 0);
+  for (const HeadEvidence& head : file.heads) EXPECT_GT(head.prefix_shift, 0.0);
   EXPECT_EQ(made.found, 0u);
   const auto read = parse_profile(to_json(file));  // its numbers are rounded
   ASSERT_TRUE(read.ok()) << read.error().message();

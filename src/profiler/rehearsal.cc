@@ -31,7 +31,7 @@ std::array<int, kKvFormatCount> pages_for(const RehearsalOptions& options,
   const int one = peak_pages(all_f16(config), shape, context_tokens, 1)[index_of(KvFormat::kF16)];
   std::array<int, kKvFormatCount> pages{};
   pages[index_of(KvFormat::kF16)] = one * (1 + options.variants);
-  pages[index_of(KvFormat::kQ8)] = one * options.variants;
+  pages[index_of(KvFormat::kQ8)] = one;
   return pages;
 }
 

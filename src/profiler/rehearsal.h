@@ -40,8 +40,8 @@ class Rehearsal {
   void run_dense(std::span<const TokenId> tokens);
 
   // One sum a variant, which take the whole text from an empty cache, at most `step_tokens` tokens
-  // a step (0: as many as the dense run). Requires at most options.variants of them, and
-  // 2..context_tokens() tokens.
+  // a step (0: as many as the dense run). Requires at most options.variants of them, of which one
+  // may have 8-bit pages, and 2..context_tokens() tokens.
   std::vector<DivergenceSum> compare(const RehearsedText& text,
                                      std::span<const HeadProfile> variants, int step_tokens = 0);
 

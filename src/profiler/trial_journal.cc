@@ -55,28 +55,36 @@ Error system_error(const char* attempt, const std::filesystem::path& path) {
   return io_error(attempt, " ", path, ": ", std::strerror(errno));
 }
 
+// What stands in the journal: nothing yet if not even its first line was finished.
+Result<std::string> read_journal(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return std::string();
+  REDKNOT_TRY(std::string text, read_file(path, kMaxProfileBytes));
+  if (text.starts_with(kFirstLine)) return text;
+  if (kFirstLine.starts_with(text)) return std::string();
+  return invalid("read ", path, ": it is there and no journal of unfinished work");
+}
+
 }  // namespace
 
 Result<TrialJournal> TrialJournal::open(const std::filesystem::path& path) {
+  REDKNOT_TRY(const std::string text, read_journal(path));
   std::map<std::string, Divergence> found;
-  std::string kept(kFirstLine);
-  if (std::error_code ignored; std::filesystem::exists(path, ignored)) {
-    REDKNOT_TRY(const std::string text, read_file(path, kMaxProfileBytes));
-    if (!text.empty() && !text.starts_with(kFirstLine)) {
-      return invalid("read ", path, ": it is there and no journal of unfinished work");
+  std::size_t whole = 0;  // bytes of whole lines
+  for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', whole)) {
+    if (auto entry = parse_line(std::string_view(text).substr(whole, end - whole))) {
+      found.insert(std::move(*entry));
     }
-    for (std::size_t at = kFirstLine.size(), end = 0; at < text.size(); at = end + 1) {
-      end = text.find('\n', at);
-      if (end == std::string::npos) break;
-      if (auto entry = parse_line(std::string_view(text).substr(at, end - at))) {
-        kept += line_of(entry->first, entry->second);
-        found.insert(std::move(*entry));
-      }
-    }
+    whole = end + 1;
+  }
+  if (text.empty()) {
+    REDKNOT_RETURN_IF_ERROR(write_file(path, std::as_bytes(std::span(kFirstLine))));
+  } else if (whole < text.size()) {
+    std::error_code failed;
+    std::filesystem::resize_file(path, whole, failed);
+    if (failed) return io_error("shorten ", path, ": ", failed.message());
   }
   TrialJournal journal(path, std::move(found));
-  // Written anew, so that no half line is in the way of the next.
-  REDKNOT_RETURN_IF_ERROR(write_file(path, std::as_bytes(std::span(kept))));
   journal.file_.reset(std::fopen(path.c_str(), "ae"));
   if (!journal.file_) return system_error("write", path);
   return journal;

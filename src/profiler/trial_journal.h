@@ -3,7 +3,8 @@
 // on where it was, because it asks for the same ones in the same order.
 //
 // A file of JSON lines, each written and flushed when its measurement is done. A last line that was
-// cut off is ignored, and so is a file of another version.
+// cut off is taken away, others that are damaged are passed over. The first line has a version, to
+// be raised when equal measurements would give other numbers.
 #pragma once
 
 #include <cstddef>

@@ -196,11 +196,15 @@ class Capacity(Case):
         self.assertGreater(done['profile_sessions'], 1.6 * done['dense_sessions'])
         self.assertLessEqual(done['profile_sessions'] * profile, 8 << 20)
 
-    def test_too_little_memory_is_said(self):
+    def test_too_little_memory_holds_no_session(self):
         for bytes_given in ('1', '4K'):
-            done = redknot('capacity', '-m', model(), '--profile', half_local(), '--context', 1600,
-                           '--kv-memory', bytes_given)
-            self.check_error(done, 1, 'KV')
+            arguments = ['capacity', '-m', model(), '--profile', half_local(), '--context', 1600,
+                         '--kv-memory', bytes_given]
+            done = self.run_ok(*arguments, '--json').json
+            self.assertEqual((done['dense_sessions'], done['profile_sessions']), (0, 0))
+            self.assertNotIn('times', self.run_ok(*arguments).text)
+
+    def test_amounts_of_memory_are_checked(self):
         for bytes_given in ('0', '-1', '4X', 'G', '99999999999T'):
             done = redknot('capacity', '-m', model(), '--profile', half_local(), '--context', 1600,
                            '--kv-memory', bytes_given)
