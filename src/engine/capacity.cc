@@ -68,14 +68,7 @@ class Filling {
     return Done{};
   }
 
-  Capacity result() const {
-    Capacity capacity{.sessions = static_cast<int>(sessions_.size())};
-    if (!sessions_.empty()) {
-      capacity.bytes_per_session =
-          static_cast<std::size_t>(bytes_of(sessions_.front().pages(), core_.pool().shape()));
-    }
-    return capacity;
-  }
+  int sessions() const { return static_cast<int>(sessions_.size()); }
 
  private:
   bool grow(SequenceKv& session) {
