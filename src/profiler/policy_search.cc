@@ -35,6 +35,7 @@ class Search {
     result_.trials.push_back(result_.trial);
     if (options_.try_q8) REDKNOT_RETURN_IF_ERROR(use_q8(order_, options_.budget_kl / 2));
     REDKNOT_RETURN_IF_ERROR(choose_windows());
+    limit_ = options_.budget_kl;
     if (options_.try_q8) {
       REDKNOT_TRY(const Heads rest, change_most(order_, [](HeadPolicy& policy) {
                     policy.kv_format = KvFormat::kQ8;
@@ -76,7 +77,7 @@ class Search {
   Result<std::size_t> change_first(const Heads& heads, const Change& change) {
     std::size_t holds = 0, too_many = heads.size() + 1;
     for (std::size_t count = heads.size(); holds + 1 < too_many; count = (holds + too_many) / 2) {
-      REDKNOT_TRY(const bool kept, keep(changed(heads, count, change), options_.budget_kl));
+      REDKNOT_TRY(const bool kept, keep(changed(heads, count, change), limit_));
       (kept ? holds : too_many) = count;
     }
     return holds;
@@ -97,43 +98,30 @@ class Search {
     return rest;
   }
 
-  Result<Heads> give_window(Heads heads, int window) {
-    return change_most(std::move(heads), [&](HeadPolicy& policy) {
+  Result<Heads> give_window(const Heads& heads, int window) {
+    return change_most(heads, [&](HeadPolicy& policy) {
       policy.head_class = HeadClass::kLocal;
-      policy.sink_tokens = options_.trial.sink_tokens;
+      policy.sink_tokens = options_.sink_tokens;
       policy.window_tokens = window;
     });
   }
 
-  // The trial's window first, then larger ones for the rest, then smaller ones.
+  // Every window has its part of the budget, so that the first do not leave nothing to the others.
+  // A head that cannot have one cannot have a smaller one.
   Status choose_windows() {
-    const int first = options_.trial.window_tokens;
-    const std::vector<int>& windows = options_.windows;
-    double done = 1;
-    REDKNOT_TRY(Heads rest, give_window(order_, first));
-    for (const int window : windows) {
-      if (window <= first) continue;
-      report(done++ / static_cast<double>(windows.size() + 1));
-      REDKNOT_TRY(rest, give_window(std::move(rest), window));
-    }
-    int last = first;
-    for (auto window = windows.rbegin(); window != windows.rend(); ++window) {
-      if (*window >= first) continue;
-      report(done++ / static_cast<double>(windows.size() + 1));
-      REDKNOT_TRY(rest, give_window(heads_with(last), *window));
-      last = *window;
+    Heads heads = order_;
+    const double used = result_.trial.divergence.kl_mean;
+    const auto steps = static_cast<double>(options_.windows.size());
+    double step = 0;
+    for (auto window = options_.windows.rbegin(); window != options_.windows.rend(); ++window) {
+      report(step / steps);
+      limit_ = used + (options_.budget_kl - used) * ++step / steps;
+      REDKNOT_RETURN_IF_ERROR(give_window(heads, *window));
+      std::erase_if(heads, [&](std::size_t head) {
+        return result_.profile.policies[head].window_tokens != *window;
+      });
     }
     return Done{};
-  }
-
-  Heads heads_with(int window) const {
-    Heads heads;
-    for (const std::size_t head : order_) {
-      const HeadPolicy& policy = result_.profile.policies[head];
-      const bool local = policy.head_class == HeadClass::kLocal;
-      if (local && policy.window_tokens == window) heads.push_back(head);
-    }
-    return heads;
   }
 
   void report(double fraction) const {
@@ -141,7 +129,8 @@ class Search {
   }
 
   const PolicySearchOptions& options_;
-  Heads order_;  // those of least effect first
+  Heads order_;       // those of least effect first
+  double limit_ = 0;  // of the mean KL, for now
   PolicySearchResult result_;
 };
 
@@ -151,7 +140,7 @@ Result<PolicySearchResult> search_policies(const HeadProfile& dense,
                                            const std::vector<HeadEffect>& effects,
                                            const PolicySearchOptions& options) {
   REDKNOT_CHECK(effects.size() == dense.policies.size());
-  REDKNOT_CHECK(options.bytes && options.measure && options.trial.window_tokens >= 1);
+  REDKNOT_CHECK(options.bytes && options.measure && options.sink_tokens >= 0);
   return Search(dense, effects, options).run();
 }
 

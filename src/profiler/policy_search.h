@@ -4,8 +4,8 @@
 //
 // Effects of single heads say in which order to try, never what holds: every set of policies that
 // is kept has been measured as a whole. In order: 8-bit pages for all, if they take no more than
-// half of the budget; the trial window for as many heads as the budget allows; larger windows for
-// as many of the others, smaller ones for as many of those; 8-bit pages for as many as are left.
+// half of the budget; the largest window for as many heads as a part of the budget allows, then
+// smaller and smaller ones for as many of those; 8-bit pages for as many as are left.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ namespace redknot {
 
 struct PolicySearchOptions {
   double budget_kl = 0.005;    // mean, nats: what is measured stays within it
-  HeadPolicy trial{};          // as the effects were measured with
+  int sink_tokens = 4;         // of heads with a window
   std::vector<int> windows{};  // that may be tried, increasing
   bool try_q8 = true;          // 8-bit pages
   // What the policies take; a set that takes no less than another is not measured.

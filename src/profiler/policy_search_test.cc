@@ -49,8 +49,7 @@ std::vector<HeadEffect> effects_of(const Pretended& model, int window) {
 }
 
 PolicySearchOptions options_for(const Pretended& model) {
-  return {.trial = {.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64},
-          .windows = {16, 32, 64, 256, 1024},
+  return {.windows = {16, 32, 64, 256, 1024},
           .bytes = [&](const HeadProfile& profile) { return model.bytes(profile); },
           .measure = [&](const HeadProfile& profile) -> Result<Divergence> {
             return model.divergence(profile);

@@ -270,7 +270,7 @@ class Profiling {
 
   Status choose() {
     PolicySearchOptions options{.budget_kl = kSearchShare * options_.budget_kl,
-                                .trial = options_.trial};
+                                .sink_tokens = options_.trial.sink_tokens};
     for (const int window : options_.windows) {
       if (window < rehearsal_.context_tokens()) options.windows.push_back(window);
     }
