@@ -2,6 +2,7 @@
 #include "profiler/policy_search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -13,6 +14,9 @@ namespace {
 // Heads that are passed over, because they alone may be what breaks the budget, before a change is
 // given up for all that follow.
 constexpr std::size_t kMostPassedOver = 2;
+
+// What a window leaves of the budget to smaller ones.
+constexpr double kKept = 0.4;
 
 class Search {
  public:
@@ -106,7 +110,8 @@ class Search {
     });
   }
 
-  // Every window has its part of the budget, so that the first do not leave nothing to the others.
+  // Every window has its part of what is left of the budget. The largest saves the most for what it
+  // moves, but must leave something to the others.
   // A head that cannot have one cannot have a smaller one.
   Status choose_windows() {
     Heads heads = order_;
@@ -115,7 +120,8 @@ class Search {
     double step = 0;
     for (auto window = options_.windows.rbegin(); window != options_.windows.rend(); ++window) {
       report(step / steps);
-      limit_ = used + (options_.budget_kl - used) * ++step / steps;
+      ++step;
+      limit_ = options_.budget_kl - (options_.budget_kl - used) * std::pow(kKept, step);
       REDKNOT_RETURN_IF_ERROR(give_window(heads, *window));
       std::erase_if(heads, [&](std::size_t head) {
         return result_.profile.policies[head].window_tokens != *window;
