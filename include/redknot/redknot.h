@@ -161,19 +161,20 @@ struct KvCost {
 
 // What a head profile says of itself.
 struct ProfileSummary {
-  int global_heads = 0, local_heads = 0;
+  int global_heads = 0, local_heads = 0, retrieval_heads = 0;
   bool validated = false;  // on text that was not used to choose it; if not, the rest is 0
   double kl_mean = 0;      // to dense attention, nats a token
   int context_tokens = 0;  // the longest it was validated at
   std::size_t kv_bytes = 0, dense_kv_bytes = 0;  // of a sequence of that length; dense in f16
 };
 
-// What one (layer, KV head) keeps.
+// What one (layer, KV head) keeps and sees.
 struct HeadKv {
   KvDType dtype = KvDType::kF16;
-  bool local = false;                      // keeps only its first tokens and a window:
-  int sink_tokens = 0, window_tokens = 0;  // then these
-  std::size_t bytes = 0;                   // of pages
+  bool local = false;                      // keeps and sees only its first tokens and a window
+  int sink_tokens = 0, window_tokens = 0;  // of heads that are local or select pages
+  int top_pages = 0;  // > 0: keeps all, sees first tokens, window and so many pages of its choice
+  std::size_t bytes = 0;  // of pages
 };
 
 struct Stats {

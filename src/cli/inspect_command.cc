@@ -171,18 +171,26 @@ const char* dtype_name(KvDType dtype) {
   return dtype == KvDType::kF16 ? "f16" : dtype == KvDType::kQ8 ? "q8" : "f32";
 }
 
-// "global f16", "4+64 q8": sink and window.
+// "global f16", "4+64 q8": sink and window, "4+128+8p q8": and pages that a query selects.
 std::string head_text(const HeadKv& head) {
-  const std::string kept =
-      head.local ? format("%d+%d", head.sink_tokens, head.window_tokens) : std::string("global");
-  return kept + " " + dtype_name(head.dtype);
+  std::string seen = "global";
+  if (head.local || head.top_pages > 0) {
+    seen = format("%d+%d", head.sink_tokens, head.window_tokens);
+  }
+  if (head.top_pages > 0) seen += format("+%dp", head.top_pages);
+  return seen + " " + dtype_name(head.dtype);
+}
+
+const char* class_name(const HeadKv& head) {
+  return head.local ? "local" : head.top_pages > 0 ? "retrieval" : "global";
 }
 
 std::string heads_text(const ModelInfo& model, const HeadTables& tables) {
   std::string out;
   for (const HeadTable& table : tables) {
-    out += format("\nHead profile at %d tokens: first tokens + window, or global\n",
-                  table.context_tokens);
+    out +=
+        format("\nHead profile at %d tokens: first tokens + window (+ pages selected), or global\n",
+               table.context_tokens);
     std::size_t all = 0;
     for (int layer = 0; layer < model.layers; ++layer) {
       std::size_t bytes = 0;
@@ -191,7 +199,7 @@ std::string heads_text(const ModelInfo& model, const HeadTables& tables) {
         const HeadKv& head =
             table.heads[static_cast<std::size_t>(layer * model.kv_heads + kv_head)];
         bytes += head.bytes;
-        heads += format(" %12s", head_text(head).c_str());
+        heads += format(" %14s", head_text(head).c_str());
       }
       out += format("  layer %-4d %12s %s\n", layer, human_bytes(bytes).c_str(), heads.c_str());
       all += bytes;
@@ -209,9 +217,10 @@ Json heads_json(const ModelInfo& model, const HeadTables& tables) {
       out.push_back({{"context_tokens", table.context_tokens},
                      {"layer", static_cast<int>(i) / model.kv_heads},
                      {"kv_head", static_cast<int>(i) % model.kv_heads},
-                     {"class", head.local ? "local" : "global"},
+                     {"class", class_name(head)},
                      {"sink_tokens", head.sink_tokens},
                      {"window_tokens", head.window_tokens},
+                     {"top_pages", head.top_pages},
                      {"format", dtype_name(head.dtype)},
                      {"bytes", head.bytes}});
     }

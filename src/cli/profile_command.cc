@@ -124,18 +124,22 @@ std::string trial_text(const char* what, const MeasuredText& text, const Diverge
 
 std::string summary(const ProfilingResult& result, int context_tokens) {
   const ProfileFile& file = result.file;
-  int local = 0, q8 = 0;
+  int local = 0, retrieval = 0, q8 = 0;
   for (const HeadPolicy& policy : file.profile.policies) {
     local += policy.head_class == HeadClass::kLocal ? 1 : 0;
+    retrieval += policy.head_class == HeadClass::kRetrieval ? 1 : 0;
     q8 += policy.kv_format == KvFormat::kQ8 ? 1 : 0;
   }
   const int heads = static_cast<int>(file.profile.policies.size());
-  std::string out = format("Heads       %d: %d global, %d local; %d keep 8-bit pages\n", heads,
-                           heads - local, local, q8);
+  std::string out =
+      format("Heads       %d: %d global, %d local, %d retrieval; %d keep 8-bit pages\n", heads,
+             heads - local - retrieval, local, retrieval, q8);
   out += format("KV cache    %s for %d tokens, %s of dense f16 (%s)\n",
                 human_bytes(file.validated->kv_bytes).c_str(), context_tokens,
                 share(file.validated->kv_bytes, file.dense_bytes).c_str(),
                 human_bytes(file.dense_bytes).c_str());
+  out += format("Read        %s of it by a token decoded there\n",
+                human_bytes(file.validated->kv_bytes_read).c_str());
   out += trial_text("Search", *file.calibration, result.chosen.divergence);
   out += trial_text("Validation", *file.validation, file.validated->divergence);
   if (file.validated->divergence.kl_mean > file.budget_kl) {

@@ -119,8 +119,8 @@ void describe(const Engine& engine) {
               human_bytes(stats.kv_bytes).c_str(), stats.total_pages));
   const ProfileSummary* profile = engine.profile();
   if (profile == nullptr) return;
-  note(format("head profile: %d global and %d local heads", profile->global_heads,
-              profile->local_heads));
+  note(format("head profile: %d global, %d local and %d retrieval heads", profile->global_heads,
+              profile->local_heads, profile->retrieval_heads));
   if (!profile->validated) return;
   note(format("head profile: validated up to %d tokens: mean KL %.5f nats, %s of %s KV",
               profile->context_tokens, profile->kl_mean, human_bytes(profile->kv_bytes).c_str(),

@@ -91,7 +91,7 @@ Result<Capacity> measure_capacity(const EngineOptions& options) {
   CoreOptions core_options;
   double session_bytes = 0;
   core_options.pages = [&](const Model& model, const HeadProfile& profile, int context_tokens) {
-    const PageShape shape{options.page_tokens, model.config().head_dim};
+    const PageShape shape = page_shape(profile, options.page_tokens, model.config().head_dim);
     const PageCounts held = peak_pages(profile, shape, context_tokens, 1);
     const PageCounts peak = peak_pages(profile, shape, context_tokens, options.max_step_tokens);
     session_bytes = bytes_of(held, shape);

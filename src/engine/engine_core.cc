@@ -31,7 +31,9 @@ Status check_options(const EngineOptions& options) {
 Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, const CoreOptions& core,
                                               const Model& model, const HeadProfile& profile,
                                               int context_tokens) {
-  PagePoolOptions pool{.shape = {options.page_tokens, model.config().head_dim}, .page_count = {}};
+  PagePoolOptions pool{.shape = page_shape(profile, options.page_tokens, model.config().head_dim),
+                       .page_count = {}};
+  pool.shape.key_bounds |= core.key_bounds;
   const Status page_tokens = check_page_tokens(options.page_tokens);
   if (!page_tokens.ok()) return page_tokens.error().within("open engine");
   if (core.pages) {

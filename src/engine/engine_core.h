@@ -27,6 +27,7 @@ struct CoreOptions {
   std::function<std::array<int, kKvFormatCount>(const Model& model, const HeadProfile& profile,
                                                 int context_tokens)>
       pages{};
+  bool key_bounds = false;  // of pages, even if no head of the profile selects any
   // Rows of logits one step can give; empty: EngineCore::kMaxLogitRows.
   std::function<int(const Model& model)> logit_rows{};
 };

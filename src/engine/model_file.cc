@@ -96,8 +96,8 @@ const ModelInfo& ModelFile::info() const { return state_->info; }
 
 Result<KvCost> ModelFile::kv_cost(KvDType kv, int page_tokens, int context_tokens) const {
   const ModelConfig& config = state_->model.config();
-  const PageShape shape{page_tokens, config.head_dim};
   REDKNOT_RETURN_IF_ERROR(check_cost(page_tokens, context_tokens));
+  const PageShape shape{.page_tokens = page_tokens, .head_dim = config.head_dim};
   const auto heads =
       static_cast<std::size_t>(config.layers) * static_cast<std::size_t>(config.kv_heads);
   const std::size_t page_bytes = shape.bytes(kv_format(kv, state_->model));
@@ -116,7 +116,7 @@ Result<std::vector<HeadKv>> ModelFile::profile_kv(const std::filesystem::path& p
   options.profile = profile;
   ThreadPool threads(available_cores());
   REDKNOT_TRY(const ProfileFile file, open_profile(options, state_->model, threads));
-  const PageShape shape{page_tokens, state_->model.config().head_dim};
+  const PageShape shape = page_shape(file.profile, page_tokens, state_->model.config().head_dim);
   std::vector<HeadKv> heads;
   for (const HeadPolicy& policy : file.profile.policies) {
     const auto pages = peak_pages({.layers = 1, .kv_heads = 1, .policies = {policy}}, shape,

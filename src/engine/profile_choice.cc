@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "engine/engine_core.h"
+#include "heads/visibility.h"
 #include "kv/sequence_kv.h"
 #include "model/fingerprint.h"
 
@@ -57,7 +58,17 @@ Result<ProfileFile> open_profile(const EngineOptions& options, const Model& mode
 ProfileSummary summarize(const ProfileFile& file) {
   ProfileSummary summary;
   for (const HeadPolicy& policy : file.profile.policies) {
-    ++(policy.head_class == HeadClass::kGlobal ? summary.global_heads : summary.local_heads);
+    switch (policy.head_class) {
+      case HeadClass::kGlobal:
+        ++summary.global_heads;
+        break;
+      case HeadClass::kLocal:
+        ++summary.local_heads;
+        break;
+      case HeadClass::kRetrieval:
+        ++summary.retrieval_heads;
+        break;
+    }
   }
   summary.validated = file.validated.has_value();
   if (!summary.validated) return summary;
@@ -72,7 +83,8 @@ HeadKv describe(const HeadPolicy& policy) {
   return {.dtype = kv_dtype(policy.kv_format),
           .local = policy.head_class == HeadClass::kLocal,
           .sink_tokens = policy.sink_tokens,
-          .window_tokens = policy.window_tokens};
+          .window_tokens = policy.window_tokens,
+          .top_pages = selected_pages(policy)};
 }
 
 Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,

@@ -107,16 +107,17 @@ Status StepBench::State::check(int tokens, int depth) const {
 }
 
 // Keys that queries at positions [first, first + rows) attend to, one query head counted, and
-// those that a step reads for all of them.
+// those that a step reads for all of them, if those that select pages select the same.
 struct HeadWork {
   double attended = 0, read = 0;
 };
 
-HeadWork head_work(const HeadPolicy& policy, double first, double rows) {
+HeadWork head_work(const HeadPolicy& policy, int page_tokens, double first, double rows) {
   const double end = first + rows;
   const double all = rows * first + rows * (rows + 1) / 2;
   if (policy.head_class == HeadClass::kGlobal) return {all, end};
-  const double seen = static_cast<double>(policy.sink_tokens) + policy.window_tokens;
+  const double seen = static_cast<double>(policy.sink_tokens) + policy.window_tokens +
+                      static_cast<double>(selected_pages(policy)) * page_tokens;
   // Queries before position `seen` attend to everything, later ones to so many keys.
   const double full = std::clamp(seen - first, 0.0, rows);
   return {full * first + full * (full + 1) / 2 + (rows - full) * seen,
@@ -138,7 +139,7 @@ BenchWork StepBench::State::work(int steps, int tokens_per_step, int depth) cons
     work.int8_ops += layers.int8_per_token * rows + head.int8_per_token;
     work.fp32_flops += layers.fp32_per_token * rows + head.fp32_per_token;
     for (const HeadPolicy& policy : core->profile().policies) {
-      const HeadWork least = head_work(policy, first, rows);
+      const HeadWork least = head_work(policy, shape.page_tokens, first, rows);
       work.bytes +=
           least.read * static_cast<double>(shape.bytes(policy.kv_format)) / shape.page_tokens;
       work.fp32_flops += least.attended * 4.0 * config.group_size() * config.head_dim;

@@ -8,7 +8,9 @@
 namespace redknot {
 
 std::string_view name(HeadClass head_class) {
-  return head_class == HeadClass::kGlobal ? "global" : "local";
+  constexpr std::array<std::string_view, kHeadClasses.size()> kNames = {"global", "local",
+                                                                        "retrieval"};
+  return kNames[static_cast<std::size_t>(head_class)];
 }
 
 std::string_view name(KvFormat format) {

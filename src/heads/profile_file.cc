@@ -45,6 +45,8 @@ Result<HeadPolicy> parse_policy(const Fields& fields) {
   if (policy.head_class == HeadClass::kGlobal) return policy;
   REDKNOT_TRY(policy.sink_tokens, tokens_field(fields, "sink", 0));
   REDKNOT_TRY(policy.window_tokens, tokens_field(fields, "window", 1));
+  if (policy.head_class == HeadClass::kLocal) return policy;
+  REDKNOT_TRY(policy.top_pages, tokens_field(fields, "top_pages", 1));
   return policy;
 }
 
@@ -81,6 +83,8 @@ Result<ProfileTrial> parse_trial(const Fields& fields) {
   Divergence& found = trial.divergence;
   REDKNOT_TRY(const std::int64_t bytes, fields.integer("kv_bytes", 0, std::int64_t{1} << 50));
   trial.kv_bytes = static_cast<std::size_t>(bytes);
+  REDKNOT_TRY(const std::int64_t read, fields.integer("kv_bytes_read", 0, std::int64_t{1} << 50));
+  trial.kv_bytes_read = static_cast<std::size_t>(read);
   REDKNOT_TRY(found.positions, fields.integer("positions", 1, std::int64_t{1} << 50));
   REDKNOT_TRY(found.kl_mean, fields.number("kl_mean"));
   REDKNOT_TRY(found.kl_p99, fields.number("kl_p99"));
@@ -161,10 +165,11 @@ Result<ProfileFile> parse_root(const Fields& root) {
 
 Json policy_json(const HeadPolicy& policy) {
   Json out = {{"class", name(policy.head_class)}};
-  if (policy.head_class == HeadClass::kLocal) {
+  if (policy.head_class != HeadClass::kGlobal) {
     out["sink"] = policy.sink_tokens;
     out["window"] = policy.window_tokens;
   }
+  if (policy.head_class == HeadClass::kRetrieval) out["top_pages"] = policy.top_pages;
   out["kv"] = name(policy.kv_format);
   return out;
 }
@@ -198,6 +203,7 @@ Json text_json(const MeasuredText& text) {
 Json trial_json(const ProfileTrial& trial) {
   const Divergence& found = trial.divergence;
   return {{"kv_bytes", trial.kv_bytes},
+          {"kv_bytes_read", trial.kv_bytes_read},
           {"positions", found.positions},
           {"kl_mean", rounded(found.kl_mean)},
           {"kl_p99", rounded(found.kl_p99)},

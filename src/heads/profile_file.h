@@ -57,7 +57,8 @@ struct Divergence {
 
 // One set of policies that was tried.
 struct ProfileTrial {
-  std::size_t kv_bytes = 0;  // of one sequence of the context's length
+  // Of one sequence of the context's length: held at its end, and read there to decode a token.
+  std::size_t kv_bytes = 0, kv_bytes_read = 0;
   Divergence divergence{};
   bool operator==(const ProfileTrial&) const = default;
 };

@@ -28,7 +28,14 @@ VisibleRange visible(const HeadPolicy& policy, int position) {
 
 VisibleRange still_needed(const HeadPolicy& policy, int position) {
   REDKNOT_DCHECK(position >= 0);
+  if (keeps_everything(policy)) return {.sink = {}, .recent = {0, position}};
   return seen_before(policy, position, position);
 }
+
+int selected_pages(const HeadPolicy& policy) {
+  return policy.head_class == HeadClass::kRetrieval ? policy.top_pages : 0;
+}
+
+bool keeps_everything(const HeadPolicy& policy) { return policy.head_class != HeadClass::kLocal; }
 
 }  // namespace redknot

@@ -28,10 +28,17 @@ struct VisibleRange {
 };
 
 // What a query at `position` sees. Requires position >= 0. A global head: sink empty,
-// recent {0, position + 1}. A local head whose sink meets its window: the same.
+// recent {0, position + 1}. A local head whose sink meets its window: the same. A retrieval head:
+// what it sees whatever it selects.
 VisibleRange visible(const HeadPolicy& policy, int position);
 
 // What queries at `position` and later may still see of positions before it: what must be kept.
 VisibleRange still_needed(const HeadPolicy& policy, int position);
+
+// How many pages beyond visible() a query selects; 0: none, it sees visible() alone.
+int selected_pages(const HeadPolicy& policy);
+
+// Whether still_needed() is everything at every position.
+bool keeps_everything(const HeadPolicy& policy);
 
 }  // namespace redknot

@@ -81,6 +81,20 @@ TEST(Visibility, StillNeededIsWhatAnyLaterQuerySeesOfThePast) {
   });
 }
 
+TEST(Visibility, RetrievalHeadSeesAsALocalOneDoesAndKeepsEverything) {
+  HeadPolicy policy = local(3, 5);
+  policy.head_class = HeadClass::kRetrieval;
+  policy.top_pages = 2;
+  for (int position = 0; position < kPositions; ++position) {
+    EXPECT_EQ(visible(policy, position), visible(local(3, 5), position));
+    EXPECT_EQ(still_needed(policy, position), still_needed(HeadPolicy{}, position));
+  }
+  EXPECT_EQ(selected_pages(policy), 2);
+  EXPECT_EQ(selected_pages(local(3, 5)), 0);
+  EXPECT_TRUE(keeps_everything(policy));
+  EXPECT_FALSE(keeps_everything(local(3, 5)));
+}
+
 TEST(Visibility, GlobalHeadSeesEverythingAsOneRange) {
   EXPECT_EQ(visible(HeadPolicy{}, 9), (VisibleRange{.sink = {0, 0}, .recent = {0, 10}}));
 }

@@ -61,7 +61,7 @@ bool covers(const PageTable& table, PositionRange range) {
 std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int tokens,
                                 int chunk_tokens) {
   const std::int64_t all = pages_for(tokens, page_tokens);
-  if (tokens == 0 || policy.head_class == HeadClass::kGlobal) return all;
+  if (tokens == 0 || keeps_everything(policy)) return all;
   const std::int64_t recent = std::int64_t{policy.window_tokens} + chunk_tokens;
   return std::min(all,
                   pages_for(policy.sink_tokens, page_tokens) + pages_touched(recent, page_tokens));

@@ -34,7 +34,7 @@ class Search {
   }
 
   Result<PolicySearchResult> run() {
-    result_.trial.kv_bytes = options_.bytes(result_.profile);
+    result_.trial = costs(result_.profile);
     REDKNOT_TRY(result_.trial.divergence, options_.measure(result_.profile));
     result_.trials.push_back(result_.trial);
     if (options_.try_q8) REDKNOT_RETURN_IF_ERROR(use_q8(order_, options_.budget_kl / 2));
@@ -45,6 +45,7 @@ class Search {
                     policy.kv_format = KvFormat::kQ8;
                   }));
     }
+    REDKNOT_RETURN_IF_ERROR(choose_selections());
     report(1);
     return std::move(result_);
   }
@@ -57,10 +58,24 @@ class Search {
     return profile;
   }
 
-  // Measures a profile that takes less, and keeps it if it holds the budget.
+  ProfileTrial costs(const HeadProfile& profile) const {
+    return {.kv_bytes = options_.bytes(profile),
+            .kv_bytes_read = options_.bytes_read ? options_.bytes_read(profile) : 0};
+  }
+
+  // Whether it is worth measuring: it takes less, or, in the last step, saves more of what is read
+  // than it adds to what is held.
+  bool pays(const ProfileTrial& trial) const {
+    const ProfileTrial& now = result_.trial;
+    if (!reading_) return trial.kv_bytes < now.kv_bytes;
+    return static_cast<double>(trial.kv_bytes) * static_cast<double>(trial.kv_bytes_read) <
+           static_cast<double>(now.kv_bytes) * static_cast<double>(now.kv_bytes_read);
+  }
+
+  // Measures a profile that pays, and keeps it if it holds the budget.
   Result<bool> keep(HeadProfile profile, double budget_kl) {
-    ProfileTrial trial{.kv_bytes = options_.bytes(profile)};
-    if (trial.kv_bytes >= result_.trial.kv_bytes) return false;
+    ProfileTrial trial = costs(profile);
+    if (!pays(trial)) return false;
     REDKNOT_TRY(trial.divergence, options_.measure(profile));
     result_.trials.push_back(trial);
     if (trial.divergence.kl_mean > budget_kl) return false;
@@ -130,13 +145,31 @@ class Search {
     return Done{};
   }
 
+  // For heads that no window was enough for; those that see least first.
+  Status choose_selections() {
+    reading_ = true;
+    Heads heads = order_;
+    std::erase_if(heads, [&](std::size_t head) {
+      return result_.profile.policies[head].head_class != HeadClass::kGlobal;
+    });
+    for (const HeadPolicy& selection : options_.selections) {
+      REDKNOT_TRY(heads, change_most(std::move(heads), [&](HeadPolicy& policy) {
+                    const KvFormat format = policy.kv_format;
+                    policy = selection;
+                    policy.kv_format = format;
+                  }));
+    }
+    return Done{};
+  }
+
   void report(double fraction) const {
     if (options_.progress) options_.progress(fraction);
   }
 
   const PolicySearchOptions& options_;
-  Heads order_;       // those of least effect first
-  double limit_ = 0;  // of the mean KL, for now
+  Heads order_;           // those of least effect first
+  double limit_ = 0;      // of the mean KL, for now
+  bool reading_ = false;  // what is read is to become less, not what is held
   PolicySearchResult result_;
 };
 
@@ -147,6 +180,7 @@ Result<PolicySearchResult> search_policies(const HeadProfile& dense,
                                            const PolicySearchOptions& options) {
   REDKNOT_CHECK(effects.size() == dense.policies.size());
   REDKNOT_CHECK(options.bytes && options.measure && options.sink_tokens >= 0);
+  REDKNOT_CHECK(options.selections.empty() || options.bytes_read);
   return Search(dense, effects, options).run();
 }
 

@@ -6,6 +6,9 @@
 // is kept has been measured as a whole. In order: 8-bit pages for all, if they take no more than
 // half of the budget; the largest window for as many heads as a part of the budget allows, then
 // smaller and smaller ones for as many of those; 8-bit pages for as many as are left.
+// What of the budget is left then goes into reading less: heads that are still global select pages,
+// where the share of bytes that a decoded token need not read is larger than that which key bounds
+// add to what is held.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +25,12 @@ struct PolicySearchOptions {
   int sink_tokens = 4;         // of heads with a window
   std::vector<int> windows{};  // that may be tried, increasing
   bool try_q8 = true;          // 8-bit pages
+  // Policies of heads that select pages, those that see least first; but for the format.
+  std::vector<HeadPolicy> selections{};
   // What the policies take; a set that takes no less than another is not measured.
   std::function<std::size_t(const HeadProfile& profile)> bytes{};
+  // What a token decoded under them reads of it. Needed for selections.
+  std::function<std::size_t(const HeadProfile& profile)> bytes_read{};
   // Of the policies as a whole from dense attention; an error ends the search.
   std::function<Result<Divergence>(const HeadProfile& profile)> measure{};
   std::function<void(double fraction)> progress{};  // of the search, about

@@ -114,6 +114,53 @@ TEST(PolicySearch, UsesQ8ForSomeWhenItCostsTooMuchForAll) {
   EXPECT_EQ(found.profile.policies[3].window_tokens, 16);
 }
 
+TEST(PolicySearch, HeadsThatNeedEverythingSelectPagesWhereThatIsEnough) {
+  const Pretended model{.needed = {10, 4096, 4096}};
+  PolicySearchOptions options = options_for(model);
+  const HeadPolicy few{
+      .head_class = HeadClass::kRetrieval, .sink_tokens = 4, .window_tokens = 128, .top_pages = 4};
+  HeadPolicy more = few;
+  more.top_pages = 16;
+  options.selections = {few, more};
+  const auto selects = [](const HeadPolicy& policy) {
+    return policy.head_class == HeadClass::kRetrieval;
+  };
+  // Key bounds make everything larger by a sixteenth.
+  options.bytes = [&](const HeadProfile& profile) {
+    const bool bounds = std::any_of(profile.policies.begin(), profile.policies.end(), selects);
+    return model.bytes(profile) * (bounds ? 17 : 16) / 16;
+  };
+  options.bytes_read = [&](const HeadProfile& profile) {
+    std::size_t sum = 0;
+    for (const HeadPolicy& policy : profile.policies) {
+      sum += static_cast<std::size_t>(selects(policy) ? 64 * policy.top_pages
+                                                      : Pretended::kept(policy));
+    }
+    return sum;
+  };
+  // The second head is content with more pages, the third with none.
+  options.measure = [&](const HeadProfile& profile) -> Result<Divergence> {
+    Divergence found = model.divergence(profile);
+    if (selects(profile.policies[1]) && profile.policies[1].top_pages < 16) found.kl_mean += 1;
+    if (selects(profile.policies[2])) found.kl_mean += 1;
+    return found;
+  };
+  const auto found = search_policies(uniform_profile(1, 3, {}), effects_of(model, 64), options);
+  ASSERT_TRUE(found.ok());
+  more.kv_format = KvFormat::kQ8;
+  EXPECT_EQ(found->profile.policies[0].head_class, HeadClass::kLocal);
+  EXPECT_EQ(found->profile.policies[1], more);
+  EXPECT_EQ(found->profile.policies[2].head_class, HeadClass::kGlobal);
+  EXPECT_EQ(found->trial.kv_bytes, options.bytes(found->profile));
+  EXPECT_EQ(found->trial.kv_bytes_read, options.bytes_read(found->profile));
+
+  // Not where bounds cost more than there is to save.
+  options.bytes_read = [&](const HeadProfile&) { return std::size_t{1000}; };
+  const auto without = search_policies(uniform_profile(1, 3, {}), effects_of(model, 64), options);
+  ASSERT_TRUE(without.ok());
+  EXPECT_EQ(without->profile.policies[1].head_class, HeadClass::kGlobal);
+}
+
 TEST(PolicySearch, ReportsErrors) {
   const Pretended model{.needed = {1}};
   PolicySearchOptions options = options_for(model);

@@ -87,7 +87,8 @@ class Trials {
     sha.add_field(way);
     for (const HeadPolicy& policy : profile.policies) {
       sha.add_field(concat(name(policy.head_class), " ", policy.sink_tokens, " ",
-                           policy.window_tokens, " ", name(policy.kv_format)));
+                           policy.window_tokens, " ", policy.top_pages, " ",
+                           name(policy.kv_format)));
     }
     return hex(std::move(sha).finish());
   }
@@ -153,7 +154,8 @@ class Profiling {
     REDKNOT_RETURN_IF_ERROR(measure_effects());
     REDKNOT_RETURN_IF_ERROR(choose());
     report("validating", kSearchDone);
-    file.validated = ProfileTrial{.kv_bytes = bytes(file.profile)};
+    file.validated =
+        ProfileTrial{.kv_bytes = bytes(file.profile), .kv_bytes_read = bytes_read(file.profile)};
     REDKNOT_TRY(file.validated->divergence, proof_.whole(file.profile));
     result_.measured = trials_.measured() + proof_.measured();
     result_.found = trials_.found() + proof_.found();
@@ -169,6 +171,10 @@ class Profiling {
 
   std::size_t bytes(const HeadProfile& profile) const {
     return kv_bytes(profile, rehearsal_.core().pool().shape(), rehearsal_.context_tokens());
+  }
+
+  std::size_t bytes_read(const HeadProfile& profile) const {
+    return kv_bytes_read(profile, rehearsal_.core().pool().shape(), rehearsal_.context_tokens());
   }
 
   Status check_trial() const {
@@ -268,6 +274,21 @@ class Profiling {
     return Done{};
   }
 
+  // A sixteenth, an eighth and a quarter of the pages, beside a window of two.
+  std::vector<HeadPolicy> selections() const {
+    const int page_tokens = options_.engine.page_tokens;
+    const int pages = rehearsal_.context_tokens() / page_tokens;
+    std::vector<HeadPolicy> out;
+    for (const int share : {16, 8, 4}) {
+      if (pages < 2 * share) continue;
+      out.push_back({.head_class = HeadClass::kRetrieval,
+                     .sink_tokens = options_.trial.sink_tokens,
+                     .window_tokens = 2 * page_tokens,
+                     .top_pages = pages / share});
+    }
+    return out;
+  }
+
   Status choose() {
     PolicySearchOptions options{.budget_kl = kSearchShare * options_.budget_kl,
                                 .sink_tokens = options_.trial.sink_tokens};
@@ -275,7 +296,9 @@ class Profiling {
       if (window < rehearsal_.context_tokens()) options.windows.push_back(window);
     }
     options.try_q8 = options_.try_q8;
+    options.selections = selections();
     options.bytes = [this](const HeadProfile& profile) { return bytes(profile); };
+    options.bytes_read = [this](const HeadProfile& profile) { return bytes_read(profile); };
     options.measure = [this](const HeadProfile& profile) { return trials_.whole(profile); };
     options.progress = [this](double fraction) {
       report("choosing policies", kEffectsDone + (kSearchDone - kEffectsDone) * fraction);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "engine/profile_choice.h"
+#include "heads/visibility.h"
 
 namespace redknot {
 namespace {
@@ -27,7 +28,7 @@ HeadProfile all_f16(const ModelConfig& config) {
 // Whatever formats the variants have: room for all of them in any.
 std::array<int, kKvFormatCount> pages_for(const RehearsalOptions& options,
                                           const ModelConfig& config, int context_tokens) {
-  const PageShape shape{options.engine.page_tokens, config.head_dim};
+  const PageShape shape{.page_tokens = options.engine.page_tokens, .head_dim = config.head_dim};
   const int one = peak_pages(all_f16(config), shape, context_tokens, 1)[index_of(KvFormat::kF16)];
   std::array<int, kKvFormatCount> pages{};
   pages[index_of(KvFormat::kF16)] = one * (1 + options.variants);
@@ -46,6 +47,7 @@ Result<Rehearsal> Rehearsal::open(const RehearsalOptions& options) {
   core_options.pages = [&options](const Model& model, const HeadProfile&, int context_tokens) {
     return pages_for(options, model.config(), context_tokens);
   };
+  core_options.key_bounds = true;  // whatever classes the variants have
   core_options.logit_rows = [](const Model& model) {
     return chunk_tokens(model.config().vocabulary_size);
   };
@@ -137,13 +139,30 @@ std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text, Sequenc
   return sums;
 }
 
-std::size_t kv_bytes(const HeadProfile& profile, const PageShape& shape, int tokens) {
-  const auto pages = peak_pages(profile, shape, tokens, 1);
+std::size_t kv_bytes(const HeadProfile& profile, const PageShape& pages, int tokens) {
+  const PageShape shape = page_shape(profile, pages.page_tokens, pages.head_dim);
+  const auto counts = peak_pages(profile, shape, tokens, 1);
   std::size_t bytes = 0;
   for (const KvFormat format : kKvFormats) {
-    bytes += static_cast<std::size_t>(pages[index_of(format)]) * shape.bytes(format);
+    bytes += static_cast<std::size_t>(counts[index_of(format)]) * shape.bytes(format);
   }
   return bytes;
+}
+
+std::size_t kv_bytes_read(const HeadProfile& profile, const PageShape& pages, int tokens) {
+  const PageShape shape = page_shape(profile, pages.page_tokens, pages.head_dim);
+  double bytes = 0;
+  for (const HeadPolicy& policy : profile.policies) {
+    double seen = tokens;
+    if (policy.head_class != HeadClass::kGlobal) {
+      seen = std::min(seen, static_cast<double>(policy.sink_tokens) + policy.window_tokens +
+                                static_cast<double>(selected_pages(policy)) * pages.page_tokens);
+    }
+    const auto page_bytes = static_cast<double>(shape.bytes(policy.kv_format));
+    bytes += seen * page_bytes / pages.page_tokens;
+    if (selected_pages(policy) > 0) bytes += 4.0 * pages.head_dim * tokens / pages.page_tokens;
+  }
+  return static_cast<std::size_t>(bytes);
 }
 
 }  // namespace redknot

@@ -67,7 +67,11 @@ class Rehearsal {
   std::vector<float> reference_;  // dense logits of a chunk
 };
 
-// Bytes of pages that one sequence of `tokens` tokens holds at its end.
-std::size_t kv_bytes(const HeadProfile& profile, const PageShape& shape, int tokens);
+// Bytes of pages that one sequence of `tokens` tokens holds at its end. Whether pages have key bounds
+// is the profile's to say.
+std::size_t kv_bytes(const HeadProfile& profile, const PageShape& pages, int tokens);
+
+// Of them, about, what a token decoded there reads, key bounds included.
+std::size_t kv_bytes_read(const HeadProfile& profile, const PageShape& pages, int tokens);
 
 }  // namespace redknot

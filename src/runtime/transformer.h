@@ -61,6 +61,7 @@ class Transformer {
   void attend(int layer, const PackedLayer& weights, std::span<const SequenceRows> sequences);
   void store_keys_values(int layer, const PackedLayer& weights,
                          std::span<const SequenceRows> sequences);
+  void bound_keys(int layer, std::span<const SequenceRows> sequences);
   void store_row(int layer, const PackedLayer& weights, const SequenceRows& sequence, int token,
                  int kv_head);
   void norm_queries(const PackedLayer& weights);
