@@ -8,6 +8,7 @@
 #include "cli/output.h"
 #include "engine/profile_choice.h"
 #include "profiler/rehearsal.h"
+#include "profiler/text_digest.h"
 
 namespace redknot::cli {
 namespace {
@@ -16,6 +17,9 @@ using eval::Question;
 
 // The noise floor's steps: other batches of rows than those of the dense run.
 constexpr int kOtherStepTokens = 48;
+
+// Dense logits of a sequence that are kept for all arms, at most: 256 MiB.
+constexpr std::size_t kMostKeptFloats = std::size_t{64} << 20;
 
 RehearsedText rehearsed(const eval::Sequence& sequence) {
   RehearsedText text{.first_measured = sequence.first_measured};
@@ -46,11 +50,13 @@ class Comparison {
         kl_(arms_.size()) {}
 
   void add(const RehearsedText& text) {
+    digest_.add(text);
+    const std::vector<float> dense = rehearsal_.predict(text, kMostKeptFloats);
     for (std::size_t i = 0; i < arms_.size(); ++i) {
       // The arms run apart, so that no more pages are needed than for two.
       const int step_tokens = profiles_[i] == rehearsal_.dense() ? kOtherStepTokens : 0;
       const DivergenceSum sum =
-          rehearsal_.compare(text, std::span(profiles_).subspan(i, 1), step_tokens)[0];
+          rehearsal_.compare(text, std::span(profiles_).subspan(i, 1), {step_tokens, dense})[0];
       if (sum.empty()) continue;
       const Divergence found = sum.total();
       const auto positions = static_cast<double>(found.positions);
@@ -60,20 +66,23 @@ class Comparison {
     ++sequences_;
   }
 
-  Divergences result(std::uint64_t seed, int context_tokens) const {
+  Divergences result(std::uint64_t seed, int context_tokens, std::string description) && {
     Divergences out{.sequences = sequences_, .dense_perplexity = sums_[0].dense_perplexity()};
     for (std::size_t i = 0; i < arms_.size(); ++i) {
       out.arms.push_back({.arm = arms_[i].name,
                           .divergence = sums_[i].total(),
                           .kl_interval = eval::bootstrap_ratio(kl_[i], seed).value(),
                           .kv_bytes = kv_bytes(profiles_[i], shape_, context_tokens),
+                          .kv_bytes_read = kv_bytes_read(profiles_[i], shape_, context_tokens),
                           .kv_bytes_dense = kv_bytes(rehearsal_.dense(), shape_, context_tokens)});
     }
+    out.text = std::move(digest_).describe(std::move(description));
     return out;
   }
 
  private:
   Rehearsal rehearsal_;
+  TextDigest digest_;
   PageShape shape_;
   std::vector<HeadProfile> profiles_;
   std::vector<Arm> arms_;
@@ -102,6 +111,13 @@ Result<Comparison> open_comparison(const EvalOptions& options, const std::vector
                     std::vector<Arm>(arms.begin() + 1, arms.end()));
 }
 
+// "redknot eval, suite qa, seed 1", "redknot eval, suite text, book.txt"
+std::string description(const EvalOptions& options) {
+  const std::string what = options.file ? std::filesystem::path(*options.file).filename().string()
+                                        : "seed " + std::to_string(options.seed);
+  return "redknot eval, suite " + options.suite + ", " + what;
+}
+
 }  // namespace
 
 std::vector<Arm> arms_of(const EvalOptions& options) {
@@ -109,7 +125,7 @@ std::vector<Arm> arms_of(const EvalOptions& options) {
             .kv = kv_from_name(options.kv),
             .at_once = options.at_once,
             .max_step_tokens = options.max_step_tokens};
-  if (options.profiles.empty()) return {dense};
+  if (!compares(options)) return {dense};
   dense.kv = KvDType::kF16;
   Arm again = dense;
   again.name = "dense again";
@@ -164,7 +180,7 @@ Result<Divergences> measure_divergences(const EvalOptions& options, const std::v
     }
   }
   for (const eval::Sequence& sequence : plan.text) add(rehearsed(sequence));
-  return comparison.result(options.seed, plan.context_tokens);
+  return std::move(comparison).result(options.seed, plan.context_tokens, description(options));
 }
 
 }  // namespace redknot::cli

@@ -24,7 +24,7 @@ struct Arm {
   int max_step_tokens = 512;
 };
 
-// Dense alone without --profile.
+// Dense alone where nothing is compared.
 std::vector<Arm> arms_of(const EvalOptions& options);
 
 EngineOptions engine_options(const EvalOptions& options, const Arm& arm, int context_tokens);
@@ -34,14 +34,16 @@ struct ArmDivergence {
   std::string arm{};
   Divergence divergence{};
   eval::Interval kl_interval{};  // 95 %, of kl_mean, by bootstrap over sequences
-  std::size_t kv_bytes = 0;      // pages of a sequence of the plan's context
-  std::size_t kv_bytes_dense = 0;
+  // Pages of a sequence of the plan's context, what a token decoded there reads of them, and those
+  // of dense attention.
+  std::size_t kv_bytes = 0, kv_bytes_read = 0, kv_bytes_dense = 0;
 };
 
 struct Divergences {
   std::vector<ArmDivergence> arms{};  // all but the first
   int sequences = 0;
   double dense_perplexity = 1;
+  MeasuredText text{};
 };
 
 // Runs every sequence of the plan (prompts with their expected answers, or text) under all arms

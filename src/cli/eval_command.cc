@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "cli/eval_arms.h"
+#include "cli/eval_pictures.h"
 #include "cli/eval_plan.h"
+#include "cli/eval_profiles.h"
 #include "cli/eval_report.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
@@ -144,7 +146,7 @@ Result<std::vector<Row>> ask_all(const EvalOptions& options, const std::vector<A
 
 // "f16" or "f32" for "auto": the format whose pages are as large.
 Result<std::string> kv_name(const EvalOptions& options, const ModelFile& model) {
-  if (!options.profiles.empty()) return std::string("f16");
+  if (compares(options)) return std::string("f16");
   if (options.kv != "auto") return options.kv;
   REDKNOT_TRY(const KvCost chosen, model.kv_cost(KvDType::kAuto, options.page_tokens, 1));
   REDKNOT_TRY(const KvCost single, model.kv_cost(KvDType::kF32, options.page_tokens, 1));
@@ -155,6 +157,7 @@ Result<std::string> kv_name(const EvalOptions& options, const ModelFile& model) 
 
 Result<ExitCode> eval(const EvalOptions& options) {
   if (options.json) REDKNOT_RETURN_IF_ERROR(check_replaceable(*options.json));
+  if (options.report) REDKNOT_RETURN_IF_ERROR(make_directory(*options.report));
   REDKNOT_TRY(const ModelFile model, ModelFile::open(options.model));
   REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.model));
   REDKNOT_TRY(const EvalPlan plan, make_plan(options, model.info(), tokenizer));
@@ -162,6 +165,7 @@ Result<ExitCode> eval(const EvalOptions& options) {
     REDKNOT_RETURN_IF_ERROR(model.profile_kv(profile, options.page_tokens, 1));
   }
   const std::vector<Arm> arms = arms_of(options);
+  REDKNOT_TRY(std::vector<NamedProfile> profiles, read_profiles(arms));
   EvalReport report{.suite = options.suite, .model = model.info().name};
   report.prompts = plan.format == PromptFormat::kMarks ? "marked" : "plain";
   report.seed = options.seed;
@@ -180,6 +184,10 @@ Result<ExitCode> eval(const EvalOptions& options) {
   // After a long run one is not lost with the other.
   const Status printed = print(report_text(report));
   if (options.json) REDKNOT_RETURN_IF_ERROR(replace_file(*options.json, report_json(report)));
+  if (report.divergences) record_validation(profiles, *report.divergences);
+  if (options.report) {
+    REDKNOT_RETURN_IF_ERROR(write_pictures(*options.report, report, profiles));
+  }
   REDKNOT_RETURN_IF_ERROR(printed);
   return ExitCode::kSuccess;
 }

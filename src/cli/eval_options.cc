@@ -18,7 +18,7 @@ constexpr char kDescription[] =
     "Usage: redknot eval -m MODEL [--suite qa] [--kinds LIST] [--context LIST]\n"
     "                    [-n N] [--seed N] [--json FILE] [OPTIONS]\n"
     "       redknot eval -m MODEL --suite questions --file FILE [-n N] [OPTIONS]\n"
-    "       redknot eval -m MODEL --suite text --file FILE --profile FILE [OPTIONS]\n"
+    "       redknot eval -m MODEL --suite text --file FILE [OPTIONS]\n"
     "\n"
     "The suite qa asks about documents that are invented on the spot: people,\n"
     "companies, cities and events whose names no training has seen, so that what is\n"
@@ -33,7 +33,9 @@ constexpr char kDescription[] =
     "same again in other steps (the noise floor), of 8-bit pages (a yardstick), and\n"
     "of each profile; and their predictions are held against dense ones, token by\n"
     "token, over the end of each prompt and the expected answer. The suite text does\n"
-    "that over the second half of every sequence of a file, and asks nothing.";
+    "that over the second half of every sequence of a file, and asks nothing; it\n"
+    "needs no --profile. A profile that nobody has validated, such as an imported\n"
+    "head map, gets what was found written into its file as its validation.";
 
 constexpr char kFooter[] =
     "Kinds of questions:\n"
@@ -117,6 +119,12 @@ void add_output_options(CLI::App& app, EvalOptions& o) {
          "whole.")
       ->type_name("FILE")
       ->group("Output");
+  app.add_option("--report", o.report,
+                 "With --profile: also draw what was found, as SVG pictures and a page that shows "
+                 "them (index.html): what each head keeps, how far heads look and what that does, "
+                 "KL against KV bytes. The directory is made if it is not there.")
+      ->type_name("DIR")
+      ->group("Output");
   app.add_option("--show", o.show,
                  "Print the first questions of each cell on standard error, with the answers "
                  "expected and given.")
@@ -152,6 +160,10 @@ std::vector<std::string> kind_names() {
   return names;
 }
 
+bool compares(const EvalOptions& options) {
+  return !options.profiles.empty() || options.suite == "text";
+}
+
 std::string wrong_combination(const EvalOptions& options) {
   const bool file_suite = options.suite != "qa";
   if (file_suite && !options.file) {
@@ -165,12 +177,10 @@ std::string wrong_combination(const EvalOptions& options) {
   if (options.suite == "text" && options.document_tokens.size() > 1) {
     return "--suite text: --context takes one number";
   }
-  if (options.suite == "text" && options.profiles.empty()) {
-    return "--suite text compares head profiles with dense attention: --profile FILE is required";
+  if (compares(options) && options.kv != "auto") {
+    return "--kv does not go with --profile or --suite text: dense is f16, q8 is an arm of its own";
   }
-  if (!options.profiles.empty() && options.kv != "auto") {
-    return "--kv does not go with --profile: dense is f16, q8 is an arm of its own";
-  }
+  if (options.report && options.profiles.empty()) return "--report needs a --profile to draw";
   return {};
 }
 

@@ -2,7 +2,6 @@
 #include "profiler/profiling.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 #include <optional>
@@ -16,6 +15,7 @@
 #include "profiler/head_effects.h"
 #include "profiler/policy_search.h"
 #include "profiler/prefix_shift.h"
+#include "profiler/text_digest.h"
 #include "profiler/trial_journal.h"
 
 namespace redknot {
@@ -28,33 +28,15 @@ constexpr int kShiftMeasured = 32;
 // Of the budget, what the search may use: predictions on other text move a little more than on the
 // text that policies were chosen on.
 constexpr double kSearchShare = 0.8;
+// Dense logits that are kept, at most: 256 MiB.
+constexpr std::size_t kMostKeptFloats = std::size_t{64} << 20;
 // Shares of the work, about, at which the parts end.
 constexpr double kMassDone = 0.05, kEffectsDone = 0.5, kSearchDone = 0.95;
 
-// Four bytes a token, little endian; before each sequence its length and what is measured of it.
-std::string hash(const std::vector<RehearsedText>& sequences) {
-  Sha256 sha;
-  const auto add = [&sha](std::uint32_t value) {
-    std::array<std::byte, 4> bytes{};
-    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = std::byte(value >> 8 * i & 0xff);
-    sha.add(bytes);
-  };
-  for (const RehearsedText& text : sequences) {
-    add(static_cast<std::uint32_t>(text.tokens.size()));
-    add(static_cast<std::uint32_t>(text.first_measured));
-    for (const TokenId token : text.tokens) add(static_cast<std::uint32_t>(token));
-  }
-  return hex(std::move(sha).finish());
-}
-
 MeasuredText describe(const CalibrationText& text) {
-  MeasuredText out{.description = text.description, .sha256 = hash(text.sequences)};
-  for (const RehearsedText& sequence : text.sequences) {
-    const int tokens = static_cast<int>(sequence.tokens.size());
-    out.tokens += tokens;
-    out.context_tokens = std::max(out.context_tokens, tokens);
-  }
-  return out;
+  TextDigest digest;
+  for (const RehearsedText& sequence : text.sequences) digest.add(sequence);
+  return std::move(digest).describe(text.description);
 }
 
 // Measures profiles over a text, each only once in the life of the journal.
@@ -104,11 +86,11 @@ class Trials {
     found_ += profiles.size() - missing.size();
     measured_ += missing.size();
     std::vector<DivergenceSum> sums(missing.size());
-    for (const RehearsedText& text : text_.sequences) {
-      if (missing.empty()) break;
+    for (std::size_t at = 0; at < text_.sequences.size() && !missing.empty(); ++at) {
+      const RehearsedText& text = text_.sequences[at];
       const auto part = way == "behind"
                             ? rehearsal_.compare_behind(text.first_measured, text, missing)
-                            : rehearsal_.compare(text, missing);
+                            : rehearsal_.compare(text, missing, {.dense = dense(at)});
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].add(part[i]);
     }
     std::vector<Divergence> out;
@@ -122,10 +104,21 @@ class Trials {
     return out;
   }
 
+  // Dense logits of a sequence, computed once; nothing where they do not fit any more.
+  std::span<const float> dense(std::size_t sequence) {
+    for (std::size_t next = dense_.size(); next <= sequence; ++next) {
+      dense_.push_back(rehearsal_.predict(text_.sequences[next], kMostKeptFloats - kept_floats_));
+      kept_floats_ += dense_.back().size();
+    }
+    return dense_[sequence];
+  }
+
   Rehearsal& rehearsal_;
   TrialJournal& journal_;
   const CalibrationText& text_;
   std::string base_;
+  std::vector<std::vector<float>> dense_;  // by sequence
+  std::size_t kept_floats_ = 0;
   std::size_t measured_ = 0, found_ = 0;
 };
 
@@ -165,7 +158,7 @@ class Profiling {
  private:
   // All that a measurement depends on beside the profile.
   std::string base(const CalibrationText& text) const {
-    return concat(fingerprint_, " ", hash(text.sequences), " ", rehearsal_.core().kernels().name,
+    return concat(fingerprint_, " ", describe(text).sha256, " ", rehearsal_.core().kernels().name,
                   " ", options_.engine.page_tokens);
   }
 

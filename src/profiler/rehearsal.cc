@@ -72,19 +72,39 @@ std::span<const float> Rehearsal::advance(SequenceKv& kv, std::span<const TokenI
   return logits;
 }
 
-void Rehearsal::compare_step(const RehearsedText& text, int first, int end, int measured,
-                             SequenceKv& other, DivergenceSum& sum) {
+void Rehearsal::compare_step(const RehearsedText& text, int first, int end,
+                             const Reference& reference, SequenceKv& other, DivergenceSum& sum) {
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
-  const int begin = std::max(first, measured);
+  const int begin = std::max(first, reference.measured);
   const std::span<const float> found = advance(other, text.tokens, first, end, begin);
   for (int position = begin; position < end; ++position) {
-    const auto wanted_at = static_cast<std::size_t>(position - measured) * vocabulary;
+    const auto wanted_at = static_cast<std::size_t>(position - reference.measured) * vocabulary;
     const auto found_at = static_cast<std::size_t>(position - begin) * vocabulary;
     const auto next = static_cast<std::size_t>(position) + 1;
     const int follows = next < text.tokens.size() ? static_cast<int>(text.tokens[next]) : -1;
-    sum.add({.logits = std::span(reference_).subspan(wanted_at, vocabulary), .next = follows},
+    sum.add({.logits = reference.logits.subspan(wanted_at, vocabulary), .next = follows},
             found.subspan(found_at, vocabulary));
   }
+}
+
+int Rehearsal::chunk() const {
+  return std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
+}
+
+std::vector<float> Rehearsal::predict(const RehearsedText& text, std::size_t most_floats) {
+  const int tokens = static_cast<int>(text.tokens.size());
+  REDKNOT_CHECK(tokens <= context_tokens() && text.first_measured < tokens);
+  const auto measured = static_cast<std::size_t>(tokens - text.first_measured);
+  if (measured * static_cast<std::size_t>(model().config().vocabulary_size) > most_floats)
+    return {};
+  SequenceKv kv(core_->pool(), dense_);
+  std::vector<float> logits;
+  for (int first = 0; first < tokens; first += chunk()) {
+    const int end = std::min(tokens, first + chunk());
+    const auto part = advance(kv, text.tokens, first, end, std::max(first, text.first_measured));
+    logits.insert(logits.end(), part.begin(), part.end());
+  }
+  return logits;
 }
 
 void Rehearsal::run_dense(std::span<const TokenId> tokens) {
@@ -98,11 +118,11 @@ void Rehearsal::run_dense(std::span<const TokenId> tokens) {
 
 std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text,
                                               std::span<const HeadProfile> variants,
-                                              int step_tokens) {
+                                              const Comparison& how) {
   SequenceKv dense(core_->pool(), dense_);
   std::vector<SequenceKv> others;
   for (const HeadProfile& variant : variants) others.emplace_back(core_->pool(), variant);
-  return compare(text, dense, std::move(others), step_tokens);
+  return compare(text, dense, std::move(others), how);
 }
 
 std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const RehearsedText& text,
@@ -114,25 +134,31 @@ std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const Rehearsed
   }
   std::vector<SequenceKv> others;
   for (const HeadProfile& variant : variants) others.push_back(dense.fork(variant));
-  return compare(text, dense, std::move(others), /*step_tokens=*/0);
+  return compare(text, dense, std::move(others), {});
 }
 
 std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text, SequenceKv& dense,
-                                              std::vector<SequenceKv> others, int step_tokens) {
+                                              std::vector<SequenceKv> others,
+                                              const Comparison& how) {
   const int tokens = static_cast<int>(text.tokens.size());
   REDKNOT_CHECK(tokens <= context_tokens());
-  const int chunk =
-      std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
-  const int step = step_tokens == 0 ? chunk : std::min(step_tokens, chunk);
+  const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
+  const int step = how.step_tokens == 0 ? chunk() : std::min(how.step_tokens, chunk());
   std::vector<DivergenceSum> sums(others.size());
-  for (int first = dense.length(); first < tokens; first += chunk) {
-    const int end = std::min(tokens, first + chunk);
-    const int measured = std::max(first, text.first_measured);
-    const std::span<const float> wanted = advance(dense, text.tokens, first, end, measured);
-    reference_.assign(wanted.begin(), wanted.end());
+  for (int first = dense.length(), end = first; first < tokens; first = end) {
+    end = std::min(tokens, first + chunk());
+    Reference reference{.measured = std::max(first, text.first_measured)};
+    if (how.dense.empty()) {
+      const auto wanted = advance(dense, text.tokens, first, end, reference.measured);
+      kept_.assign(wanted.begin(), wanted.end());
+      reference.logits = kept_;
+    } else {
+      const auto known = static_cast<std::size_t>(reference.measured - text.first_measured);
+      reference.logits = how.dense.subspan(std::min(known * vocabulary, how.dense.size()));
+    }
     for (std::size_t i = 0; i < others.size(); ++i) {
       for (int begin = first; begin < end; begin += step) {
-        compare_step(text, begin, std::min(end, begin + step), measured, others[i], sums[i]);
+        compare_step(text, begin, std::min(end, begin + step), reference, others[i], sums[i]);
       }
     }
   }

@@ -39,11 +39,22 @@ class Rehearsal {
   // Runs a text dense, for an observer of the transformer. Requires 1..context_tokens() tokens.
   void run_dense(std::span<const TokenId> tokens);
 
-  // One sum a variant, which take the whole text from an empty cache, at most `step_tokens` tokens
-  // a step (0: as many as the dense run). Requires at most options.variants of them, of which one
-  // may have 8-bit pages, and 2..context_tokens() tokens.
+  // Dense logits [measured positions, vocabulary_size] of a text; nothing if these are more floats.
+  std::vector<float> predict(const RehearsedText& text, std::size_t most_floats);
+
+  // How a text is compared.
+  struct Comparison {
+    int step_tokens = 0;             // of the variants, at most; 0: as many as the dense run
+    std::span<const float> dense{};  // what predict() gave for the text; empty: it is run again
+  };
+  // One sum a variant, which take the whole text from an empty cache. Requires at most
+  // options.variants of them, of which one may have 8-bit pages, and 2..context_tokens() tokens.
   std::vector<DivergenceSum> compare(const RehearsedText& text,
-                                     std::span<const HeadProfile> variants, int step_tokens = 0);
+                                     std::span<const HeadProfile> variants, const Comparison& how);
+  std::vector<DivergenceSum> compare(const RehearsedText& text,
+                                     std::span<const HeadProfile> variants) {
+    return compare(text, variants, Comparison{});
+  }
 
   // The same, but the first `shared` tokens are computed once, dense; variants see what their
   // windows leave of it. Cheaper; leaves out what a variant would have changed in those tokens.
@@ -56,15 +67,22 @@ class Rehearsal {
   // The sequence takes in positions [first, end) of a text. Logits of those from `measured` on.
   std::span<const float> advance(SequenceKv& kv, std::span<const TokenId> tokens, int first,
                                  int end, int measured);
+  int chunk() const;  // tokens of a step
+  // `dense` and `others` are as far in the text.
   std::vector<DivergenceSum> compare(const RehearsedText& text, SequenceKv& dense,
-                                     std::vector<SequenceKv> others, int step_tokens);
-  // Adds the predictions of positions [first, end), of which reference_ begins with `measured`.
-  void compare_step(const RehearsedText& text, int first, int end, int measured, SequenceKv& other,
-                    DivergenceSum& sum);
+                                     std::vector<SequenceKv> others, const Comparison& how);
+  // Dense logits from position `measured` on, to compare a chunk with.
+  struct Reference {
+    int measured = 0;
+    std::span<const float> logits{};
+  };
+  // Adds the predictions of positions [first, end).
+  void compare_step(const RehearsedText& text, int first, int end, const Reference& reference,
+                    SequenceKv& other, DivergenceSum& sum);
 
   std::unique_ptr<EngineCore> core_;
   HeadProfile dense_;
-  std::vector<float> reference_;  // dense logits of a chunk
+  std::vector<float> kept_;  // dense logits of a chunk
 };
 
 // Bytes of pages that one sequence of `tokens` tokens holds at its end. Whether pages have key bounds

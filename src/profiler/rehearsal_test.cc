@@ -45,10 +45,24 @@ TEST_F(RehearsalTest, StepsDoNotMatter) {
   const HeadProfile variants[] = {rehearsal.dense(), uniform(rehearsal, local(4, 30))};
   const auto whole = rehearsal.compare(text(100, 10), variants);
   for (const int step_tokens : {1, 7, 1000}) {
-    const auto found = rehearsal.compare(text(100, 10), variants, step_tokens);
+    const auto found = rehearsal.compare(text(100, 10), variants, {.step_tokens = step_tokens});
     EXPECT_EQ(found[0].total().kl_mean, 0);
     EXPECT_EQ(found[0].total().positions, 90);
     EXPECT_EQ(found[1].total(), whole[1].total());
+  }
+}
+
+TEST_F(RehearsalTest, PredictionsMadeBeforeSaveTheDenseRun) {
+  Rehearsal rehearsal = open();
+  const HeadProfile variant = uniform(rehearsal, local(4, 30));
+  for (const int first_measured : {0, 10, 99}) {
+    const RehearsedText given = text(100, first_measured);
+    const std::size_t floats = static_cast<std::size_t>(100 - first_measured) * 300;
+    const std::vector<float> dense = rehearsal.predict(given, floats);
+    ASSERT_EQ(dense.size(), floats);
+    EXPECT_TRUE(rehearsal.predict(given, floats - 1).empty());
+    EXPECT_EQ(rehearsal.compare(given, {&variant, 1}, {.dense = dense})[0].total(),
+              rehearsal.compare(given, {&variant, 1})[0].total());
   }
 }
 

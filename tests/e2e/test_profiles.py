@@ -4,11 +4,13 @@
 import json
 import signal
 import time
+from xml.etree import ElementTree
 
 import harness
 from harness import Case, model, redknot, scratch, start, end, write
 
 LAYERS, KV_HEADS = 3, 2  # of tiny-llama
+SVG = '{http://www.w3.org/2000/svg}'
 SMALL = ['--page-tokens', 16, '--sequences', 2, '--window', 16]
 
 
@@ -41,6 +43,17 @@ def all_global(**options):
 
 def half_local(**options):
     return imported('half_local', [['global', 'local']] * LAYERS, **options)
+
+
+def half_retrieval(top_pages, **options):
+    """Every other head selects so many pages beside a window of one page."""
+    path = scratch / f'retrieval{top_pages}.profile.json'
+    profile = json.loads(half_local(**options).read_text())
+    for head in profile['heads']:
+        if head['class'] == 'local':
+            head.update({'class': 'retrieval', 'sink': 4, 'window': 16, 'top_pages': top_pages})
+    path.write_text(json.dumps(profile))
+    return path
 
 
 class Make(Case):
@@ -113,7 +126,7 @@ class Use(Case):
         self.assertNotEqual(self.logits('l.npy', '--profile', half_local()), self.logits('d.npy'))
         done = self.run_ok('run', '-m', model(), '-p', 'a', '-n', 1, '--verbose', '--profile',
                            half_local())
-        self.assertIn('3 global and 3 local heads', done.stderr)
+        self.assertIn('3 global, 3 local and 0 retrieval heads', done.stderr)
         self.assertIn('not validated', done.stderr)
 
     def test_inspect_shows_what_heads_keep(self):
@@ -123,6 +136,25 @@ class Use(Case):
         self.assertEqual([head['class'] for head in heads], ['global', 'local'] * LAYERS)
         self.assertEqual(heads[0]['bytes'] // heads[1]['bytes'], 64 // (1 + 3))
         self.assertRegex(self.run_ok(*arguments).text, r'layer 0 .* global f16 +4\+32 f16')
+
+    def test_retrieval_heads_that_may_select_every_page_change_no_bit(self):
+        pages = ['--page-tokens', 16]
+        dense = self.logits('d16.npy', *pages)
+        self.assertEqual(self.logits('r.npy', *pages, '--profile', half_retrieval(1000)), dense)
+        self.assertNotEqual(self.logits('r2.npy', *pages, '--profile', half_retrieval(2)), dense)
+
+    def test_retrieval_heads_keep_all_pages_and_their_bounds(self):
+        arguments = ['inspect', model(), '-c', '1024', '--page-tokens', 16, '--profile']
+        heads = self.run_ok(*arguments, half_retrieval(3), '--json').json['heads']
+        self.assertEqual([head['class'] for head in heads], ['global', 'retrieval'] * LAYERS)
+        self.assertEqual(heads[1]['top_pages'], 3)
+        # 64 pages of 16 keys and values of 32 halves, and two halves for each of 32 elements.
+        self.assertEqual([head['bytes'] for head in heads[:2]], [64 * (16 * 32 * 2 * 2 + 128)] * 2)
+        self.assertRegex(self.run_ok(*arguments, half_retrieval(3)).text,
+                         r'layer 0 .* global f16 +4\+16\+3p f16')
+        none = half_retrieval(0)
+        self.check_error(redknot('run', '-m', model(), '-p', 'a', '--profile', none), 1,
+                         'top_pages')
 
     def test_bench_runs_with_it(self):
         done = self.run_ok('bench', '-m', model(), '-p', 64, '-n', 4, '-d', '0,500', '-r', 1,
@@ -178,10 +210,59 @@ class Compare(Case):
         self.assertEqual(report['arms'][0]['positions'], 4 * 128)
         self.assertIsNone(report['arms'][0]['greedy_agreement'])
 
+    def test_perplexity_of_a_text_needs_no_profile(self):
+        done, report = self.report('--suite', 'text', '--file', book(), '--context', 256, '-n', 2)
+        self.assertEqual([arm['arm'] for arm in report['arms']], ['dense again', 'q8'])
+        self.assertGreater(report['dense_perplexity'], 1)
+        self.assertRegex(done.text, r'dense perplexity \d')
+
+    def test_a_head_map_is_validated_by_measuring_it(self):
+        path = scratch / 'fresh.json'
+        path.write_text(half_local().read_text())
+        arguments = ['--suite', 'text', '--file', book(), '--context', 256, '-n', 4,
+                     '--profile', path]
+        done, report = self.report(*arguments)
+        self.assertIn('fresh.json', done.stderr)
+        written = json.loads(path.read_text())
+        arm = report['arms'][2]
+        self.assertAlmostEqual(written['validation']['kl_mean'], arm['kl_mean'], places=4)
+        self.assertEqual(written['validation']['kv_bytes'], arm['kv_bytes'])
+        self.assertEqual(written['validation']['context_tokens'], 256)
+        self.assertIn('suite text', written['validation']['text'])
+        self.assertIn(book().name, written['validation']['text'])
+        use = self.run_ok('run', '-m', model(), '-p', 'a', '-n', 1, '--verbose', '--profile', path)
+        self.assertNotIn('not validated', use.stderr)
+        self.assertIn('validated up to 256 tokens', use.stderr)
+        self.report(*arguments, '--seed', 2)  # what is validated stays as it is
+        self.assertEqual(json.loads(path.read_text()), written)
+
+    def test_report_is_drawn(self):
+        made = scratch / 'drawn.json'
+        self.run_ok('profile', '-m', model(), '-o', made, '-c', 512, '--text', book(), *SMALL)
+        folder = scratch / 'a' / 'report'
+        self.report('--suite', 'text', '--file', book(), '--context', 256, '-n', 2, '--profile',
+                    made, '--profile', half_local(), '--report', folder)
+        self.assertEqual(sorted(file.name for file in folder.iterdir()),
+                         ['heads.svg', 'index.html', 'kl.svg', 'mass.svg'])
+        for name in ('heads.svg', 'kl.svg', 'mass.svg'):
+            titles = [title.text for title in ElementTree.parse(folder / name).iter(SVG + 'title')]
+            self.assertTrue(titles)
+        heads = (folder / 'heads.svg').read_text()
+        for layer in range(LAYERS):
+            for kv_head in range(KV_HEADS):
+                self.assertIn(f'layer {layer}, KV head {kv_head}: ', heads)
+        self.assertIn('local 4+32, f16', heads)
+        self.assertIn('half_local', (folder / 'index.html').read_text())
+        unwritable = redknot('eval', '-m', model(), '--suite', 'text', '--file', book(),
+                             '--context', 256, '-n', 1, '--profile', half_local(), '--report',
+                             half_local() / 'x')
+        self.check_error(unwritable, 1, 'half_local.profile.json/x')
+
     def test_wrong_combinations(self):
         for options, needle in [
                 (['--profile', half_local(), '--kv', 'q8'], '--kv does not go with --profile'),
-                (['--suite', 'text', '--file', book()], '--profile FILE is required'),
+                (['--suite', 'text', '--file', book(), '--kv', 'q8'], '--kv does not go with'),
+                (['--report', scratch / 'r'], '--report needs a --profile'),
                 (['--suite', 'text'], 'a file is required')]:
             self.check_error(redknot('eval', '-m', model(), *options), 2, needle)
 
