@@ -85,8 +85,8 @@ class Rehearsal {
   std::vector<float> kept_;  // dense logits of a chunk
 };
 
-// Bytes of pages that one sequence of `tokens` tokens holds at its end. Whether pages have key bounds
-// is the profile's to say.
+// Bytes of pages that one sequence of `tokens` tokens holds at its end. Whether pages have key
+// bounds is the profile's to say.
 std::size_t kv_bytes(const HeadProfile& profile, const PageShape& pages, int tokens);
 
 // Of them, about, what a token decoded there reads, key bounds included.

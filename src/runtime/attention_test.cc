@@ -3,8 +3,8 @@
 // that hold bit for bit.
 //
 // The oracle is DESIGN section 3: a KV head sees a set of positions, and the key at position j
-// counts as rotated at j. It knows nothing of runs, shifts, forks or cuts, and of pages only which a
-// query may select.
+// counts as rotated at j. It knows nothing of runs, shifts, forks or cuts, and of pages only which
+// a query may select.
 #include "runtime/attention.h"
 
 #include <algorithm>

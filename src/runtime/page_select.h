@@ -27,8 +27,8 @@ void bound_keys(const PageTable& table, PositionRange positions, PagePool& pool,
 bool may_select(const PageRef& page, int page_tokens, int position, const VisibleRange& visible);
 
 // Marks of the `top_pages` pages with the largest of the given scores, the earlier of equal ones
-// first; all if there are no more. A score comes with its page's place among the marks; none is NaN.
-// Their order is lost.
+// first; all if there are no more. A score comes with its page's place among the marks; none is
+// NaN. Their order is lost.
 void mark_best(std::span<std::pair<float, int>> scores, int top_pages,
                std::span<std::uint8_t> marks);
 
