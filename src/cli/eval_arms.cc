@@ -18,9 +18,6 @@ using eval::Question;
 // The noise floor's steps: other batches of rows than those of the dense run.
 constexpr int kOtherStepTokens = 48;
 
-// Dense logits of a sequence that are kept for all arms, at most: 256 MiB.
-constexpr std::size_t kMostKeptFloats = std::size_t{64} << 20;
-
 RehearsedText rehearsed(const eval::Sequence& sequence) {
   RehearsedText text{.first_measured = sequence.first_measured};
   for (const int token : sequence.tokens) text.tokens.push_back(TokenId{token});
@@ -53,11 +50,8 @@ class Comparison {
     digest_.add(text);
     const std::vector<float> dense = rehearsal_.predict(text, kMostKeptFloats);
     for (std::size_t i = 0; i < arms_.size(); ++i) {
-      // The arms run apart, so that no more pages are needed than for two.
       const int step_tokens = profiles_[i] == rehearsal_.dense() ? kOtherStepTokens : 0;
-      const DivergenceSum sum =
-          rehearsal_.compare(text, std::span(profiles_).subspan(i, 1), {step_tokens, dense})[0];
-      if (sum.empty()) continue;
+      const DivergenceSum sum = rehearsal_.compare(text, profiles_[i], {step_tokens, dense});
       const Divergence found = sum.total();
       const auto positions = static_cast<double>(found.positions);
       kl_[i].push_back({found.kl_mean * positions, positions});
@@ -66,17 +60,20 @@ class Comparison {
     ++sequences_;
   }
 
-  Divergences result(std::uint64_t seed, int context_tokens, std::string description) && {
+  Divergences result(std::uint64_t seed, std::string description) && {
     Divergences out{.sequences = sequences_, .dense_perplexity = sums_[0].dense_perplexity()};
+    out.text = std::move(digest_).describe(std::move(description));
+    const int tokens = out.text.context_tokens;
+    out.text.page_tokens = shape_.page_tokens;
+    out.text.dense_bytes = kv_bytes(rehearsal_.dense(), shape_, tokens);
     for (std::size_t i = 0; i < arms_.size(); ++i) {
       out.arms.push_back({.arm = arms_[i].name,
                           .divergence = sums_[i].total(),
                           .kl_interval = eval::bootstrap_ratio(kl_[i], seed).value(),
-                          .kv_bytes = kv_bytes(profiles_[i], shape_, context_tokens),
-                          .kv_bytes_read = kv_bytes_read(profiles_[i], shape_, context_tokens),
-                          .kv_bytes_dense = kv_bytes(rehearsal_.dense(), shape_, context_tokens)});
+                          .kv_bytes = kv_bytes(profiles_[i], shape_, tokens),
+                          .kv_bytes_read = kv_bytes_read(profiles_[i], shape_, tokens),
+                          .kv_bytes_dense = out.text.dense_bytes});
     }
-    out.text = std::move(digest_).describe(std::move(description));
     return out;
   }
 
@@ -95,7 +92,7 @@ class Comparison {
 Result<Comparison> open_comparison(const EvalOptions& options, const std::vector<Arm>& arms,
                                    int context_tokens) {
   const EngineOptions dense = engine_options(options, arms.front(), context_tokens);
-  REDKNOT_TRY(Rehearsal rehearsal, Rehearsal::open({.engine = dense}));
+  REDKNOT_TRY(Rehearsal rehearsal, Rehearsal::open(dense));
   std::vector<HeadProfile> profiles;
   for (std::size_t i = 1; i < arms.size(); ++i) {
     EngineOptions engine = engine_options(options, arms[i], context_tokens);
@@ -115,7 +112,7 @@ Result<Comparison> open_comparison(const EvalOptions& options, const std::vector
 std::string description(const EvalOptions& options) {
   const std::string what = options.file ? std::filesystem::path(*options.file).filename().string()
                                         : "seed " + std::to_string(options.seed);
-  return "redknot eval, suite " + options.suite + ", " + what;
+  return std::string(kEvalDescription) + ", suite " + options.suite + ", " + what;
 }
 
 }  // namespace
@@ -180,7 +177,7 @@ Result<Divergences> measure_divergences(const EvalOptions& options, const std::v
     }
   }
   for (const eval::Sequence& sequence : plan.text) add(rehearsed(sequence));
-  return std::move(comparison).result(options.seed, plan.context_tokens, description(options));
+  return std::move(comparison).result(options.seed, description(options));
 }
 
 }  // namespace redknot::cli

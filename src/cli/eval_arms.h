@@ -34,10 +34,13 @@ struct ArmDivergence {
   std::string arm{};
   Divergence divergence{};
   eval::Interval kl_interval{};  // 95 %, of kl_mean, by bootstrap over sequences
-  // Pages of a sequence of the plan's context, what a token decoded there reads of them, and those
-  // of dense attention.
+  // Pages of the longest sequence, what a token decoded at its end reads of them, and those of
+  // dense attention.
   std::size_t kv_bytes = 0, kv_bytes_read = 0, kv_bytes_dense = 0;
 };
+
+// What the description of a text measured here begins with.
+inline constexpr char kEvalDescription[] = "redknot eval";
 
 struct Divergences {
   std::vector<ArmDivergence> arms{};  // all but the first

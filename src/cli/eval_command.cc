@@ -45,7 +45,7 @@ class Advance {
   std::string activity(const std::string& what) { return what + time_left_.text(fraction()); }
 
  private:
-  static double passes(std::size_t arms) { return 2 * (static_cast<double>(arms) - 1); }
+  static double passes(std::size_t arms) { return static_cast<double>(arms); }
 
   TimeLeft time_left_;
   std::size_t arms_ = 1;
@@ -183,11 +183,13 @@ Result<ExitCode> eval(const EvalOptions& options) {
   }
   // After a long run one is not lost with the other.
   const Status printed = print(report_text(report));
-  if (options.json) REDKNOT_RETURN_IF_ERROR(replace_file(*options.json, report_json(report)));
+  const Status written =
+      options.json ? replace_file(*options.json, report_json(report)) : Status(Done{});
   if (report.divergences) record_validation(profiles, *report.divergences);
   if (options.report) {
     REDKNOT_RETURN_IF_ERROR(write_pictures(*options.report, report, profiles));
   }
+  REDKNOT_RETURN_IF_ERROR(written);
   REDKNOT_RETURN_IF_ERROR(printed);
   return ExitCode::kSuccess;
 }

@@ -113,10 +113,10 @@ void add_output_options(CLI::App& app, EvalOptions& o) {
          "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 and "
          "ci95 (low and high end for exact_match), as fractions of 1. Of a questions file, "
          "kind is its name, context_tokens the longest prompt, and skipped the number of "
-         "lines too long. With --profile there are arms, one object each: arm, kl_mean, kl_ci95, "
-         "kl_p99, kl_p999 (nats a token), same_top1, perplexity_ratio, greedy_agreement, "
-         "positions, kv_bytes, kv_bytes_dense. The file is replaced at the end, as a "
-         "whole.")
+         "lines too long. With --profile or --suite text there are dense_perplexity and arms, "
+         "one object each: arm, kl_mean, kl_ci95, kl_p99, kl_p999 (nats a token), same_top1, "
+         "perplexity_ratio, greedy_agreement, positions, kv_bytes, kv_bytes_read, "
+         "kv_bytes_dense. The file is replaced at the end, as a whole.")
       ->type_name("FILE")
       ->group("Output");
   app.add_option("--report", o.report,

@@ -97,7 +97,7 @@ class LogScale {
         high_(high) {}
   double at(double value) const {
     const double share = (std::log10(value) - least_) / (most_ - least_);
-    return low_ + std::clamp(share, 0.0, 1.0) * (high_ - low_);
+    return low_ + (share > 0 ? std::min(share, 1.0) : 0.0) * (high_ - low_);
   }
   int first() const { return static_cast<int>(least_); }
   int last() const { return static_cast<int>(most_); }
@@ -116,7 +116,7 @@ LogScale kl_scale(const Divergences& found, const std::vector<NamedProfile>& pro
                   double high) {
   double least = 1e-3, most = 1e-2;
   const auto take = [&](double kl) {
-    if (kl <= 0) return;
+    if (!(kl > 0) || !std::isfinite(kl)) return;
     least = std::min(least, std::max(kl, 1e-8));
     most = std::max(most, kl);
   };
@@ -281,7 +281,7 @@ std::string kl_against_bytes(const Divergences& found, const std::vector<NamedPr
   draw_trade_off_axes(svg, at);
   for (const NamedProfile& profile : profiles) {
     for (const ProfileTrial& trial : profile.file.curve) {
-      const double share = percent(trial.kv_bytes, profile.file.dense_bytes);
+      const double share = percent(trial.kv_bytes, profile.file.calibration->dense_bytes);
       const double kl = trial.divergence.kl_mean;
       svg.circle(at.x(share), at.y(kl), 2.5, "#c4cad0", format("tried: KL %.5f", kl));
     }
@@ -301,7 +301,12 @@ std::string kl_against_bytes(const Divergences& found, const std::vector<NamedPr
 Status make_directory(const std::filesystem::path& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
-  if (!error) return check_replaceable(directory / "index.html");
+  if (!error) {
+    for (const char* name : {"index.html", "heads.svg", "kl.svg", "mass.svg"}) {
+      REDKNOT_RETURN_IF_ERROR(check_replaceable(directory / name));
+    }
+    return Done{};
+  }
   return Error(ErrorCode::kIo, "create directory " + directory.string() + ": " + error.message());
 }
 

@@ -135,6 +135,7 @@ Json arms_json(const EvalReport& report) {
                     {"greedy_agreement", same ? Json(*same) : Json()},
                     {"positions", d.positions},
                     {"kv_bytes", arm.kv_bytes},
+                    {"kv_bytes_read", arm.kv_bytes_read},
                     {"kv_bytes_dense", arm.kv_bytes_dense}});
   }
   return arms;

@@ -34,8 +34,10 @@ constexpr char kDescription[] =
     "move when it loses what lies beyond --window. Then chooses, for the smallest KV\n"
     "cache whose predictions stay within --budget-kld of dense attention, which heads\n"
     "keep everything, which only their first tokens and a window, and in which\n"
-    "format; and measures the choice on other text. Profile and evidence go to one\n"
-    "JSON file, for the option --profile of the other verbs.";
+    "format. With what is left of the budget, heads that keep everything select the\n"
+    "pages that a query reads, where that saves more reading than it adds to the\n"
+    "cache. The choice is measured on other text. Profile and evidence go to one JSON\n"
+    "file, for the option --profile of the other verbs.";
 
 constexpr char kFooter[] =
     "Text: files of --text are cut into sequences; every second one is searched on,\n"
@@ -136,8 +138,8 @@ std::string summary(const ProfilingResult& result, int context_tokens) {
              heads - local - retrieval, local, retrieval, q8);
   out += format("KV cache    %s for %d tokens, %s of dense f16 (%s)\n",
                 human_bytes(file.validated->kv_bytes).c_str(), context_tokens,
-                share(file.validated->kv_bytes, file.dense_bytes).c_str(),
-                human_bytes(file.dense_bytes).c_str());
+                share(file.validated->kv_bytes, file.validation->dense_bytes).c_str(),
+                human_bytes(file.validation->dense_bytes).c_str());
   out += format("Read        %s of it by a token decoded there\n",
                 human_bytes(file.validated->kv_bytes_read).c_str());
   out += trial_text("Search", *file.calibration, result.chosen.divergence);

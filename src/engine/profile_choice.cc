@@ -52,6 +52,12 @@ Result<ProfileFile> open_profile(const EngineOptions& options, const Model& mode
     file->validated.reset();  // what was measured had other formats
     file->validation.reset();
   }
+  // Pages that are selected see more or fewer tokens than was measured.
+  if (file->validation && file->validation->page_tokens != options.page_tokens &&
+      selects_pages(file->profile)) {
+    file->validated.reset();
+    file->validation.reset();
+  }
   return file;
 }
 
@@ -75,7 +81,7 @@ ProfileSummary summarize(const ProfileFile& file) {
   summary.kl_mean = file.validated->divergence.kl_mean;
   summary.context_tokens = file.validation->context_tokens;
   summary.kv_bytes = file.validated->kv_bytes;
-  summary.dense_kv_bytes = file.dense_bytes;
+  summary.dense_kv_bytes = file.validation->dense_bytes;
   return summary;
 }
 

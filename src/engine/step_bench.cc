@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
+#include "heads/visibility.h"
 
 namespace redknot {
 namespace {
@@ -115,9 +116,9 @@ struct HeadWork {
 HeadWork head_work(const HeadPolicy& policy, int page_tokens, double first, double rows) {
   const double end = first + rows;
   const double all = rows * first + rows * (rows + 1) / 2;
-  if (policy.head_class == HeadClass::kGlobal) return {all, end};
-  const double seen = static_cast<double>(policy.sink_tokens) + policy.window_tokens +
-                      static_cast<double>(selected_pages(policy)) * page_tokens;
+  const auto seen =
+      static_cast<double>(most_attended(policy, static_cast<std::int64_t>(end), page_tokens));
+  if (seen >= end) return {all, end};
   // Queries before position `seen` attend to everything, later ones to so many keys.
   const double full = std::clamp(seen - first, 0.0, rows);
   return {full * first + full * (full + 1) / 2 + (rows - full) * seen,

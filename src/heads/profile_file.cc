@@ -38,6 +38,11 @@ Result<int> tokens_field(const Fields& fields, const char* name, int least) {
   return static_cast<int>(tokens);
 }
 
+Result<std::size_t> bytes_field(const Fields& fields, const char* name) {
+  REDKNOT_TRY(const std::int64_t bytes, fields.integer(name, 0, std::int64_t{1} << 50));
+  return static_cast<std::size_t>(bytes);
+}
+
 Result<HeadPolicy> parse_policy(const Fields& fields) {
   HeadPolicy policy;
   REDKNOT_TRY(policy.head_class, named<HeadClass>(fields, "class", kHeadClasses));
@@ -75,16 +80,16 @@ Result<MeasuredText> parse_text(const Fields& fields) {
   REDKNOT_TRY(text.sha256, fields.text("sha256"));
   REDKNOT_TRY(text.tokens, fields.integer("tokens", 0, std::int64_t{1} << 50));
   REDKNOT_TRY(text.context_tokens, tokens_field(fields, "context_tokens", 1));
+  REDKNOT_TRY(text.page_tokens, tokens_field(fields, "page_tokens", 1));
+  REDKNOT_TRY(text.dense_bytes, bytes_field(fields, "dense_f16_bytes"));
   return text;
 }
 
 Result<ProfileTrial> parse_trial(const Fields& fields) {
   ProfileTrial trial;
   Divergence& found = trial.divergence;
-  REDKNOT_TRY(const std::int64_t bytes, fields.integer("kv_bytes", 0, std::int64_t{1} << 50));
-  trial.kv_bytes = static_cast<std::size_t>(bytes);
-  REDKNOT_TRY(const std::int64_t read, fields.integer("kv_bytes_read", 0, std::int64_t{1} << 50));
-  trial.kv_bytes_read = static_cast<std::size_t>(read);
+  REDKNOT_TRY(trial.kv_bytes, bytes_field(fields, "kv_bytes"));
+  REDKNOT_TRY(trial.kv_bytes_read, bytes_field(fields, "kv_bytes_read"));
   REDKNOT_TRY(found.positions, fields.integer("positions", 1, std::int64_t{1} << 50));
   REDKNOT_TRY(found.kl_mean, fields.number("kl_mean"));
   REDKNOT_TRY(found.kl_p99, fields.number("kl_p99"));
@@ -148,8 +153,6 @@ Result<ProfileFile> parse_root(const Fields& root) {
   REDKNOT_TRY(const std::int64_t kv_heads, model.integer("kv_heads", 1, kMostLayers));
   file.profile.layers = static_cast<int>(layers);
   file.profile.kv_heads = static_cast<int>(kv_heads);
-  REDKNOT_TRY(const std::int64_t dense, root.integer("dense_f16_bytes", 0, std::int64_t{1} << 50));
-  file.dense_bytes = static_cast<std::size_t>(dense);
   if (!root.is_null("search")) REDKNOT_RETURN_IF_ERROR(parse_search(root, file));
   REDKNOT_RETURN_IF_ERROR(parse_heads(root, file));
   if (root.is_null("validation")) return file;
@@ -194,10 +197,9 @@ Json evidence_json(const HeadEvidence& evidence) {
 }
 
 Json text_json(const MeasuredText& text) {
-  return {{"text", text.description},
-          {"sha256", text.sha256},
-          {"tokens", text.tokens},
-          {"context_tokens", text.context_tokens}};
+  return {{"text", text.description},        {"sha256", text.sha256},
+          {"tokens", text.tokens},           {"context_tokens", text.context_tokens},
+          {"page_tokens", text.page_tokens}, {"dense_f16_bytes", text.dense_bytes}};
 }
 
 Json trial_json(const ProfileTrial& trial) {
@@ -269,7 +271,6 @@ std::string to_json(const ProfileFile& file) {
                  {"fingerprint", file.fingerprint},
                  {"layers", file.profile.layers},
                  {"kv_heads", file.profile.kv_heads}}},
-               {"dense_f16_bytes", file.dense_bytes},
                {"search", nullptr},
                {"validation", nullptr}};
   if (file.calibration) {

@@ -25,6 +25,8 @@ struct MeasuredText {
   std::string sha256{};       // of its token ids, little endian, 32 bits each; 64 digits
   std::int64_t tokens = 0;
   int context_tokens = 0;  // of a sequence, at most
+  int page_tokens = 0;
+  std::size_t dense_bytes = 0;  // f16 pages of the longest sequence, dense
   bool operator==(const MeasuredText&) const = default;
 };
 
@@ -57,7 +59,7 @@ struct Divergence {
 
 // One set of policies that was tried.
 struct ProfileTrial {
-  // Of one sequence of the context's length: held at its end, and read there to decode a token.
+  // Of the longest sequence: held at its end, and read there to decode a token.
   std::size_t kv_bytes = 0, kv_bytes_read = 0;
   Divergence divergence{};
   bool operator==(const ProfileTrial&) const = default;
@@ -70,8 +72,7 @@ struct ProfileFile {
   // Empty for a profile that was imported.
   std::vector<HeadEvidence> heads{};  // [layers, kv_heads]
   std::optional<MeasuredText> calibration{};
-  double budget_kl = 0;         // that the search was given
-  std::size_t dense_bytes = 0;  // f16 pages of one sequence of the context's length
+  double budget_kl = 0;  // that the search was given
   std::vector<ProfileTrial> curve{};
   // Of the profile as it is; absent: nobody has measured what it costs.
   std::optional<MeasuredText> validation{};

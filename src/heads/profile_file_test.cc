@@ -16,11 +16,14 @@ MeasuredText text_of(std::string description) {
   return {.description = std::move(description),
           .sha256 = std::string(64, 'a'),
           .tokens = 1234,
-          .context_tokens = 512};
+          .context_tokens = 512,
+          .page_tokens = 64,
+          .dense_bytes = 1 << 20};
 }
 
 ProfileTrial trial_of(std::size_t bytes, double kl) {
   return {.kv_bytes = bytes,
+          .kv_bytes_read = bytes / 2,
           .divergence = {.positions = 100,
                          .kl_mean = kl,
                          .kl_p99 = 2 * kl,
@@ -35,7 +38,6 @@ ProfileFile measured_file() {
                    .profile = uniform_profile(2, 3, {}),
                    .calibration = text_of("corpus, seed 7"),
                    .budget_kl = 0.005,
-                   .dense_bytes = 1 << 20,
                    .curve = {trial_of(1000, 0.01), trial_of(2000, 0.001)},
                    .validation = text_of("corpus, seed 8"),
                    .validated = trial_of(1500, 0.004)};
@@ -43,6 +45,8 @@ ProfileFile measured_file() {
                               .sink_tokens = 4,
                               .window_tokens = 64,
                               .kv_format = KvFormat::kQ8};
+  file.profile.policies[5] = {
+      .head_class = HeadClass::kRetrieval, .sink_tokens = 4, .window_tokens = 128, .top_pages = 9};
   file.heads.assign(6, {.mass = {0.25, 0.5, 0.25},
                         .windows = {8, 64, 400},
                         .prefix_shift = 0.125,

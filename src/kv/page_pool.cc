@@ -79,10 +79,7 @@ std::size_t PageShape::bytes(KvFormat format) const {
 }
 
 PageShape page_shape(const HeadProfile& profile, int page_tokens, int head_dim) {
-  const bool selects =
-      std::any_of(profile.policies.begin(), profile.policies.end(),
-                  [](const HeadPolicy& policy) { return selected_pages(policy) > 0; });
-  return {.page_tokens = page_tokens, .head_dim = head_dim, .key_bounds = selects};
+  return {.page_tokens = page_tokens, .head_dim = head_dim, .key_bounds = selects_pages(profile)};
 }
 
 Result<std::unique_ptr<PagePool>> PagePool::create(const PagePoolOptions& options) {

@@ -89,11 +89,11 @@ TEST(AttentionMass, IsWhatPlainLoopsAddUp) {
   for (const Architecture architecture : {Architecture::kLlama, Architecture::kQwen3}) {
     const tests::ModelOnDisk model(
         {.shape = tests::small_shape(architecture), .type = "F32", .seed = 3});
-    RehearsalOptions options;
-    options.engine.model = model.path();
-    options.engine.page_tokens = 16;
-    options.engine.context_tokens = 100;
-    options.engine.max_step_tokens = 40;
+    EngineOptions options;
+    options.model = model.path();
+    options.page_tokens = 16;
+    options.context_tokens = 100;
+    options.max_step_tokens = 40;
     auto rehearsal = Rehearsal::open(options);
     ASSERT_TRUE(rehearsal.ok()) << rehearsal.error().message();
     EngineCore& core = rehearsal->core();

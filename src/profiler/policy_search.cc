@@ -15,6 +15,9 @@ namespace {
 // given up for all that follow.
 constexpr std::size_t kMostPassedOver = 2;
 
+// Share of the work, about, at which windows are chosen.
+constexpr double kWindowsDone = 0.8;
+
 // What a window leaves of the budget to smaller ones.
 constexpr double kKept = 0.4;
 
@@ -72,16 +75,18 @@ class Search {
            static_cast<double>(now.kv_bytes) * static_cast<double>(now.kv_bytes_read);
   }
 
+  enum class Outcome { kKept, kOverBudget, kDoesNotPay };
+
   // Measures a profile that pays, and keeps it if it holds the budget.
-  Result<bool> keep(HeadProfile profile, double budget_kl) {
+  Result<Outcome> keep(HeadProfile profile, double budget_kl) {
     ProfileTrial trial = costs(profile);
-    if (!pays(trial)) return false;
+    if (!pays(trial)) return Outcome::kDoesNotPay;
     REDKNOT_TRY(trial.divergence, options_.measure(profile));
     result_.trials.push_back(trial);
-    if (trial.divergence.kl_mean > budget_kl) return false;
+    if (!(trial.divergence.kl_mean <= budget_kl)) return Outcome::kOverBudget;  // or not a number
     result_.profile = std::move(profile);
     result_.trial = trial;
-    return true;
+    return Outcome::kKept;
   }
 
   Status use_q8(const Heads& heads, double budget_kl) {
@@ -91,15 +96,18 @@ class Search {
     return Done{};
   }
 
-  // How many of the heads, from the front, the budget allows to change; by halving.
+  // How many of the heads, from the front, the budget allows to change; by halving. What so many
+  // heads do not pay, fewer do not.
   template <typename Change>
   Result<std::size_t> change_first(const Heads& heads, const Change& change) {
-    std::size_t holds = 0, too_many = heads.size() + 1;
-    for (std::size_t count = heads.size(); holds + 1 < too_many; count = (holds + too_many) / 2) {
-      REDKNOT_TRY(const bool kept, keep(changed(heads, count, change), limit_));
-      (kept ? holds : too_many) = count;
+    std::size_t changed_heads = 0, too_few = 0, too_many = heads.size() + 1;
+    for (std::size_t count = heads.size(); too_few + 1 < too_many;
+         count = (too_few + too_many) / 2) {
+      REDKNOT_TRY(const Outcome outcome, keep(changed(heads, count, change), limit_));
+      (outcome == Outcome::kOverBudget ? too_many : too_few) = count;
+      if (outcome == Outcome::kKept) changed_heads = count;
     }
-    return holds;
+    return changed_heads;
   }
 
   // Changes as many of the heads as the budget allows. Returns the others, in their order.
@@ -134,7 +142,7 @@ class Search {
     const auto steps = static_cast<double>(options_.windows.size());
     double step = 0;
     for (auto window = options_.windows.rbegin(); window != options_.windows.rend(); ++window) {
-      report(step / steps);
+      report(kWindowsDone * step / steps);
       ++step;
       limit_ = options_.budget_kl - (options_.budget_kl - used) * std::pow(kKept, step);
       REDKNOT_RETURN_IF_ERROR(give_window(heads, *window));
@@ -152,7 +160,9 @@ class Search {
     std::erase_if(heads, [&](std::size_t head) {
       return result_.profile.policies[head].head_class != HeadClass::kGlobal;
     });
+    double step = 0;
     for (const HeadPolicy& selection : options_.selections) {
+      report(kWindowsDone + (1 - kWindowsDone) * step++ / options_.selections.size());
       REDKNOT_TRY(heads, change_most(std::move(heads), [&](HeadPolicy& policy) {
                     const KvFormat format = policy.kv_format;
                     policy = selection;

@@ -28,8 +28,6 @@ constexpr int kShiftMeasured = 32;
 // Of the budget, what the search may use: predictions on other text move a little more than on the
 // text that policies were chosen on.
 constexpr double kSearchShare = 0.8;
-// Dense logits that are kept, at most: 256 MiB.
-constexpr std::size_t kMostKeptFloats = std::size_t{64} << 20;
 // Shares of the work, about, at which the parts end.
 constexpr double kMassDone = 0.05, kEffectsDone = 0.5, kSearchDone = 0.95;
 
@@ -42,18 +40,30 @@ MeasuredText describe(const CalibrationText& text) {
 // Measures profiles over a text, each only once in the life of the journal.
 class Trials {
  public:
-  Trials(Rehearsal& rehearsal, TrialJournal& journal, const CalibrationText& text, std::string base)
-      : rehearsal_(rehearsal), journal_(journal), text_(text), base_(std::move(base)) {}
+  // Dense logits are kept up to so many floats.
+  Trials(Rehearsal& rehearsal, TrialJournal& journal, const CalibrationText& text, std::string base,
+         std::size_t most_kept)
+      : rehearsal_(rehearsal),
+        journal_(journal),
+        text_(text),
+        base_(std::move(base)),
+        left_(most_kept) {}
 
   // Of whole texts.
   Result<Divergence> whole(const HeadProfile& profile) {
-    REDKNOT_TRY(const auto found, measure("whole", {&profile, 1}));
+    REDKNOT_TRY(const auto found,
+                measure("whole", {&profile, 1}, [this](std::span<const HeadProfile> missing) {
+                  return std::vector{run_whole(missing.front())};
+                }));
     return found[0];
   }
 
   // Behind a prefix that is computed once, dense: cheaper, and good enough for an order.
   Result<std::vector<double>> effects(std::span<const HeadProfile> profiles) {
-    REDKNOT_TRY(const auto found, measure("behind", profiles));
+    REDKNOT_TRY(const auto found,
+                measure("behind", profiles, [this](std::span<const HeadProfile> missing) {
+                  return run_behind(missing);
+                }));
     std::vector<double> kls;
     for (const Divergence& divergence : found) kls.push_back(divergence.kl_mean);
     return kls;
@@ -75,8 +85,10 @@ class Trials {
     return hex(std::move(sha).finish());
   }
 
+  // What the journal has of them, and what `run` gives for the others.
+  template <typename Run>
   Result<std::vector<Divergence>> measure(std::string_view way,
-                                          std::span<const HeadProfile> profiles) {
+                                          std::span<const HeadProfile> profiles, const Run& run) {
     std::vector<std::optional<Divergence>> known;
     std::vector<HeadProfile> missing;
     for (const HeadProfile& profile : profiles) {
@@ -85,14 +97,8 @@ class Trials {
     }
     found_ += profiles.size() - missing.size();
     measured_ += missing.size();
-    std::vector<DivergenceSum> sums(missing.size());
-    for (std::size_t at = 0; at < text_.sequences.size() && !missing.empty(); ++at) {
-      const RehearsedText& text = text_.sequences[at];
-      const auto part = way == "behind"
-                            ? rehearsal_.compare_behind(text.first_measured, text, missing)
-                            : rehearsal_.compare(text, missing, {.dense = dense(at)});
-      for (std::size_t i = 0; i < sums.size(); ++i) sums[i].add(part[i]);
-    }
+    std::vector<DivergenceSum> sums;
+    if (!missing.empty()) sums = run(std::span<const HeadProfile>(missing));
     std::vector<Divergence> out;
     for (std::size_t i = 0, next = 0; i < profiles.size(); ++i) {
       if (!known[i]) {
@@ -104,11 +110,28 @@ class Trials {
     return out;
   }
 
+  DivergenceSum run_whole(const HeadProfile& profile) {
+    DivergenceSum sum;
+    for (std::size_t i = 0; i < text_.sequences.size(); ++i) {
+      sum.add(rehearsal_.compare(text_.sequences[i], profile, {.dense = dense(i)}));
+    }
+    return sum;
+  }
+
+  std::vector<DivergenceSum> run_behind(std::span<const HeadProfile> profiles) {
+    std::vector<DivergenceSum> sums(profiles.size());
+    for (const RehearsedText& text : text_.sequences) {
+      const auto part = rehearsal_.compare_behind(text.first_measured, text, profiles);
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i].add(part[i]);
+    }
+    return sums;
+  }
+
   // Dense logits of a sequence, computed once; nothing where they do not fit any more.
   std::span<const float> dense(std::size_t sequence) {
     for (std::size_t next = dense_.size(); next <= sequence; ++next) {
-      dense_.push_back(rehearsal_.predict(text_.sequences[next], kMostKeptFloats - kept_floats_));
-      kept_floats_ += dense_.back().size();
+      dense_.push_back(rehearsal_.predict(text_.sequences[next], left_));
+      left_ -= dense_.back().size();
     }
     return dense_[sequence];
   }
@@ -118,7 +141,7 @@ class Trials {
   const CalibrationText& text_;
   std::string base_;
   std::vector<std::vector<float>> dense_;  // by sequence
-  std::size_t kept_floats_ = 0;
+  std::size_t left_;                       // floats that may still be kept
   std::size_t measured_ = 0, found_ = 0;
 };
 
@@ -131,17 +154,16 @@ class Profiling {
         calibration_(calibration),
         validation_(validation),
         fingerprint_(fingerprint(rehearsal.model(), rehearsal.core().thread_pool())),
-        trials_(rehearsal, journal, calibration, base(calibration)),
-        proof_(rehearsal, journal, validation, base(validation)) {}
+        trials_(rehearsal, journal, calibration, base(calibration), kMostKeptFloats),
+        proof_(rehearsal, journal, validation, base(validation), 0) {}
 
   Result<ProfilingResult> run() {
     ProfileFile& file = result_.file;
     file.model_name = rehearsal_.model().config().name;
     file.fingerprint = fingerprint_;
     file.budget_kl = options_.budget_kl;
-    file.calibration = describe(calibration_);
-    file.validation = describe(validation_);
-    file.dense_bytes = bytes(rehearsal_.dense());
+    file.calibration = measured(calibration_);
+    file.validation = measured(validation_);
     REDKNOT_RETURN_IF_ERROR(check_trial());
     measure_evidence();
     REDKNOT_RETURN_IF_ERROR(measure_effects());
@@ -166,6 +188,13 @@ class Profiling {
     return kv_bytes(profile, rehearsal_.core().pool().shape(), rehearsal_.context_tokens());
   }
 
+  MeasuredText measured(const CalibrationText& text) const {
+    MeasuredText out = describe(text);
+    out.page_tokens = rehearsal_.core().pool().shape().page_tokens;
+    out.dense_bytes = bytes(rehearsal_.dense());
+    return out;
+  }
+
   std::size_t bytes_read(const HeadProfile& profile) const {
     return kv_bytes_read(profile, rehearsal_.core().pool().shape(), rehearsal_.context_tokens());
   }
@@ -173,7 +202,7 @@ class Profiling {
   Status check_trial() const {
     HeadProfile local = rehearsal_.dense();
     for (HeadPolicy& policy : local.policies) policy = options_.trial;
-    if (bytes(local) < result_.file.dense_bytes) return Done{};
+    if (bytes(local) < bytes(rehearsal_.dense())) return Done{};
     return invalid("measure heads: ", options_.trial.sink_tokens, " first tokens and a window of ",
                    options_.trial.window_tokens, " leave out no page of ",
                    rehearsal_.context_tokens(), " tokens");
@@ -325,9 +354,7 @@ Result<ProfilingResult> make_profile(const ProfilingOptions& options,
                                      const CalibrationText& calibration,
                                      const CalibrationText& validation) {
   REDKNOT_CHECK(!calibration.sequences.empty() && !validation.sequences.empty());
-  const RehearsalOptions rehearsal_options{.engine = options.engine,
-                                           .variants = static_cast<int>(options.most_at_once)};
-  REDKNOT_TRY(Rehearsal rehearsal, Rehearsal::open(rehearsal_options));
+  REDKNOT_TRY(Rehearsal rehearsal, Rehearsal::open(options.engine));
   REDKNOT_TRY(TrialJournal journal, TrialJournal::open(options.journal));
   REDKNOT_TRY(ProfilingResult result,
               Profiling(options, rehearsal, journal, calibration, validation).run());

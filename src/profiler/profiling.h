@@ -26,7 +26,7 @@ struct ProfilingOptions {
   HeadPolicy trial{.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64};
   std::vector<int> windows = {32, 64, 128, 256, 512, 1024, 2048};  // those that may be chosen
   bool try_q8 = true;
-  std::size_t most_at_once = 4;     // profiles run beside each other: more pages, fewer dense runs
+  std::size_t most_at_once = 16;    // effects measured behind one dense run, journalled together
   std::filesystem::path journal{};  // of measurements made; the caller deletes it
 };
 

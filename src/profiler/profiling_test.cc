@@ -50,9 +50,9 @@ TEST_F(ProfilingTest, HoldsTheBudgetAndBringsItsEvidence) {
   const ProfileFile& file = made.file;
   ASSERT_TRUE(file.validated && file.calibration && file.validation);
   ASSERT_FALSE(file.curve.empty());
-  EXPECT_EQ(file.curve[0].kv_bytes, file.dense_bytes);
+  EXPECT_EQ(file.curve[0].kv_bytes, file.calibration->dense_bytes);
   EXPECT_EQ(file.curve[0].divergence.kl_mean, 0);  // dense against dense
-  EXPECT_LE(file.validated->kv_bytes, file.dense_bytes);
+  EXPECT_LE(file.validated->kv_bytes, file.validation->dense_bytes);
   EXPECT_NE(file.calibration->sha256, file.validation->sha256);
   EXPECT_EQ(file.calibration->tokens, 450);
   EXPECT_EQ(file.calibration->context_tokens, 150);

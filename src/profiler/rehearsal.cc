@@ -25,13 +25,15 @@ HeadProfile all_f16(const ModelConfig& config) {
   return uniform_profile(config.layers, config.kv_heads, {.kv_format = KvFormat::kF16});
 }
 
-// Whatever formats the variants have: room for all of them in any.
-std::array<int, kKvFormatCount> pages_for(const RehearsalOptions& options,
-                                          const ModelConfig& config, int context_tokens) {
-  const PageShape shape{.page_tokens = options.engine.page_tokens, .head_dim = config.head_dim};
-  const int one = peak_pages(all_f16(config), shape, context_tokens, 1)[index_of(KvFormat::kF16)];
+// Room for a dense sequence and a variant in any format, and for the page of each that is copied
+// when they share a part.
+std::array<int, kKvFormatCount> pages_for(const ModelConfig& config, int page_tokens,
+                                          int context_tokens) {
+  const PageShape shape{.page_tokens = page_tokens, .head_dim = config.head_dim};
+  const int one =
+      peak_pages(all_f16(config), shape, context_tokens + page_tokens, 1)[index_of(KvFormat::kF16)];
   std::array<int, kKvFormatCount> pages{};
-  pages[index_of(KvFormat::kF16)] = one * (1 + options.variants);
+  pages[index_of(KvFormat::kF16)] = 2 * one;
   pages[index_of(KvFormat::kQ8)] = one;
   return pages;
 }
@@ -41,17 +43,16 @@ std::array<int, kKvFormatCount> pages_for(const RehearsalOptions& options,
 Rehearsal::Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense)
     : core_(std::move(core)), dense_(std::move(dense)) {}
 
-Result<Rehearsal> Rehearsal::open(const RehearsalOptions& options) {
-  REDKNOT_CHECK(options.variants >= 1);
+Result<Rehearsal> Rehearsal::open(const EngineOptions& options) {
   CoreOptions core_options;
   core_options.pages = [&options](const Model& model, const HeadProfile&, int context_tokens) {
-    return pages_for(options, model.config(), context_tokens);
+    return pages_for(model.config(), options.page_tokens, context_tokens);
   };
   core_options.key_bounds = true;  // whatever classes the variants have
   core_options.logit_rows = [](const Model& model) {
     return chunk_tokens(model.config().vocabulary_size);
   };
-  REDKNOT_TRY(std::unique_ptr<EngineCore> core, EngineCore::open(options.engine, core_options));
+  REDKNOT_TRY(std::unique_ptr<EngineCore> core, EngineCore::open(options, core_options));
   HeadProfile dense = all_f16(core->model().config());
   return Rehearsal(std::move(core), std::move(dense));
 }
@@ -91,20 +92,26 @@ int Rehearsal::chunk() const {
   return std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
 }
 
-std::vector<float> Rehearsal::predict(const RehearsedText& text, std::size_t most_floats) {
+std::vector<float> Rehearsal::predict(SequenceKv kv, const RehearsedText& text,
+                                      std::size_t most_floats) {
   const int tokens = static_cast<int>(text.tokens.size());
-  REDKNOT_CHECK(tokens <= context_tokens() && text.first_measured < tokens);
   const auto measured = static_cast<std::size_t>(tokens - text.first_measured);
   if (measured * static_cast<std::size_t>(model().config().vocabulary_size) > most_floats)
     return {};
-  SequenceKv kv(core_->pool(), dense_);
   std::vector<float> logits;
-  for (int first = 0; first < tokens; first += chunk()) {
-    const int end = std::min(tokens, first + chunk());
+  logits.reserve(measured * static_cast<std::size_t>(model().config().vocabulary_size));
+  for (int first = kv.length(), end = first; first < tokens; first = end) {
+    end = std::min(tokens, first + chunk());
     const auto part = advance(kv, text.tokens, first, end, std::max(first, text.first_measured));
     logits.insert(logits.end(), part.begin(), part.end());
   }
   return logits;
+}
+
+std::vector<float> Rehearsal::predict(const RehearsedText& text, std::size_t most_floats) {
+  const int tokens = static_cast<int>(text.tokens.size());
+  REDKNOT_CHECK(tokens <= context_tokens() && text.first_measured < tokens);
+  return predict(SequenceKv(core_->pool(), dense_), text, most_floats);
 }
 
 void Rehearsal::run_dense(std::span<const TokenId> tokens) {
@@ -116,35 +123,33 @@ void Rehearsal::run_dense(std::span<const TokenId> tokens) {
   }
 }
 
-std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text,
-                                              std::span<const HeadProfile> variants,
-                                              const Comparison& how) {
-  SequenceKv dense(core_->pool(), dense_);
-  std::vector<SequenceKv> others;
-  for (const HeadProfile& variant : variants) others.emplace_back(core_->pool(), variant);
-  return compare(text, dense, std::move(others), how);
+DivergenceSum Rehearsal::compare(const RehearsedText& text, const HeadProfile& variant,
+                                 const Comparison& how) {
+  return compare(text, SequenceKv(core_->pool(), dense_), SequenceKv(core_->pool(), variant), how);
 }
 
 std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const RehearsedText& text,
                                                      std::span<const HeadProfile> variants) {
-  REDKNOT_CHECK(shared >= 0 && shared < static_cast<int>(text.tokens.size()));
+  REDKNOT_CHECK(shared >= 0 && shared <= text.first_measured);
   SequenceKv dense(core_->pool(), dense_);
   for (int first = 0; first < shared; first += core_->max_step_tokens()) {
     advance(dense, text.tokens, first, std::min(shared, first + core_->max_step_tokens()), shared);
   }
-  std::vector<SequenceKv> others;
-  for (const HeadProfile& variant : variants) others.push_back(dense.fork(variant));
-  return compare(text, dense, std::move(others), {});
+  const std::vector<float> logits = predict(dense.fork(), text, kMostKeptFloats);
+  std::vector<DivergenceSum> sums;
+  for (const HeadProfile& variant : variants) {
+    sums.push_back(compare(text, dense.fork(), dense.fork(variant), {.dense = logits}));
+  }
+  return sums;
 }
 
-std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text, SequenceKv& dense,
-                                              std::vector<SequenceKv> others,
-                                              const Comparison& how) {
+DivergenceSum Rehearsal::compare(const RehearsedText& text, SequenceKv dense, SequenceKv other,
+                                 const Comparison& how) {
   const int tokens = static_cast<int>(text.tokens.size());
   REDKNOT_CHECK(tokens <= context_tokens());
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
   const int step = how.step_tokens == 0 ? chunk() : std::min(how.step_tokens, chunk());
-  std::vector<DivergenceSum> sums(others.size());
+  DivergenceSum sum;
   for (int first = dense.length(), end = first; first < tokens; first = end) {
     end = std::min(tokens, first + chunk());
     Reference reference{.measured = std::max(first, text.first_measured)};
@@ -156,13 +161,11 @@ std::vector<DivergenceSum> Rehearsal::compare(const RehearsedText& text, Sequenc
       const auto known = static_cast<std::size_t>(reference.measured - text.first_measured);
       reference.logits = how.dense.subspan(std::min(known * vocabulary, how.dense.size()));
     }
-    for (std::size_t i = 0; i < others.size(); ++i) {
-      for (int begin = first; begin < end; begin += step) {
-        compare_step(text, begin, std::min(end, begin + step), reference, others[i], sums[i]);
-      }
+    for (int begin = first; begin < end; begin += step) {
+      compare_step(text, begin, std::min(end, begin + step), reference, other, sum);
     }
   }
-  return sums;
+  return sum;
 }
 
 std::size_t kv_bytes(const HeadProfile& profile, const PageShape& pages, int tokens) {
@@ -176,16 +179,11 @@ std::size_t kv_bytes(const HeadProfile& profile, const PageShape& pages, int tok
 }
 
 std::size_t kv_bytes_read(const HeadProfile& profile, const PageShape& pages, int tokens) {
-  const PageShape shape = page_shape(profile, pages.page_tokens, pages.head_dim);
+  const PageShape plain{.page_tokens = pages.page_tokens, .head_dim = pages.head_dim};
   double bytes = 0;
   for (const HeadPolicy& policy : profile.policies) {
-    double seen = tokens;
-    if (policy.head_class != HeadClass::kGlobal) {
-      seen = std::min(seen, static_cast<double>(policy.sink_tokens) + policy.window_tokens +
-                                static_cast<double>(selected_pages(policy)) * pages.page_tokens);
-    }
-    const auto page_bytes = static_cast<double>(shape.bytes(policy.kv_format));
-    bytes += seen * page_bytes / pages.page_tokens;
+    const auto seen = static_cast<double>(most_attended(policy, tokens, pages.page_tokens));
+    bytes += seen * static_cast<double>(plain.bytes(policy.kv_format)) / pages.page_tokens;
     if (selected_pages(policy) > 0) bytes += 4.0 * pages.head_dim * tokens / pages.page_tokens;
   }
   return static_cast<std::size_t>(bytes);

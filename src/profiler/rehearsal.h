@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs texts under several head profiles side by side, through the same kernels and page tables as
-// the engine, and says how far their predictions are from those of dense attention. Memory does not
-// grow with the text beyond its pages: logits are compared chunk by chunk.
+// Runs texts under head profiles, through the same kernels and page tables as the engine, and says
+// how far their predictions are from those of dense attention. Memory does not grow with the text
+// beyond its pages and kMostKeptFloats: logits are compared chunk by chunk.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -20,15 +19,14 @@ struct RehearsedText {
   int first_measured = 0;
 };
 
-struct RehearsalOptions {
-  EngineOptions engine{};  // model, threads, kernels, page_tokens, context_tokens, progress
-  int variants = 1;        // profiles that are run beside the dense one, at most
-};
+// Dense logits that are worth keeping rather than computing again: 256 MiB.
+inline constexpr std::size_t kMostKeptFloats = std::size_t{64} << 20;
 
 class Rehearsal {
  public:
-  // The errors of Engine::open.
-  static Result<Rehearsal> open(const RehearsalOptions& options);
+  // For the model, threads, kernels, page_tokens, context_tokens and progress of the options. The
+  // errors of Engine::open.
+  static Result<Rehearsal> open(const EngineOptions& options);
 
   const Model& model() const { return core_->model(); }
   EngineCore& core() { return *core_; }
@@ -44,33 +42,33 @@ class Rehearsal {
 
   // How a text is compared.
   struct Comparison {
-    int step_tokens = 0;             // of the variants, at most; 0: as many as the dense run
+    int step_tokens = 0;             // of the variant, at most; 0: as many as the dense run
     std::span<const float> dense{};  // what predict() gave for the text; empty: it is run again
   };
-  // One sum a variant, which take the whole text from an empty cache. Requires at most
-  // options.variants of them, of which one may have 8-bit pages, and 2..context_tokens() tokens.
-  std::vector<DivergenceSum> compare(const RehearsedText& text,
-                                     std::span<const HeadProfile> variants, const Comparison& how);
-  std::vector<DivergenceSum> compare(const RehearsedText& text,
-                                     std::span<const HeadProfile> variants) {
-    return compare(text, variants, Comparison{});
+  // The whole text from an empty cache. Requires 2..context_tokens() tokens, pages of f16 or q8.
+  DivergenceSum compare(const RehearsedText& text, const HeadProfile& variant,
+                        const Comparison& how);
+  DivergenceSum compare(const RehearsedText& text, const HeadProfile& variant) {
+    return compare(text, variant, Comparison{});
   }
 
-  // The same, but the first `shared` tokens are computed once, dense; variants see what their
-  // windows leave of it. Cheaper; leaves out what a variant would have changed in those tokens.
-  // Requires that all formats are f16, 0 <= shared < tokens.
+  // The same for many variants, but the first `shared` tokens are computed once, dense; variants
+  // see what their windows leave of it. Cheaper; leaves out what a variant would have changed in
+  // those tokens. Requires that all formats are f16, 0 <= shared <= first_measured.
   std::vector<DivergenceSum> compare_behind(int shared, const RehearsedText& text,
                                             std::span<const HeadProfile> variants);
 
  private:
   Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense);
+  int chunk() const;  // tokens of a step
   // The sequence takes in positions [first, end) of a text. Logits of those from `measured` on.
   std::span<const float> advance(SequenceKv& kv, std::span<const TokenId> tokens, int first,
                                  int end, int measured);
-  int chunk() const;  // tokens of a step
-  // `dense` and `others` are as far in the text.
-  std::vector<DivergenceSum> compare(const RehearsedText& text, SequenceKv& dense,
-                                     std::vector<SequenceKv> others, const Comparison& how);
+  // The rest of the text. Nothing if the logits are more floats.
+  std::vector<float> predict(SequenceKv kv, const RehearsedText& text, std::size_t most_floats);
+  // Both are as far in the text.
+  DivergenceSum compare(const RehearsedText& text, SequenceKv dense, SequenceKv other,
+                        const Comparison& how);
   // Dense logits from position `measured` on, to compare a chunk with.
   struct Reference {
     int measured = 0;

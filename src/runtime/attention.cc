@@ -150,8 +150,10 @@ void SegPagedAttention::plan_head(Unit unit) {
     unit.first_token = static_cast<int>(first);
     unit.tokens = std::min(block_tokens, static_cast<int>(positions.size() - first));
     if (selected_pages(*unit.policy) > 0) {
+      REDKNOT_CHECK(pool_.shape().key_bounds);
       unit.first_mark = static_cast<std::ptrdiff_t>(marks_.size());
-      marks_.resize(marks_.size() + static_cast<std::size_t>(unit.tokens) * unit.table->size());
+      marks_.resize(marks_.size() +
+                    (static_cast<std::size_t>(unit.tokens) + 1) * unit.table->size());
     }
     units_.push_back(unit);
   }
@@ -190,9 +192,11 @@ void SegPagedAttention::select_for_unit(Worker& worker, const Unit& unit) {
       worker.scores[static_cast<std::size_t>(token)].emplace_back(best, i);
     }
   }
+  const std::span<std::uint8_t> any = marks(unit, unit.tokens);
   for (int token = 0; token < unit.tokens; ++token) {
-    mark_best(worker.scores[static_cast<std::size_t>(token)], selected_pages(*unit.policy),
-              marks(unit, token));
+    const std::span<std::uint8_t> own = marks(unit, token);
+    mark_best(worker.scores[static_cast<std::size_t>(token)], selected_pages(*unit.policy), own);
+    for (std::size_t page = 0; page < own.size(); ++page) any[page] |= own[page];
   }
 }
 
@@ -215,17 +219,14 @@ void SegPagedAttention::cut(Unit& unit) {
   const VisibleRange earliest = visible(*unit.policy, positions[0]);
   const VisibleRange latest = visible(*unit.policy, positions[unit.tokens - 1]);
   const PositionRange recent = {earliest.recent.begin, latest.recent.end};
-  const auto any_selects = [&](int page) {
-    for (int token = 0; token < unit.tokens; ++token) {
-      if (selected(unit, token, page)) return true;
-    }
-    return false;
-  };
   unit.first_cut = static_cast<int>(cuts_.size());
   int last_cut = -1;
   for (int i = 0; i < static_cast<int>(unit.table->size()); ++i) {
     const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
-    if (!overlaps(page, latest.sink) && !overlaps(page, recent) && !any_selects(i)) continue;
+    if (!overlaps(page, latest.sink) && !overlaps(page, recent) &&
+        !selected(unit, unit.tokens, i)) {
+      continue;
+    }
     const int cut = page.position / kCutTokens;
     if (cut != last_cut) cuts_.push_back({i, i});
     last_cut = cut;

@@ -108,7 +108,8 @@ class SegPagedAttention {
   RopeTable& rope_;
   std::vector<Worker> workers_;
   std::vector<Unit> units_;
-  std::vector<std::uint8_t> marks_;  // [tokens of the unit, pages of its table]: 1 if selected
+  // [tokens of the unit + 1, pages of its table]: 1 if selected; the last row: by any token.
+  std::vector<std::uint8_t> marks_;
   std::vector<Cut> cuts_;
   std::vector<float> partials_;  // states of separately computed cuts
 };

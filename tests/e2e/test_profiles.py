@@ -2,7 +2,9 @@
 """Head profiles: made, imported, run with, compared with dense attention, counted in sessions."""
 
 import json
+import os
 import signal
+import subprocess
 import time
 from xml.etree import ElementTree
 
@@ -69,7 +71,8 @@ class Make(Case):
         self.assertIn('book.txt', profile['search']['text'])
         self.assertNotEqual(profile['search']['sha256'], profile['validation']['sha256'])
         self.assertEqual(profile['search']['curve'][0]['kl_mean'], 0)
-        self.assertLessEqual(profile['validation']['kv_bytes'], profile['dense_f16_bytes'])
+        validation = profile['validation']
+        self.assertLessEqual(validation['kv_bytes'], validation['dense_f16_bytes'])
         for head in profile['heads']:
             self.assertAlmostEqual(sum(head['evidence']['mass']), 1, places=3)
         self.assertRegex(done.text, r'Validation +KL mean \d')
@@ -233,8 +236,15 @@ class Compare(Case):
         use = self.run_ok('run', '-m', model(), '-p', 'a', '-n', 1, '--verbose', '--profile', path)
         self.assertNotIn('not validated', use.stderr)
         self.assertIn('validated up to 256 tokens', use.stderr)
-        self.report(*arguments, '--seed', 2)  # what is validated stays as it is
+        fewer = [*arguments[:-3], 2, *arguments[-2:]]
+        self.report(*fewer)  # fewer positions replace nothing, more do
         self.assertEqual(json.loads(path.read_text()), written)
+        more = [*arguments[:-3], 8, *arguments[-2:]]
+        self.report(*more)
+        self.assertEqual(json.loads(path.read_text())['validation']['positions'], 8 * 128)
+        if os.geteuid() != 0:
+            path.chmod(0o400)
+            self.assertIn('stays as it is', self.report(*more[:-3], 9, *more[-2:])[0].stderr)
 
     def test_report_is_drawn(self):
         made = scratch / 'drawn.json'
@@ -276,6 +286,19 @@ class Capacity(Case):
         self.assertLess(profile, 0.55 * dense)
         self.assertGreater(done['profile_sessions'], 1.6 * done['dense_sessions'])
         self.assertLessEqual(done['profile_sessions'] * profile, 8 << 20)
+
+    def test_heads_of_qwen3_32b_hold_six_times_the_sessions(self):
+        shape = model('Q8_0', shape='qwen3-32b-heads')
+        tool = harness.ROOT / 'tools' / 'head_map.py'
+        made = subprocess.run([tool, '--layers', '64', '--kv-heads', '8'], check=True,
+                              capture_output=True, text=True)
+        profile = scratch / 'qwen.profile.json'
+        self.run_ok('profile', '-m', shape, '-o', profile, '--import',
+                    write('qwen.map.json', made.stdout))
+        done = self.run_ok('capacity', '-m', shape, '--profile', profile, '--context', 32768,
+                           '--kv-memory', '512M', '--json').json
+        self.assertEqual(done['dense_sessions'], 1)
+        self.assertGreaterEqual(done['profile_sessions'], 6)
 
     def test_too_little_memory_holds_no_session(self):
         for bytes_given in ('1', '4K'):
