@@ -115,8 +115,9 @@ void add_output_options(CLI::App& app, EvalOptions& o) {
          "kind is its name, context_tokens the longest prompt, and skipped the number of "
          "lines too long. With --profile or --suite text there are dense_perplexity and arms, "
          "one object each: arm, kl_mean, kl_ci95, kl_p99, kl_p999 (nats a token), same_top1, "
-         "perplexity_ratio, greedy_agreement, positions, kv_bytes, kv_bytes_read, "
-         "kv_bytes_dense. The file is replaced at the end, as a whole.")
+         "perplexity_ratio, greedy_agreement, accuracy_difference and its ci95 (all questions "
+         "together, paired), positions, kv_bytes, kv_bytes_read, kv_bytes_dense. The file is "
+         "replaced at the end, as a whole.")
       ->type_name("FILE")
       ->group("Output");
   app.add_option("--report", o.report,

@@ -77,6 +77,28 @@ std::optional<double> agreement(const std::vector<Row>& rows, const std::string&
   return same / questions;
 }
 
+// Questions of all kinds and lengths that an arm answers rightly, more than dense attention does.
+struct Accuracy {
+  double more = 0;
+  eval::Interval interval{};
+};
+
+// Nothing without questions.
+std::optional<Accuracy> accuracy(const EvalReport& report, const std::string& arm) {
+  std::vector<double> more;
+  double sum = 0;
+  for (const Row& row : report.rows) {
+    if (row.arm != arm || !row.against_dense) continue;
+    for (const double one : row.against_dense->more) {
+      more.push_back(one);
+      sum += one;
+    }
+  }
+  const auto interval = eval::bootstrap_mean(more, report.seed);
+  if (!interval) return std::nullopt;
+  return Accuracy{.more = sum / static_cast<double>(more.size()), .interval = *interval};
+}
+
 std::string answers_text(const EvalReport& report) {
   const char* const length =
       report.suite == "qa" ? "tokens of documents" : "longest prompt, tokens";
@@ -91,6 +113,9 @@ std::string answers_text(const EvalReport& report) {
     out += format("\n%s: exact match, points more than dense [95 %% interval]:\n",
                   rows.front().arm.c_str());
     out += table(rows, 22, difference_cell);
+    const Accuracy all = accuracy(report, rows.front().arm).value();
+    out += format("all together: %+.2f [%+.2f, %+.2f]\n", 100 * all.more, 100 * all.interval.low,
+                  100 * all.interval.high);
     out += format("\n%s: answers that are those of dense, in percent:\n", rows.front().arm.c_str());
     out += table(rows, 6, agreement_cell);
   }
@@ -125,6 +150,8 @@ Json arms_json(const EvalReport& report) {
   for (const ArmDivergence& arm : report.divergences->arms) {
     const Divergence& d = arm.divergence;
     const auto same = agreement(report.rows, arm.arm);
+    const auto right = accuracy(report, arm.arm);
+    const Json right_ci95 = right ? Json{right->interval.low, right->interval.high} : Json();
     arms.push_back({{"arm", arm.arm},
                     {"kl_mean", d.kl_mean},
                     {"kl_ci95", {arm.kl_interval.low, arm.kl_interval.high}},
@@ -133,6 +160,8 @@ Json arms_json(const EvalReport& report) {
                     {"same_top1", d.same_top1},
                     {"perplexity_ratio", d.perplexity_ratio},
                     {"greedy_agreement", same ? Json(*same) : Json()},
+                    {"accuracy_difference", right ? Json(right->more) : Json()},
+                    {"accuracy_difference_ci95", right_ci95},
                     {"positions", d.positions},
                     {"kv_bytes", arm.kv_bytes},
                     {"kv_bytes_read", arm.kv_bytes_read},

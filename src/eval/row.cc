@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <numeric>
+#include <utility>
 
 #include "base/check.h"
 #include "eval/score.h"
@@ -43,9 +44,11 @@ AgainstDense against_dense(std::span<const Question> questions,
     more.push_back(right - dense_right);
     same.push_back(answers[i] == dense[i] ? 1 : 0);
   }
-  return {.exact_match = mean(more),
-          .exact_match_interval = bootstrap_mean(more, seed).value(),
-          .agreement = mean(same)};
+  AgainstDense out{.exact_match = mean(more),
+                   .exact_match_interval = bootstrap_mean(more, seed).value(),
+                   .agreement = mean(same)};
+  out.more = std::move(more);
+  return out;
 }
 
 }  // namespace redknot::eval

@@ -15,6 +15,7 @@ namespace redknot::eval {
 
 // How an arm's answers differ from those of dense attention to the same questions.
 struct AgainstDense {
+  std::vector<double> more{};       // by question: 1 if right and dense was not, -1 the reverse, 0
   double exact_match = 0;           // share of questions more, -1 to 1
   Interval exact_match_interval{};  // 95 %, by paired bootstrap
   double agreement = 0;             // share of answers that are the same text

@@ -37,6 +37,7 @@ TEST(Row, AgainstDenseIsPaired) {
   EXPECT_LT(found.exact_match_interval.low, 0);
   EXPECT_GT(found.exact_match_interval.high, 0);
   EXPECT_DOUBLE_EQ(found.agreement, 0.5);
+  EXPECT_EQ(found.more, (std::vector<double>{0, -1, 1, 0}));
   EXPECT_EQ(against_dense(questions, dense, dense, 1).exact_match_interval, (Interval{0, 0}));
 }
 

@@ -15,6 +15,9 @@ namespace {
 // given up for all that follow.
 constexpr std::size_t kMostPassedOver = 2;
 
+// What must be left of bytes held times bytes read where pages are selected.
+constexpr double kWorthReading = 0.9;
+
 // Share of the work, about, at which windows are chosen.
 constexpr double kWindowsDone = 0.8;
 
@@ -66,13 +69,14 @@ class Search {
             .kv_bytes_read = options_.bytes_read ? options_.bytes_read(profile) : 0};
   }
 
-  // Whether it is worth measuring: it takes less, or, in the last step, saves more of what is read
-  // than it adds to what is held.
+  // Whether it is worth measuring: it takes less, or, in the last step, saves enough of what is read
+  // for what it adds to what is held.
   bool pays(const ProfileTrial& trial) const {
-    const ProfileTrial& now = result_.trial;
-    if (!reading_) return trial.kv_bytes < now.kv_bytes;
-    return static_cast<double>(trial.kv_bytes) * static_cast<double>(trial.kv_bytes_read) <
-           static_cast<double>(now.kv_bytes) * static_cast<double>(now.kv_bytes_read);
+    const auto product = [](const ProfileTrial& of) {
+      return static_cast<double>(of.kv_bytes) * static_cast<double>(of.kv_bytes_read);
+    };
+    if (!reading_) return trial.kv_bytes < result_.trial.kv_bytes;
+    return product(trial) <= kWorthReading * product(result_.trial);
   }
 
   enum class Outcome { kKept, kOverBudget, kDoesNotPay };
@@ -83,7 +87,7 @@ class Search {
     if (!pays(trial)) return Outcome::kDoesNotPay;
     REDKNOT_TRY(trial.divergence, options_.measure(profile));
     result_.trials.push_back(trial);
-    if (!(trial.divergence.kl_mean <= budget_kl)) return Outcome::kOverBudget;  // or not a number
+    if (!(trial.divergence.kl_mean <= budget_kl)) return Outcome::kOverBudget;  // or NaN
     result_.profile = std::move(profile);
     result_.trial = trial;
     return Outcome::kKept;

@@ -7,8 +7,8 @@
 // half of the budget; the largest window for as many heads as a part of the budget allows, then
 // smaller and smaller ones for as many of those; 8-bit pages for as many as are left.
 // What of the budget is left then goes into reading less: heads that are still global select pages,
-// where the share of bytes that a decoded token need not read is larger than that which key bounds
-// add to what is held.
+// where bytes held times bytes read by a decoded token fall by a tenth (key bounds add to the one,
+// selecting takes from the other).
 #pragma once
 
 #include <cstddef>

@@ -196,6 +196,8 @@ class Compare(Case):
         for arm in (noise, same):
             self.assertEqual((arm['kl_mean'], arm['kl_p999'], arm['perplexity_ratio']), (0, 0, 1))
             self.assertEqual((arm['same_top1'], arm['greedy_agreement']), (1, 1))
+            self.assertEqual((arm['accuracy_difference'], arm['accuracy_difference_ci95']),
+                             (0, [0, 0]))
             self.assertEqual(arm['kv_bytes'], arm['kv_bytes_dense'])
         self.assertGreater(q8['kl_mean'], 0)
         self.assertGreater(local['kl_mean'], q8['kl_mean'])
@@ -204,6 +206,7 @@ class Compare(Case):
             low, high = row['difference_ci95']
             self.assertTrue(low <= row['difference'] <= high)
         self.assertRegex(done.text, r'(?m)^half_local\.profile +\d+\.\d % ')
+        self.assertRegex(done.text, r'(?m)^all together: [+-]\d')
 
     def test_text(self):
         _, report = self.report('--suite', 'text', '--file', book(), '--context', 256, '-n', 4,
@@ -212,6 +215,7 @@ class Compare(Case):
         self.assertGreater(report['dense_perplexity'], 1)
         self.assertEqual(report['arms'][0]['positions'], 4 * 128)
         self.assertIsNone(report['arms'][0]['greedy_agreement'])
+        self.assertIsNone(report['arms'][0]['accuracy_difference'])
 
     def test_perplexity_of_a_text_needs_no_profile(self):
         done, report = self.report('--suite', 'text', '--file', book(), '--context', 256, '-n', 2)
