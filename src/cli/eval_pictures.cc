@@ -185,12 +185,9 @@ void draw_mass_axes(Svg& svg, const NamedProfile& profile, const MassLayout& at)
   svg.text(at.effects, 40, "KL when it loses what is far", {.size = 13, .colour = kInk});
   const std::vector<int> bins = distance_bins(profile.file.calibration->context_tokens);
   for (std::size_t i = 0; i < at.columns; ++i) {
-    const bool named = i > 0 && i - 1 < bins.size();
+    const std::string from = i < bins.size() ? std::to_string(bins[i]) : std::string();
     svg.text(at.left + at.cell * (static_cast<double>(i) + 0.65), at.top - 6,
-             i == 0  ? "sink"
-             : named ? std::to_string(bins[i - 1])
-                     : "",
-             {.size = 9, .upwards = true});
+             i == 0 ? "sink" : from, {.size = 9, .upwards = true});
   }
   const LogScale scale = at.scale();
   for (int power = scale.first(); power <= scale.last(); ++power) {

@@ -69,8 +69,8 @@ class Search {
             .kv_bytes_read = options_.bytes_read ? options_.bytes_read(profile) : 0};
   }
 
-  // Whether it is worth measuring: it takes less, or, in the last step, saves enough of what is read
-  // for what it adds to what is held.
+  // Whether it is worth measuring: it takes less, or, in the last step, saves enough of what is
+  // read for what it adds to what is held.
   bool pays(const ProfileTrial& trial) const {
     const auto product = [](const ProfileTrial& of) {
       return static_cast<double>(of.kv_bytes) * static_cast<double>(of.kv_bytes_read);
