@@ -179,7 +179,7 @@ Json policy_json(const HeadPolicy& policy) {
 
 // Six digits are more than was measured.
 double rounded(double number) {
-  if (number == 0) return 0;
+  if (std::abs(number) < 1e-300) return 0;
   const double scale = std::pow(10.0, 5 - std::floor(std::log10(std::abs(number))));
   return std::round(number * scale) / scale;
 }
