@@ -4,19 +4,17 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <optional>
 #include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
-#include "base/sha256.h"
 #include "model/fingerprint.h"
 #include "profiler/attention_mass.h"
 #include "profiler/head_effects.h"
 #include "profiler/policy_search.h"
 #include "profiler/prefix_shift.h"
 #include "profiler/text_digest.h"
-#include "profiler/trial_journal.h"
+#include "profiler/trials.h"
 
 namespace redknot {
 namespace {
@@ -37,114 +35,6 @@ MeasuredText describe(const CalibrationText& text) {
   return std::move(digest).describe(text.description);
 }
 
-// Measures profiles over a text, each only once in the life of the journal.
-class Trials {
- public:
-  // Dense logits are kept up to so many floats.
-  Trials(Rehearsal& rehearsal, TrialJournal& journal, const CalibrationText& text, std::string base,
-         std::size_t most_kept)
-      : rehearsal_(rehearsal),
-        journal_(journal),
-        text_(text),
-        base_(std::move(base)),
-        left_(most_kept) {}
-
-  // Of whole texts.
-  Result<Divergence> whole(const HeadProfile& profile) {
-    REDKNOT_TRY(const auto found,
-                measure("whole", {&profile, 1}, [this](std::span<const HeadProfile> missing) {
-                  return std::vector{run_whole(missing.front())};
-                }));
-    return found[0];
-  }
-
-  // Behind a prefix that is computed once, dense: cheaper, and good enough for an order.
-  Result<std::vector<double>> effects(std::span<const HeadProfile> profiles) {
-    REDKNOT_TRY(const auto found,
-                measure("behind", profiles, [this](std::span<const HeadProfile> missing) {
-                  return run_behind(missing);
-                }));
-    std::vector<double> kls;
-    for (const Divergence& divergence : found) kls.push_back(divergence.kl_mean);
-    return kls;
-  }
-
-  std::size_t measured() const { return measured_; }
-  std::size_t found() const { return found_; }
-
- private:
-  std::string key(std::string_view way, const HeadProfile& profile) const {
-    Sha256 sha;
-    sha.add_field(base_);
-    sha.add_field(way);
-    for (const HeadPolicy& policy : profile.policies) {
-      sha.add_field(concat(name(policy.head_class), " ", policy.sink_tokens, " ",
-                           policy.window_tokens, " ", policy.top_pages, " ",
-                           name(policy.kv_format)));
-    }
-    return hex(std::move(sha).finish());
-  }
-
-  // What the journal has of them, and what `run` gives for the others.
-  template <typename Run>
-  Result<std::vector<Divergence>> measure(std::string_view way,
-                                          std::span<const HeadProfile> profiles, const Run& run) {
-    std::vector<std::optional<Divergence>> known;
-    std::vector<HeadProfile> missing;
-    for (const HeadProfile& profile : profiles) {
-      known.push_back(journal_.find(key(way, profile)));
-      if (!known.back()) missing.push_back(profile);
-    }
-    found_ += profiles.size() - missing.size();
-    measured_ += missing.size();
-    std::vector<DivergenceSum> sums;
-    if (!missing.empty()) sums = run(std::span<const HeadProfile>(missing));
-    std::vector<Divergence> out;
-    for (std::size_t i = 0, next = 0; i < profiles.size(); ++i) {
-      if (!known[i]) {
-        known[i] = sums[next++].total();
-        REDKNOT_RETURN_IF_ERROR(journal_.add(key(way, profiles[i]), *known[i]));
-      }
-      out.push_back(*known[i]);
-    }
-    return out;
-  }
-
-  DivergenceSum run_whole(const HeadProfile& profile) {
-    DivergenceSum sum;
-    for (std::size_t i = 0; i < text_.sequences.size(); ++i) {
-      sum.add(rehearsal_.compare(text_.sequences[i], profile, {.dense = dense(i)}));
-    }
-    return sum;
-  }
-
-  std::vector<DivergenceSum> run_behind(std::span<const HeadProfile> profiles) {
-    std::vector<DivergenceSum> sums(profiles.size());
-    for (const RehearsedText& text : text_.sequences) {
-      const auto part = rehearsal_.compare_behind(text.first_measured, text, profiles);
-      for (std::size_t i = 0; i < sums.size(); ++i) sums[i].add(part[i]);
-    }
-    return sums;
-  }
-
-  // Dense logits of a sequence, computed once; nothing where they do not fit any more.
-  std::span<const float> dense(std::size_t sequence) {
-    for (std::size_t next = dense_.size(); next <= sequence; ++next) {
-      dense_.push_back(rehearsal_.predict(text_.sequences[next], left_));
-      left_ -= dense_.back().size();
-    }
-    return dense_[sequence];
-  }
-
-  Rehearsal& rehearsal_;
-  TrialJournal& journal_;
-  const CalibrationText& text_;
-  std::string base_;
-  std::vector<std::vector<float>> dense_;  // by sequence
-  std::size_t left_;                       // floats that may still be kept
-  std::size_t measured_ = 0, found_ = 0;
-};
-
 class Profiling {
  public:
   Profiling(const ProfilingOptions& options, Rehearsal& rehearsal, TrialJournal& journal,
@@ -154,8 +44,8 @@ class Profiling {
         calibration_(calibration),
         validation_(validation),
         fingerprint_(fingerprint(rehearsal.model(), rehearsal.core().thread_pool())),
-        trials_(rehearsal, journal, calibration, base(calibration), kMostKeptFloats),
-        proof_(rehearsal, journal, validation, base(validation), 0) {}
+        trials_(rehearsal, journal, calibration.sequences, base(calibration), kMostKeptFloats),
+        proof_(rehearsal, journal, validation.sequences, base(validation), 0) {}
 
   Result<ProfilingResult> run() {
     ProfileFile& file = result_.file;
