@@ -26,7 +26,7 @@ struct Page {
     bounds.resize(2 * elements);
     const Floats centre = random.normals(elements, 3.0f);
     for (int slot = 0; slot < tokens; ++slot) {
-      Floats key = random.normals(elements, random.power_of_two(-6, 4));
+      Floats key = random.normals(elements, std::abs(random.power_of_two(-6, 4)));
       for (std::size_t d = 0; d < elements; ++d) key[d] += centre[d];
       kReferenceKernels.write_slot(view(), slot, key.data(), key.data());
     }
