@@ -35,4 +35,20 @@ std::vector<double> attend_dense(std::span<const int> seen, std::span<const doub
 std::vector<double> dense_logits(const ModelConfig& config, const ModelWeights& weights,
                                  const HeadProfile& profile, std::span<const TokenId> tokens);
 
+// Keys, normalised but not rotated, and values [layers * kv_heads, positions, head_dim]; an empty
+// vector at positions that are not reused.
+struct ReusedKv {
+  std::vector<std::vector<std::vector<double>>> keys{}, values{};
+};
+
+// Those of all positions of a dense pass.
+ReusedKv dense_kv(const ModelConfig& config, const ModelWeights& weights,
+                  const HeadProfile& profile, std::span<const TokenId> tokens);
+
+// Logits [tokens, vocabulary_size] of tokens at increasing positions of a sequence. What is reused
+// stands at its position, for its head, in the place of what the token there would give.
+std::vector<double> composed_logits(const ModelConfig& config, const ModelWeights& weights,
+                                    const HeadProfile& profile, std::span<const TokenId> tokens,
+                                    std::span<const int> positions, const ReusedKv& reused);
+
 }  // namespace redknot::tests

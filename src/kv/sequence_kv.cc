@@ -80,7 +80,8 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       profile_(other.profile_),
       tables_(std::exchange(other.tables_, {})),
       length_(std::exchange(other.length_, 0)),
-      forgotten_(std::exchange(other.forgotten_, 0)) {}
+      forgotten_(std::exchange(other.forgotten_, 0)),
+      page_ended_at_(std::exchange(other.page_ended_at_, -1)) {}
 
 SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   SequenceKv taken(std::move(other));
@@ -89,6 +90,7 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(tables_, taken.tables_);
   std::swap(length_, taken.length_);
   std::swap(forgotten_, taken.forgotten_);
+  std::swap(page_ended_at_, taken.page_ended_at_);
   return *this;
 }
 
@@ -112,7 +114,8 @@ SequenceKv::Growth SequenceKv::growth(const PageTable& table, int tokens) const 
   const int page_tokens = pool_->shape().page_tokens;
   Growth growth;
   int free_slots = 0;
-  if (tokens > 0 && !table.empty() && table.back().shift == 0) {
+  const bool ended = page_ended_at_ == length_;
+  if (tokens > 0 && !table.empty() && table.back().shift == 0 && !ended) {
     REDKNOT_DCHECK(table.back().end() == length_);
     free_slots = page_tokens - table.back().tokens;
     growth.continues = free_slots > 0;
@@ -145,6 +148,7 @@ void SequenceKv::extend_table(PageTable& table, KvFormat format, int tokens) {
   }
   if (plan.continues) {
     PageRef& last = table.back();
+    last.reused = false;
     last.tokens = std::min(page_tokens, end - last.position);
     position = last.end();
   }
@@ -195,6 +199,7 @@ SequenceKv SequenceKv::fork(const HeadProfile& profile) const {
   copy.tables_ = tables_;
   copy.length_ = length_;
   copy.forgotten_ = forgotten_;
+  copy.page_ended_at_ = page_ended_at_;
   for (const PageTable& table : tables_) {
     for (const PageRef& entry : table) pool_->share(entry.page);
   }
@@ -218,9 +223,31 @@ void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, in
     table.push_back({.page = page,
                      .position = position,
                      .tokens = std::min(page_tokens, end - position),
-                     .shift = shift});
+                     .shift = shift,
+                     .reused = true});
     position = table.back().end();
   }
+}
+
+Status SequenceKv::recover(int layer, int kv_head, PositionRange positions) {
+  PageTable& table = tables_[index(layer, kv_head)];
+  const KvFormat format = profile_->at(layer, kv_head).kv_format;
+  const auto concerned = [&positions](const PageRef& entry) {
+    return entry.reused && !positions.empty() && entry.position < positions.end &&
+           entry.end() > positions.begin;
+  };
+  const auto wanted = std::count_if(table.begin(), table.end(), concerned);
+  if (wanted > pool_->free_pages(format)) {
+    return exhausted("recover ", positions.end - positions.begin, " tokens: needs ", wanted, " ",
+                     name(format), " pages, ", pool_->free_pages(format), " are free");
+  }
+  for (PageRef& entry : table) {
+    if (!concerned(entry)) continue;
+    pool_->release(std::exchange(entry.page, pool_->allocate(format).value()));
+    entry.shift = 0;
+    entry.reused = false;
+  }
+  return Done{};
 }
 
 void SequenceKv::advance(int tokens) {

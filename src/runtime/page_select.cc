@@ -12,6 +12,7 @@ void bound_keys(const PageTable& table, PositionRange positions, PagePool& pool,
   for (auto page = table.rbegin(); page != table.rend(); ++page) {
     if (page->end() <= positions.begin) break;
     if (page->position >= positions.end || page->tokens < pool.shape().page_tokens) continue;
+    if (page->reused) continue;  // bounded by whoever filled it
     kernels.bound_keys(page_view(pool, page->page));
   }
 }

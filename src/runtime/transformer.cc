@@ -234,6 +234,7 @@ void Transformer::store_row(int layer, const PackedLayer& weights, const Sequenc
   const int dim = config_.head_dim;
   const int position = sequence.positions[static_cast<std::size_t>(token)];
   const PageRef& page = page_at(sequence.kv->table(layer, kv_head), position);
+  if (page.reused) return;  // the head keeps what was adopted
   REDKNOT_DCHECK(page.shift == 0 && pool_.reference_count(page.page) == 1);
   const std::ptrdiff_t at =
       (static_cast<std::ptrdiff_t>(sequence.first_row + token) * config_.kv_heads + kv_head) * dim;
