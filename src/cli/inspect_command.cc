@@ -197,7 +197,7 @@ std::string heads_text(const ModelInfo& model, const HeadTables& tables) {
       std::string heads;
       for (int kv_head = 0; kv_head < model.kv_heads; ++kv_head) {
         const HeadKv& head =
-            table.heads[static_cast<std::size_t>(layer * model.kv_heads + kv_head)];
+            table.heads[static_cast<std::size_t>(layer) * model.kv_heads + kv_head];
         bytes += head.bytes;
         heads += format(" %14s", head_text(head).c_str());
       }

@@ -50,8 +50,9 @@ Result<std::vector<Sequence>> corpus_sequences(const CorpusSequenceOptions& opti
   std::optional<Error> error;
   const auto count = [&](std::string_view text) {
     auto tokens = tokenizer.tokenize(text, /*add_special=*/false, /*parse_special=*/false);
-    if (!tokens.ok() && !error) error = std::move(tokens).error();
-    return static_cast<int>(tokens.ok() ? tokens->size() : text.size());
+    if (tokens.ok()) return static_cast<int>(tokens->size());
+    if (!error) error = std::move(tokens).error();
+    return static_cast<int>(text.size());
   };
   std::vector<Sequence> sequences;
   // A prompt may take more room than expected: then its documents are made shorter.

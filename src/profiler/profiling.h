@@ -43,8 +43,8 @@ Result<ProfilingResult> make_profile(const ProfilingOptions& options,
                                      const CalibrationText& calibration,
                                      const CalibrationText& validation);
 
-// A profile of the model that nobody has measured. kInvalidArgument if it has other numbers of
-// layers or KV heads.
-Result<ProfileFile> unvalidated_profile(const std::filesystem::path& model, HeadProfile profile);
+// A profile of the model at `path` that nobody has measured. kInvalidArgument if it has other
+// numbers of layers or KV heads.
+Result<ProfileFile> unvalidated_profile(const std::filesystem::path& path, HeadProfile profile);
 
 }  // namespace redknot

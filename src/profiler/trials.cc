@@ -31,6 +31,7 @@ Result<std::vector<double>> Trials::effects(std::span<const HeadProfile> profile
                 return run_behind(missing);
               }));
   std::vector<double> kls;
+  kls.reserve(found.size());
   for (const Divergence& divergence : found) kls.push_back(divergence.kl_mean);
   return kls;
 }
