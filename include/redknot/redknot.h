@@ -53,6 +53,7 @@ struct PromptPart {
   std::string text{};         // used when tokens is empty
   std::vector<int> tokens{};  // token ids, taken as they are
   bool parse_special = true;  // text such as "<|im_end|>" stands for its token
+  bool reusable = false;      // a document, a tool list, an example: see Reuse
 };
 inline PromptPart text_part(std::string text) { return {.text = std::move(text)}; }
 inline PromptPart token_part(std::vector<int> tokens) { return {.tokens = std::move(tokens)}; }
@@ -72,8 +73,21 @@ struct Sampling {
   int log_probabilities = -1;  // >= 0: report the token's, and those of that many best tokens
 };
 
+// What is taken from earlier requests. kSegment: a reusable part is computed once, behind what
+// stands before the first of them, and adopted wherever it stands in a prompt; it does not see the
+// parts between. Answers may differ from kNone; Recovery says what is done about it.
+enum class Reuse { kNone, kSegment };
+
+// What of reused parts is computed again in its place.
+struct RecoveryOptions {
+  // The first tokens of each part but a first one, rounded up to whole pages; 0: nothing.
+  int boundary_tokens = 0;
+};
+
 struct Request {
   std::vector<PromptPart> prompt{};
+  Reuse reuse = Reuse::kNone;
+  RecoveryOptions recovery{};
   int max_tokens = 128;  // -1: until the context is full
   Sampling sampling{};
   std::vector<std::string> stop{};  // answers end before any of these
@@ -105,6 +119,8 @@ struct Piece {
 
 struct Usage {
   int prompt_tokens = 0;
+  int adopted_tokens = 0;    // of the prompt: from segments
+  int recovered_tokens = 0;  // of those: computed again
   int generated_tokens = 0;
   double prompt_seconds = 0;      // from submission to the first token
   double generation_seconds = 0;  // from the first token to the last

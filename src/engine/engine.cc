@@ -31,6 +31,10 @@ Status check_request(const Request& request, int vocabulary_size) {
       return invalid("generate: a stop string of ", stop.size(), " bytes, not 1..", kMaxStopBytes);
     }
   }
+  if (request.recovery.boundary_tokens < 0) {
+    return invalid("generate: recovery.boundary_tokens is ", request.recovery.boundary_tokens,
+                   ", less than 0");
+  }
   const Status sampling = validate(request.sampling, vocabulary_size);
   if (!sampling.ok()) return sampling.error().within("generate");
   return Done{};
@@ -45,52 +49,67 @@ struct Engine::State {
   std::shared_ptr<Inbox> inbox;
   std::unique_ptr<StepLoop> loop;  // last: ends first
 
-  Result<std::vector<int>> tokenize(const Request& request) const;
-  Result<int> answer_limit(const Request& request, int prompt_tokens) const;
+  Result<Prompt> tokenize(const Request& request) const;
+  Result<SequenceSpec> sequence(const Request& request) const;
 };
 
 // The prompt's parts, joined; BOS in front if the first is text and the model asks for one.
-Result<std::vector<int>> Engine::State::tokenize(const Request& request) const {
+Result<Prompt> Engine::State::tokenize(const Request& request) const {
   const int vocabulary = core->model().config().vocabulary_size;
-  std::vector<int> tokens;
+  Prompt prompt;
+  std::vector<TokenId>& tokens = prompt.tokens;
   const Vocabulary& data = core->model().vocabulary();
   if (request.add_bos && data.add_bos && data.bos && request.prompt.front().tokens.empty()) {
-    tokens.push_back(static_cast<int>(*data.bos));
+    tokens.push_back(*data.bos);
   }
   for (const PromptPart& part : request.prompt) {
-    if (!part.tokens.empty()) {
-      tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
-      continue;
+    const int begin = static_cast<int>(tokens.size());
+    std::vector<int> own = part.tokens;
+    if (own.empty() && !part.text.empty()) {
+      if (!tokenizer) {
+        return unsupported("generate: this model file has no tokenizer; give token ids instead");
+      }
+      auto encoded = tokenizer->tokenize(part.text, false, part.parse_special);
+      if (!encoded.ok()) return encoded.error().within("generate");
+      own = std::move(*encoded);
     }
-    if (part.text.empty()) continue;
-    if (!tokenizer) {
-      return unsupported("generate: this model file has no tokenizer; give token ids instead");
+    for (const int token : own) {
+      if (token < 0 || token >= vocabulary) {
+        return invalid("generate: prompt token ", token, " is not in 0..", vocabulary - 1);
+      }
+      tokens.push_back(TokenId{token});
     }
-    auto encoded = tokenizer->tokenize(part.text, false, part.parse_special);
-    if (!encoded.ok()) return encoded.error().within("generate");
-    tokens.insert(tokens.end(), encoded->begin(), encoded->end());
+    const bool reused = part.reusable && request.reuse == Reuse::kSegment && !own.empty();
+    if (reused) prompt.reusable.push_back({begin, static_cast<int>(tokens.size())});
   }
   if (tokens.empty()) return invalid("generate: prompt has no tokens");
-  for (const int token : tokens) {
-    if (token < 0 || token >= vocabulary) {
-      return invalid("generate: prompt token ", token, " is not in 0..", vocabulary - 1);
-    }
+  if (!prompt.reusable.empty()) prompt.context_tokens = prompt.reusable.front().begin;
+  if (!prompt.reusable.empty() && request.all_logits) {
+    return invalid(
+        "generate: all_logits asks for every position, of reused parts nothing is "
+        "computed; ask with reuse none");
   }
-  return tokens;
+  return prompt;
 }
 
-// How many tokens may be generated: what was asked for, or what the context leaves.
-Result<int> Engine::State::answer_limit(const Request& request, int prompt_tokens) const {
+// What the request means to the scheduler, if it can be run at all.
+Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
+  SequenceSpec spec{.prompt = {}, .all_logits = request.all_logits};
+  REDKNOT_TRY(spec.prompt, tokenize(request));
+  const int prompt_tokens = static_cast<int>(spec.prompt.tokens.size());
   const int room = core->context_tokens() - prompt_tokens;
   if (room < 0 || (room == 0 && request.max_tokens != 0)) {
     return invalid("generate: prompt has ", prompt_tokens, " tokens, the context holds ",
                    core->context_tokens());
   }
-  const int limit = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
-  const Status fits =
-      fits_alone(core->pool(), core->profile(), prompt_tokens + limit, core->max_step_tokens());
+  spec.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
+  if (request.recovery.boundary_tokens > 0) {
+    spec.recovery = {.policy = RecoveryPolicy::kBoundary,
+                     .boundary_tokens = request.recovery.boundary_tokens};
+  }
+  const Status fits = fits_alone(core->pool(), core->profile(), spec, core->max_step_tokens());
   if (!fits.ok()) return fits.error().within("generate");
-  return limit;
+  return spec;
 }
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -120,9 +139,7 @@ Result<Generation> Engine::generate(Request request) {
   REDKNOT_RETURN_IF_ERROR(check_request(request, state_->core->model().config().vocabulary_size));
   Arrival arrival;
   arrival.submitted = std::chrono::steady_clock::now();
-  REDKNOT_TRY(arrival.tokens, state_->tokenize(request));
-  REDKNOT_TRY(arrival.max_tokens,
-              state_->answer_limit(request, static_cast<int>(arrival.tokens.size())));
+  REDKNOT_TRY(arrival.spec, state_->sequence(request));
   request.prompt.clear();
   arrival.request = std::move(request);
   arrival.state = std::make_shared<Generation::State>(state_->inbox);

@@ -67,11 +67,7 @@ void StepLoop::step() {
 
 void StepLoop::take_arrivals() {
   while (std::optional<Arrival> arrival = inbox_->try_pop()) {
-    SequenceSpec spec;
-    spec.max_tokens = arrival->max_tokens;
-    spec.all_logits = arrival->request.all_logits;
-    for (const int token : arrival->tokens) spec.prompt.push_back(TokenId{token});
-    Result<SequenceId> id = scheduler_.submit(std::move(spec));
+    Result<SequenceId> id = scheduler_.submit(arrival->spec);
     Stream stream(std::move(*arrival));
     if (!id.ok()) {
       // Checked before it was queued; only a change of the pool could bring this about.
@@ -111,6 +107,7 @@ void StepLoop::deliver(const StepPlan& plan, std::span<const float> logits) {
     while (next < plan.logit_rows.size() && plan.logit_rows[next] < slice.first_row + slice.rows) {
       ++next;
     }
+    if (!scheduler_.is_submitted(slice.sequence)) continue;
     deliver_slice(slice, std::span(plan.logit_rows).subspan(first, next - first),
                   logits.data() + first * vocabulary);
   }
@@ -203,7 +200,10 @@ void StepLoop::send(SequenceId id, Stream& stream, Piece piece) {
   const bool last = piece.finish != FinishReason::kNone;
   {
     const std::lock_guard lock(state.mutex);
-    state.usage = {.prompt_tokens = static_cast<int>(stream.arrival.tokens.size()),
+    const PromptTokens prompt = scheduler_.prompt_tokens(id);
+    state.usage = {.prompt_tokens = static_cast<int>(stream.arrival.spec.prompt.tokens.size()),
+                   .adopted_tokens = prompt.adopted,
+                   .recovered_tokens = prompt.recovered,
                    .generated_tokens = stream.generated,
                    .prompt_seconds = stream.prompt_seconds,
                    .generation_seconds = stream.last_seconds - stream.prompt_seconds};

@@ -37,6 +37,7 @@ class SegmentIndex {
   // Counts a use and keeps the segment until as many unpins. Requires that it is here.
   void pin(const SegmentKey& key);
   void unpin(const SegmentKey& key);
+  bool is_pinned(const SegmentKey& key) const { return entries_.at(key).pins > 0; }
 
   // Drops segments that are not pinned until so many pages are free, or none is left.
   void make_room(const std::array<int, kKvFormatCount>& pages);

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reusable parts of prompts, through the public header: what an answer says does not depend on what
+// was at hand, and pages are shared.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <thread>
+
+#include "redknot/redknot.h"
+#include "tests/answers.h"
+#include "tests/model_maker.h"
+
+namespace redknot {
+namespace {
+
+using testing::HasSubstr;
+using tests::Answer;
+using tests::answer;
+using tests::read_all;
+
+std::vector<int> tokens(int count, std::uint64_t seed) {
+  std::vector<int> out;
+  for (const TokenId token : tests::random_tokens(count, 256, seed)) {
+    out.push_back(static_cast<int>(token));
+  }
+  return out;
+}
+
+PromptPart document(int number) {
+  constexpr int kLengths[] = {40, 17, 64, 1, 33};
+  PromptPart part = token_part(tokens(kLengths[number], 100 + static_cast<std::uint64_t>(number)));
+  part.reusable = true;
+  return part;
+}
+
+// A system text, documents in this order, and a question.
+Request request(const std::vector<int>& documents, std::uint64_t question, int boundary = 0) {
+  Request out = tests::greedy_request(1, 1);
+  out.prompt = {token_part(tokens(9, 1))};
+  for (const int number : documents) out.prompt.push_back(document(number));
+  out.prompt.push_back(token_part(tokens(12, question)));
+  out.reuse = Reuse::kSegment;
+  out.recovery.boundary_tokens = boundary;
+  out.sampling.log_probabilities = 0;
+  return out;
+}
+
+class ReuseTest : public testing::Test {
+ protected:
+  EngineOptions options() const {
+    EngineOptions out = tests::small_engine(model_.path());
+    out.context_tokens = 512;
+    return out;
+  }
+  Engine open() const { return Engine::open(options()).value(); }
+
+  tests::ModelOnDisk model_{
+      {.shape = tests::small_shape(Architecture::kQwen3), .type = "Q8_0", .seed = 7}};
+};
+
+TEST_F(ReuseTest, FirstAndLaterSightsGiveTheSameBits) {
+  for (const int boundary : {0, 16, 30}) {
+    const Request asked = request({2, 0, 3, 1}, 50, boundary);
+    Engine fresh = open();
+    const Answer first = answer(fresh, asked);
+    EXPECT_EQ(answer(fresh, asked), first);
+    // Other requests had the same documents in other orders before, some of them twice.
+    Engine used = open();
+    answer(used, request({1, 3, 0, 2}, 51));
+    answer(used, request({0, 0}, 52, 16));
+    EXPECT_EQ(answer(used, asked), first);
+  }
+}
+
+TEST_F(ReuseTest, ABatchAndAnyStepSizeGiveTheSameBits) {
+  std::vector<Request> asked;
+  std::vector<Answer> alone;
+  for (int i = 0; i < 6; ++i) {
+    std::vector<int> documents = {0, 1, 2, 4};
+    std::shuffle(documents.begin(), documents.end(), std::mt19937(static_cast<unsigned>(i)));
+    asked.push_back(request(documents, 60 + static_cast<std::uint64_t>(i), i % 2 == 0 ? 16 : 0));
+    Engine engine = open();
+    alone.push_back(answer(engine, asked.back()));
+  }
+  for (const int step_tokens : {5, 32, 300}) {
+    EngineOptions own = options();
+    own.max_step_tokens = step_tokens;
+    own.threads = 2;
+    Engine engine = Engine::open(own).value();
+    std::vector<Generation> running;
+    for (const Request& one : asked) running.push_back(engine.generate(one).value());
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      EXPECT_EQ(read_all(running[i]), alone[i]) << "request " << i << ", steps of " << step_tokens;
+    }
+  }
+}
+
+TEST_F(ReuseTest, UnderAPoolTooSmallForAllDocumentsAnswersAreTheSame) {
+  EngineOptions small = options();
+  small.max_sequences = 1;
+  small.context_tokens = 320;
+  Engine engine = Engine::open(small).value();
+  std::mt19937 random(3);
+  for (int i = 0; i < 30; ++i) {
+    std::vector<int> documents = {0, 1, 2, 3, 4};
+    std::shuffle(documents.begin(), documents.end(), random);
+    documents.resize(2);
+    const Request asked = request(documents, random() % 4, 16);
+    Engine fresh = open();
+    ASSERT_EQ(answer(engine, asked), answer(fresh, asked)) << i;
+  }
+}
+
+TEST_F(ReuseTest, UsageSaysWhereTokensCameFrom) {
+  Engine engine = open();
+  const Answer plain = answer(engine, request({2, 0}, 50));
+  EXPECT_EQ(plain.usage.prompt_tokens, 9 + 64 + 40 + 12);
+  EXPECT_EQ(plain.usage.adopted_tokens, 64 + 40);
+  EXPECT_EQ(plain.usage.recovered_tokens, 0);
+  // The first stands right behind its own context, where nothing is missing.
+  EXPECT_EQ(answer(engine, request({2, 0}, 50, 17)).usage.recovered_tokens, 32);
+  Request dense = request({2, 0}, 50);
+  dense.reuse = Reuse::kNone;
+  EXPECT_EQ(answer(engine, dense).usage.adopted_tokens, 0);
+}
+
+TEST_F(ReuseTest, APromptThatEndsWithADocumentIsAnswered) {
+  Engine engine = open();
+  Request asked = request({2, 0}, 50);
+  asked.prompt.pop_back();
+  const Answer found = answer(engine, asked);
+  EXPECT_EQ(found.tokens.size(), 20u);
+  EXPECT_EQ(found.usage.adopted_tokens, 64);
+}
+
+TEST_F(ReuseTest, BehindItsContextOneDocumentIsThePrefixItWouldBe) {
+  // The system text fills a page, so that dense attention lies in the same pages.
+  Engine engine = open();
+  Request asked = request({2}, 50);
+  asked.prompt.front() = token_part(tokens(16, 1));
+  Request dense = asked;
+  dense.reuse = Reuse::kNone;
+  EXPECT_EQ(answer(engine, asked).log_probabilities, answer(engine, dense).log_probabilities);
+}
+
+TEST_F(ReuseTest, SessionsShareTheDocumentsPages) {
+  EngineOptions many = options();
+  many.max_sequences = 20;
+  Engine engine = Engine::open(many).value();
+  answer(engine, request({0, 1, 2}, 50));
+  while (engine.stats().sequences > 0) std::this_thread::yield();
+  const Stats before = engine.stats();
+  std::vector<Generation> running;
+  for (int i = 0; i < 20; ++i) {
+    std::vector<int> documents = {0, 1, 2};
+    std::shuffle(documents.begin(), documents.end(), std::mt19937(static_cast<unsigned>(i)));
+    Request asked = request(documents, 60 + static_cast<std::uint64_t>(i));
+    asked.max_tokens = 300;
+    running.push_back(engine.generate(std::move(asked)).value());
+  }
+  for (Generation& one : running) ASSERT_TRUE(one.next().has_value());
+  // Of its own each has the system text, and question and answer: 9 and 312 tokens at most.
+  const Stats during = engine.stats();
+  EXPECT_EQ(during.sequences, 20);
+  const int heads = during.layers * during.kv_heads;
+  EXPECT_LE(before.free_pages - during.free_pages, 20 * heads * (1 + 20));
+  EXPECT_EQ(before.total_pages - before.free_pages, heads * (3 + 2 + 4));
+}
+
+TEST_F(ReuseTest, WhatCannotBeIsRefusedByName) {
+  Engine engine = open();
+  Request every = request({0}, 50);
+  every.all_logits = true;
+  const auto refused = engine.generate(every);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message(), HasSubstr("all_logits"));
+  const auto negative = engine.generate(request({0}, 50, -1));
+  ASSERT_FALSE(negative.ok());
+  EXPECT_THAT(negative.error().message(), HasSubstr("boundary_tokens"));
+}
+
+}  // namespace
+}  // namespace redknot
