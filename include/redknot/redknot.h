@@ -73,10 +73,12 @@ struct Sampling {
   int log_probabilities = -1;  // >= 0: report the token's, and those of that many best tokens
 };
 
-// What is taken from earlier requests. kSegment: a reusable part is computed once, behind what
-// stands before the first of them, and adopted wherever it stands in a prompt; it does not see the
-// parts between. Answers may differ from kNone; Recovery says what is done about it.
-enum class Reuse { kNone, kSegment };
+// What is taken from earlier requests. kPrefix: what a prompt begins with, if an earlier prompt or
+// answer began alike; answers are those of kNone, bit for bit. kSegment: that too, and reusable
+// parts: each is computed once, behind what stands before the first of them, and adopted wherever
+// it stands in a prompt; it does not see the parts between. Answers may differ from kNone; what
+// RecoveryOptions say is done about it.
+enum class Reuse { kNone, kPrefix, kSegment };
 
 // What of reused parts is computed again in its place.
 struct RecoveryOptions {
@@ -119,7 +121,8 @@ struct Piece {
 
 struct Usage {
   int prompt_tokens = 0;
-  int adopted_tokens = 0;    // of the prompt: from segments
+  int prefix_tokens = 0;     // of the prompt: what an earlier one began with
+  int adopted_tokens = 0;    // of the rest: from segments
   int recovered_tokens = 0;  // of those: computed again
   int generated_tokens = 0;
   double prompt_seconds = 0;      // from submission to the first token

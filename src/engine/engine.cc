@@ -94,7 +94,9 @@ Result<Prompt> Engine::State::tokenize(const Request& request) const {
 
 // What the request means to the scheduler, if it can be run at all.
 Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
-  SequenceSpec spec{.prompt = {}, .all_logits = request.all_logits};
+  SequenceSpec spec{.prompt = {},
+                    .all_logits = request.all_logits,
+                    .uses_prefixes = request.reuse != Reuse::kNone};
   REDKNOT_TRY(spec.prompt, tokenize(request));
   const int prompt_tokens = static_cast<int>(spec.prompt.tokens.size());
   const int room = core->context_tokens() - prompt_tokens;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <random>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "redknot/redknot.h"
 #include "tests/answers.h"
@@ -145,6 +147,56 @@ TEST_F(ReuseTest, BehindItsContextOneDocumentIsThePrefixItWouldBe) {
   EXPECT_EQ(answer(engine, asked).log_probabilities, answer(engine, dense).log_probabilities);
 }
 
+// Turns of a conversation: each goes on behind the last one's answer.
+std::vector<Request> turns(Request first, const Answer& answered, int count, Engine& engine) {
+  std::vector<Request> out = {std::move(first)};
+  Answer last = answered;
+  for (int turn = 1; turn < count; ++turn) {
+    Request next = out.back();
+    std::vector<int>& text = next.prompt.back().tokens;
+    text.insert(text.end(), last.tokens.begin(), last.tokens.end());
+    const std::vector<int> question = tokens(7, 200 + static_cast<std::uint64_t>(turn));
+    text.insert(text.end(), question.begin(), question.end());
+    last = answer(engine, next);
+    out.push_back(std::move(next));
+  }
+  return out;
+}
+
+TEST_F(ReuseTest, APrefixGivesTheBitsOfDenseAttention) {
+  Engine engine = open();
+  Request first = request({2, 0}, 50);
+  first.reuse = Reuse::kPrefix;
+  const Answer answered = answer(engine, first);
+  for (Request& turn : turns(first, answered, 5, engine)) {
+    Engine fresh = open();
+    turn.reuse = Reuse::kNone;
+    const Answer dense = answer(fresh, turn);
+    turn.reuse = Reuse::kPrefix;
+    const Answer found = answer(engine, turn);
+    EXPECT_EQ(found, dense);
+    // All but what was asked last, or its last token.
+    EXPECT_GE(found.usage.prefix_tokens, found.usage.prompt_tokens - 8);
+  }
+}
+
+TEST_F(ReuseTest, AConversationOverDocumentsFindsItsLastTurn) {
+  for (const int boundary : {0, 16}) {
+    Engine engine = open();
+    const Request first = request({2, 0, 1}, 50, boundary);
+    const Answer answered = answer(engine, first);
+    for (const Request& turn : turns(first, answered, 4, engine)) {
+      Engine fresh = open();
+      const Answer cold = answer(fresh, turn);
+      const Answer warm = answer(engine, turn);
+      EXPECT_EQ(warm, cold);
+      EXPECT_EQ(cold.usage.prefix_tokens, 0);
+      EXPECT_EQ(warm.usage.prefix_tokens, warm.usage.prompt_tokens - 1);
+      EXPECT_EQ(warm.usage.adopted_tokens, 0);
+    }
+  }
+}
+
 TEST_F(ReuseTest, SessionsShareTheDocumentsPages) {
   EngineOptions many = options();
   many.max_sequences = 20;
@@ -166,7 +218,8 @@ TEST_F(ReuseTest, SessionsShareTheDocumentsPages) {
   EXPECT_EQ(during.sequences, 20);
   const int heads = during.layers * during.kv_heads;
   EXPECT_LE(before.free_pages - during.free_pages, 20 * heads * (1 + 20));
-  EXPECT_EQ(before.total_pages - before.free_pages, heads * (3 + 2 + 4));
+  // Three documents, and of the first session its system text, question and answer.
+  EXPECT_EQ(before.total_pages - before.free_pages, heads * (3 + 2 + 4 + 1 + 2));
 }
 
 TEST_F(ReuseTest, WhatCannotBeIsRefusedByName) {

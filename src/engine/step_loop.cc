@@ -202,6 +202,7 @@ void StepLoop::send(SequenceId id, Stream& stream, Piece piece) {
     const std::lock_guard lock(state.mutex);
     const PromptTokens prompt = scheduler_.prompt_tokens(id);
     state.usage = {.prompt_tokens = static_cast<int>(stream.arrival.spec.prompt.tokens.size()),
+                   .prefix_tokens = prompt.prefix,
                    .adopted_tokens = prompt.adopted,
                    .recovered_tokens = prompt.recovered,
                    .generated_tokens = stream.generated,

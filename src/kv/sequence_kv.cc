@@ -207,6 +207,27 @@ SequenceKv SequenceKv::fork(const HeadProfile& profile) const {
   return copy;
 }
 
+std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
+  REDKNOT_CHECK(tokens >= 0 && tokens <= length_);
+  SequenceKv out(*pool_, *profile_);
+  out.length_ = tokens;
+  out.forgotten_ = std::min(forgotten_, tokens);
+  for (std::size_t head = 0; head < tables_.size(); ++head) {
+    for (PageRef entry : tables_[head]) {
+      if (entry.position >= tokens) break;
+      if (entry.end() > tokens && entry.reused) return std::nullopt;
+      entry.tokens = std::min(entry.tokens, tokens - entry.position);
+      pool_->share(entry.page);
+      out.tables_[head].push_back(entry);
+    }
+    const VisibleRange needed = still_needed(profile_->policies[head], tokens);
+    if (!covers(out.tables_[head], needed.sink)) return std::nullopt;
+    if (!covers(out.tables_[head], {needed.recent.begin, tokens})) return std::nullopt;
+  }
+  out.forget(tokens);
+  return out;
+}
+
 void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens,
                        int shift) {
   const int page_tokens = pool_->shape().page_tokens;

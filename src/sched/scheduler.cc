@@ -76,6 +76,7 @@ Result<SequenceId> Scheduler::submit(SequenceSpec spec) {
   sequence.tokens = std::move(spec.prompt.tokens);
   sequence.context_tokens = spec.prompt.context_tokens;
   sequence.recovery = spec.recovery;
+  sequence.uses_prefixes = spec.uses_prefixes;
   sequence.max_tokens = spec.max_tokens;
   sequence.all_logits = spec.all_logits;
   sequence.prompt_tokens = static_cast<int>(sequence.tokens.size());
@@ -94,6 +95,7 @@ void Scheduler::cancel(SequenceId id) {
 }
 
 void Scheduler::drop(std::vector<Sequence>::iterator running) {
+  leave_prefix(*running);
   subtract(reserved_, running->reserved);
   for (const SegmentKey& key : running->pinned) segments_.unpin(key);
   running_.erase(running);
@@ -202,7 +204,7 @@ void Scheduler::adopt(Sequence& sequence, const SequencePart& part) {
     for (int head = 0; head < profile_.layers * profile_.kv_heads; ++head) {
       PageCounts wanted{};
       wanted[index_of(profile_.policies[static_cast<std::size_t>(head)].kv_format)] = pages;
-      segments_.make_room(wanted);
+      make_room(wanted);
       const Status own =
           sequence.kv->recover(head / profile_.kv_heads, head % profile_.kv_heads, positions);
       REDKNOT_CHECK(own.ok());
@@ -212,9 +214,44 @@ void Scheduler::adopt(Sequence& sequence, const SequencePart& part) {
   }
 }
 
+// Prefixes that nobody has taken up go first, then segments that nobody uses.
+void Scheduler::make_room(const PageCounts& pages) {
+  const auto is_free = [&] {
+    return std::all_of(kKvFormats.begin(), kKvFormats.end(), [&](KvFormat format) {
+      return pool_.free_pages(format) >= pages[index_of(format)];
+    });
+  };
+  while (!is_free() && prefixes_.drop_oldest()) continue;
+  segments_.make_room(pages);
+}
+
+// Begins a sequence with what an earlier one left, if any. Its last token is always computed: its
+// logits are wanted.
+void Scheduler::begin(Sequence& sequence) {
+  sequence.is_begun = true;
+  if (!sequence.uses_prefixes || sequence.all_logits) return;
+  auto found = prefixes_.find({sequence.tokens, sequence.parts, sequence.recovery},
+                              sequence.prompt_tokens - 1);
+  if (!found) return;
+  *sequence.kv = std::move(*found);
+  const int length = sequence.kv->length();
+  sequence.counts.prefix = length;
+  std::size_t& part = sequence.next_part;
+  while (sequence.parts[part].positions.end <= length) ++part;
+  if (sequence.parts[part].positions.begin == length) sequence.kv->end_page();
+}
+
+// Keeps what the sequence holds for later ones, if all of it is computed.
+void Scheduler::leave_prefix(const Sequence& sequence) {
+  if (!sequence.uses_prefixes || !sequence.laid_out.empty()) return;
+  if (sequence.kv->length() < sequence.prompt_tokens) return;
+  prefixes_.insert({sequence.tokens, sequence.parts, sequence.recovery}, *sequence.kv);
+}
+
 // Makes slots for what comes next, at most so many rows of a sequence's own tokens. False if there
 // is nothing more.
 bool Scheduler::lay_out(Sequence& sequence, int most_rows) {
+  if (!sequence.is_begun) begin(sequence);
   SequenceKv& kv = *sequence.kv;
   const bool prompt = sequence.next_part < sequence.parts.size();
   if (prompt && sequence.parts[sequence.next_part].segment) {
@@ -226,8 +263,8 @@ bool Scheduler::lay_out(Sequence& sequence, int most_rows) {
   const int first = kv.length();
   const int rows = std::min(most_rows, end - first);
   if (rows <= 0) return false;
-  // Reserved at admission, so there is room, or segments that are not in use hold it.
-  segments_.make_room(kv.pages_to_extend(rows));
+  // Reserved at admission, so there is room, or what is not in use holds it.
+  make_room(kv.pages_to_extend(rows));
   REDKNOT_CHECK(kv.extend(rows).ok());
   sequence.laid_out.push_back({first, first + rows});
   if (prompt) sequence.counts.computed += rows;
@@ -302,6 +339,7 @@ void Scheduler::computed(const StepPlan& plan) {
       const int next =
           sequence.laid_out.empty() ? sequence.kv->length() : sequence.laid_out.front().begin;
       sequence.kv->forget(next);
+      if (sequence.kv->length() == sequence.prompt_tokens) leave_prefix(sequence);
     } else if (sequence.is_computed()) {
       finish_build(sequence);
     }
@@ -365,28 +403,35 @@ void Scheduler::count_pages(std::span<int> pages) const {
 }
 
 bool Scheduler::check() const {
-  PageCounts reserved = {}, held = segments_.pages();
-  for (const Sequence& sequence : running_) {
-    if (!sequence.kv->check()) return false;
+  PageCounts reserved = {};
+  std::set<PageId> held;
+  const auto hold = [&](const SequenceKv& kv) {
     PageCounts own = {};
     for (int head = 0; head < profile_.layers * profile_.kv_heads; ++head) {
       const KvFormat format = profile_.policies[static_cast<std::size_t>(head)].kv_format;
-      for (const PageRef& page :
-           sequence.kv->table(head / profile_.kv_heads, head % profile_.kv_heads)) {
+      for (const PageRef& page : kv.table(head / profile_.kv_heads, head % profile_.kv_heads)) {
         own[index_of(format)] += page.reused ? 0 : 1;
+        if (!page.reused) held.insert(page.page);
       }
     }
+    return own;
+  };
+  for (const Sequence& sequence : running_) {
+    if (!sequence.kv->check()) return false;
+    const PageCounts own = hold(*sequence.kv);
     for (std::size_t format = 0; format < kKvFormatCount; ++format) {
       if (own[format] > sequence.reserved[format]) return false;
     }
     reserved = sum(reserved, sequence.reserved);
-    held = sum(held, own);
   }
+  for (const SequenceKv* kv : prefixes_.kept()) hold(*kv);
+  // What segments hold is nobody's own.
+  int used = static_cast<int>(held.size());
+  for (const int pages : segments_.pages()) used += pages;
   for (const KvFormat format : kKvFormats) {
-    const int used = pool_.total_pages(format) - pool_.free_pages(format);
-    if (used != held[index_of(format)]) return false;
+    used -= pool_.total_pages(format) - pool_.free_pages(format);
   }
-  return reserved == reserved_ && segments_.check() && pool_.check();
+  return used == 0 && reserved == reserved_ && segments_.check() && pool_.check();
 }
 
 }  // namespace redknot

@@ -25,6 +25,7 @@
 #include "kv/segment_index.h"
 #include "kv/sequence_kv.h"
 #include "redknot/result.h"
+#include "sched/prefix_index.h"
 #include "sched/prompt_parts.h"
 #include "sched/recovery.h"
 #include "sched/step_plan.h"
@@ -33,10 +34,11 @@ namespace redknot {
 
 // What a request means to the scheduler.
 struct SequenceSpec {
-  Prompt prompt;            // at least one token
-  int max_tokens = 0;       // to generate; 0: only compute the prompt
-  bool all_logits = false;  // logits of every row, not only of those sampled
-  Recovery recovery{};      // of reusable parts
+  Prompt prompt;               // at least one token
+  int max_tokens = 0;          // to generate; 0: only compute the prompt
+  bool all_logits = false;     // logits of every row, not only of those sampled
+  Recovery recovery{};         // of reusable parts
+  bool uses_prefixes = false;  // begins with what earlier sequences left, and leaves its own
 };
 
 struct SchedulerOptions {
@@ -52,9 +54,10 @@ Status fits_alone(const PagePool& pool, const HeadProfile& profile, const Sequen
 
 // How the tokens of a prompt came about.
 struct PromptTokens {
+  int prefix = 0;     // what an earlier sequence began with, the same bits
   int computed = 0;   // for this sequence
   int recovered = 0;  // of segments, for this sequence again
-  int adopted = 0;    // of segments, the recovered ones too
+  int adopted = 0;    // of segments behind the prefix, the recovered ones too
   bool operator==(const PromptTokens&) const = default;
 };
 
@@ -95,6 +98,7 @@ class Scheduler {
   std::span<const TokenId> tokens(SequenceId id) const;
   PromptTokens prompt_tokens(SequenceId id) const;  // laid out so far
   const SegmentIndex& segments() const { return segments_; }
+  const PrefixIndex& prefixes() const { return prefixes_; }
 
   // Pages that running sequences hold, by head: added to pages [layers, kv_heads].
   void count_pages(std::span<int> pages) const;
@@ -113,6 +117,7 @@ class Scheduler {
     std::vector<SequencePart> parts = {};  // of the prompt
     int context_tokens = 0;                // canonical context of its segments
     Recovery recovery{};
+    bool uses_prefixes = false;
     int max_tokens = 0;
     bool all_logits = false;
     bool paused = false;
@@ -122,6 +127,7 @@ class Scheduler {
     std::vector<SegmentKey> pinned = {};
     // Once running:
     std::unique_ptr<SequenceKv> kv = nullptr;
+    bool is_begun = false;                    // has looked for a prefix
     std::size_t next_part = 0;                // to be laid out
     std::deque<PositionRange> laid_out = {};  // has slots and is to be computed, increasing
     PromptTokens counts{};
@@ -139,6 +145,9 @@ class Scheduler {
   bool fits(const PageCounts& pages) const;
   int submitted() const;  // of those that run
   bool is_blocked(const Sequence& sequence) const;
+  void begin(Sequence& sequence);
+  void leave_prefix(const Sequence& sequence);
+  void make_room(const PageCounts& pages);
   bool lay_out(Sequence& sequence, int most_rows);
   void adopt(Sequence& sequence, const SequencePart& part);
   std::vector<int> take_rows(Sequence& sequence, int most_rows);
@@ -150,6 +159,7 @@ class Scheduler {
   const HeadProfile& profile_;
   SchedulerOptions options_;
   SegmentIndex segments_;
+  PrefixIndex prefixes_;
   std::deque<Sequence> waiting_;
   std::vector<Sequence> running_;  // in order of arrival
   PageCounts reserved_ = {};

