@@ -177,11 +177,13 @@ void SegPagedAttention::select_for_unit(Worker& worker, const Unit& unit) {
   const std::ptrdiff_t dim = shape_.head_dim;
   for (auto& scores : worker.scores) scores.clear();
   for (int i = 0; i < static_cast<int>(unit.table->size()); ++i) {
-    const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
+    const auto at = static_cast<std::size_t>(i);
+    const PageRef& page = (*unit.table)[at];
     const PageView view = page_view(pool_, page.page);
     for (int token = 0; token < unit.tokens; ++token) {
       const int position = unit.sequence->positions[unit.first_token + token];
       const VisibleRange& seen = worker.visible[static_cast<std::size_t>(token)];
+      if (always_selected(page, page_tokens, position)) marks(unit, token)[at] = 1;
       if (!may_select(page, page_tokens, position, seen)) continue;
       rotate_queries(worker, unit, page.shift);
       float best = -std::numeric_limits<float>::infinity();

@@ -17,6 +17,10 @@ void bound_keys(const PageTable& table, PositionRange positions, PagePool& pool,
   }
 }
 
+bool always_selected(const PageRef& page, int page_tokens, int position) {
+  return page.tokens < page_tokens && page.end() <= position;
+}
+
 bool may_select(const PageRef& page, int page_tokens, int position, const VisibleRange& visible) {
   if (page.tokens < page_tokens || page.end() > position + 1) return false;
   return page.end() > visible.sink.end && page.position < visible.recent.begin;

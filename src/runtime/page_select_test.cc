@@ -38,6 +38,13 @@ TEST(PageSelect, OnlyFullPagesOfThePastThatHoldSomethingUnseenMayBeSelected) {
   EXPECT_FALSE(may_select(page_at(192), kPageTokens, 206, visible(narrow, 206))) << "not past";
 }
 
+TEST(PageSelect, TheRestOfAPartIsAlwaysSeenFromBehindIt) {
+  const PageRef rest = page_at(32, 5);
+  EXPECT_TRUE(always_selected(rest, kPageTokens, 37));
+  EXPECT_FALSE(always_selected(rest, kPageTokens, 36)) << "it may still grow";
+  EXPECT_FALSE(always_selected(page_at(32), kPageTokens, 100)) << "it has bounds";
+}
+
 TEST(PageSelect, MarksTheBestAndOfEqualOnesTheEarlier) {
   std::mt19937 random(1);
   for (int round = 0; round < 500; ++round) {
