@@ -72,8 +72,8 @@ class SequenceKv {
   SequenceKv fork(const HeadProfile& profile) const;
 
   // A sequence of the first `tokens` tokens of this one, sharing its pages, as if no more had ever
-  // been appended and no page ended there; nothing if a head has given back what queries there see, or if it would end
-  // within an adopted page. Requires 0 <= tokens <= length(). O(pages).
+  // been appended and no page ended there; nothing if a head has given back what queries there see,
+  // or if it would end within an adopted page. Requires 0 <= tokens <= length(). O(pages).
   std::optional<SequenceKv> prefix(int tokens) const;
 
   // Appends, for one head, pages that hold `tokens` tokens (all pages full but the last), shared by
