@@ -156,9 +156,9 @@ Rows attention(const ModelConfig& config, const LayerWeights& layer,
       head_values.emplace_back(first, first + config.head_dim);
     }
     for (std::size_t row = 0; row < inputs.size(); ++row) {
-      const Vector one =
-          attend_dense(policies[static_cast<std::size_t>(kv_head)], static_cast<int>(row),
-                       head_queries[row], head_keys, head_values);
+      const Vector one = attend_dense(
+          seen_positions(policies[static_cast<std::size_t>(kv_head)], static_cast<int>(row)),
+          head_queries[row], head_keys, head_values);
       attended[row].insert(attended[row].end(), one.begin(), one.end());
     }
   }
@@ -207,20 +207,23 @@ void rotate_dense(const RopeConfig& rope, const std::vector<double>& frequencies
   }
 }
 
-bool sees(const HeadPolicy& policy, int position, int key) {
-  if (key > position) return false;
-  if (policy.head_class == HeadClass::kGlobal) return true;
-  return key < policy.sink_tokens || key > position - policy.window_tokens;
+std::vector<int> seen_positions(const HeadPolicy& policy, int position) {
+  std::vector<int> seen;
+  for (int key = 0; key <= position; ++key) {
+    if (policy.head_class == HeadClass::kGlobal || key < policy.sink_tokens ||
+        key > position - policy.window_tokens) {
+      seen.push_back(key);
+    }
+  }
+  return seen;
 }
 
-std::vector<double> attend_dense(const HeadPolicy& policy, int position,
-                                 std::span<const double> query, const Rows& keys,
-                                 const Rows& values) {
+std::vector<double> attend_dense(std::span<const int> seen, std::span<const double> query,
+                                 const Rows& keys, const Rows& values) {
   const double scale = 1.0 / std::sqrt(static_cast<double>(query.size()));
   std::vector<std::pair<std::size_t, double>> scores;  // key, score
   double peak = -std::numeric_limits<double>::infinity();
-  for (int key = 0; key <= position; ++key) {
-    if (!sees(policy, position, key)) continue;
+  for (const int key : seen) {
     const Vector& one = keys[static_cast<std::size_t>(key)];
     const double score = scale * std::inner_product(query.begin(), query.end(), one.begin(), 0.0);
     scores.emplace_back(key, score);

@@ -20,13 +20,12 @@ std::vector<double> rope_frequencies(const RopeConfig& rope);
 void rotate_dense(const RopeConfig& rope, const std::vector<double>& frequencies, double position,
                   std::span<double> head);
 
-// Whether a query at `position` sees the key at `key`: global {0..p}; local {0..sink-1} and
-// {p-window+1..p}.
-bool sees(const HeadPolicy& policy, int position, int key);
+// The positions that a query at `position` sees whatever it selects: global {0..p}; others
+// {0..sink-1} and {p-window+1..p}, none after p. Increasing.
+std::vector<int> seen_positions(const HeadPolicy& policy, int position);
 
-// Softmax attention of one query over keys and values by position, all rotated already.
-std::vector<double> attend_dense(const HeadPolicy& policy, int position,
-                                 std::span<const double> query,
+// Softmax attention of one query over the keys and values at some positions, all rotated already.
+std::vector<double> attend_dense(std::span<const int> seen, std::span<const double> query,
                                  const std::vector<std::vector<double>>& keys,
                                  const std::vector<std::vector<double>>& values);
 

@@ -6,7 +6,7 @@
 # rights, when everything is present. Otherwise it needs root or sudo, and asks no questions.
 set -euo pipefail
 
-build=(g++ cmake ninja-build ccache pkgconf libpcre2-dev nlohmann-json3-dev
+build=(g++ cmake ninja-build ccache pkgconf libpcre2-dev libssl-dev nlohmann-json3-dev
   libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev)
 test=(python3 git clang-format-14)
 ci=(clang-14 clang-tidy-14 libclang-rt-14-dev)

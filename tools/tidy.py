@@ -29,10 +29,11 @@ LAYERS = {
     'sched': 'base heads kv store model/vocabulary.h',  # TokenId
     'runtime': 'base tensor kernels model heads kv sched/step_plan.h redknot.h',  # Sampling
     'engine': 'base tensor kernels model text heads kv store sched runtime redknot.h',
+    'profiler': 'base model heads kv sched runtime engine redknot.h',
     'server': 'base redknot.h',
     'corpus': 'base',
     'eval': 'base corpus redknot.h',
-    'cli': 'heads engine server corpus eval redknot.h',
+    'cli': 'heads engine profiler server corpus eval redknot.h',
 }
 # Tests beside the code may also include these, and every folder below their own.
 TEST_INCLUDES = 'tests'

@@ -36,15 +36,16 @@ enum class KvDType { kAuto, kF16, kQ8, kF32 };
 using Progress = std::function<void(std::string_view activity, double fraction)>;
 
 struct EngineOptions {
-  std::filesystem::path model{};  // GGUF file or Hugging Face folder
-  int threads = 0;                // 0: one per core available to the process
-  int context_tokens = 4096;      // longest sequence, prompt and answer; 0: as trained
-  int max_sequences = 1;          // how many such sequences the KV memory must hold
-  std::size_t kv_bytes = 0;       // overrides max_sequences when not 0
-  int page_tokens = 64;           // 16, 32, 64 or 128
-  KvDType kv = KvDType::kAuto;
-  int max_step_tokens = 512;  // tokens computed in one step
-  std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
+  std::filesystem::path model{};    // GGUF file or Hugging Face folder
+  std::filesystem::path profile{};  // head profile of this model; empty: every head sees everything
+  int threads = 0;                  // 0: one per core available to the process
+  int context_tokens = 4096;        // longest sequence, prompt and answer; 0: as trained
+  int max_sequences = 1;            // how many such sequences the KV memory must hold
+  std::size_t kv_bytes = 0;         // overrides max_sequences when not 0
+  int page_tokens = 64;             // 16, 32, 64 or 128
+  KvDType kv = KvDType::kAuto;      // other than kAuto, it overrides the profile's formats
+  int max_step_tokens = 512;        // tokens computed in one step
+  std::string kernels{};            // "": best for this CPU; "reference", "avx2", "avx512"
   Progress progress{};
 };
 
@@ -158,12 +159,32 @@ struct KvCost {
   std::size_t bytes_at_context = 0;          // whole pages, all heads
 };
 
+// What a head profile says of itself.
+struct ProfileSummary {
+  int global_heads = 0, local_heads = 0, retrieval_heads = 0;
+  bool validated = false;  // on text that was not used to choose it; if not, the rest is 0
+  double kl_mean = 0;      // to dense attention, nats a token
+  int context_tokens = 0;  // the longest it was validated at
+  std::size_t kv_bytes = 0, dense_kv_bytes = 0;  // of a sequence of that length; dense in f16
+};
+
+// What one (layer, KV head) keeps and sees.
+struct HeadKv {
+  KvDType dtype = KvDType::kF16;
+  bool local = false;                      // keeps and sees only its first tokens and a window
+  int sink_tokens = 0, window_tokens = 0;  // of heads that are local or select pages
+  int top_pages = 0;  // > 0: keeps all, sees first tokens, window and so many pages of its choice
+  std::size_t bytes = 0;  // of pages
+};
+
 struct Stats {
   int sequences = 0;  // running
   int waiting = 0;
   int total_pages = 0, free_pages = 0;
-  std::size_t page_bytes = 0;
+  std::size_t kv_bytes = 0;      // of all pages
   std::size_t weight_bytes = 0;  // packed weights in memory
+  int layers = 0, kv_heads = 0;
+  std::vector<HeadKv> heads;  // [layers, kv_heads]; pages of running sequences, by the latest step
   std::uint64_t steps = 0;
   std::uint64_t prompt_tokens = 0, generated_tokens = 0;
   std::string kernels;  // "avx512", "avx2", "reference"
@@ -207,6 +228,10 @@ class ModelFile {
   const ModelInfo& info() const;
   // kInvalidArgument for page_tokens or context_tokens out of range.
   Result<KvCost> kv_cost(KvDType kv, int page_tokens, int context_tokens) const;
+  // What each head keeps of a sequence of so many tokens under a profile of this model,
+  // [layers, kv_heads]. Reads the model's file once. The errors of Engine::open for a profile.
+  Result<std::vector<HeadKv>> profile_kv(const std::filesystem::path& profile, int page_tokens,
+                                         int context_tokens) const;
   std::size_t packed_weight_bytes() const;  // what Engine::open will hold in memory
 
  private:
@@ -228,7 +253,8 @@ class Engine {
   Result<Generation> generate(Request request);
 
   const ModelInfo& model() const;
-  const Tokenizer* tokenizer() const;  // null if the model has none
+  const Tokenizer* tokenizer() const;     // null if the model has none
+  const ProfileSummary* profile() const;  // null without a profile
   Stats stats() const;
 
  private:

@@ -75,6 +75,7 @@ Result<StepBench> open_bench(const BenchCommandOptions& options, const std::stri
                              const std::vector<Test>& tests) {
   BenchOptions out;
   out.model = options.model;
+  out.profile = options.profile;
   out.threads = options.threads;
   out.kv = kv_from_name(kv);
   out.page_tokens = options.page_tokens;
@@ -126,12 +127,12 @@ std::string heading(const StepBench& bench, const BenchCommandOptions& options,
       format("machine: memory %.1f GB/s, fp32 %.0f GFLOP/s, int8 %.0f GOP/s\n\n",
              limits.memory_bytes_per_second / 1e9, limits.fp32_flops / 1e9, limits.int8_ops / 1e9);
   return out +
-         "test     tokens    depth   kv   tokens/s       min ..      max     GB/s  GFLOP/s  of "
+         "test     tokens    depth    kv   tokens/s       min ..      max     GB/s  GFLOP/s  of "
          "limit\n";
 }
 
 std::string row(const Measurement& m, const std::string& kv) {
-  return format("%-7s %7d %8d  %3s %10.2f %9.2f .. %8.2f %8.2f %8.1f %7.1f %%\n", m.test.name(),
+  return format("%-7s %7d %8d  %4s %10.2f %9.2f .. %8.2f %8.2f %8.1f %7.1f %%\n", m.test.name(),
                 m.test.tokens, m.test.depth, kv.c_str(), m.median, m.slowest, m.fastest,
                 m.bytes_per_second / 1e9, m.flops / 1e9, m.limit_share * 100);
 }
@@ -173,19 +174,22 @@ void add_list(CLI::App& app, const char* name, std::vector<int>& values, const c
 CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
   CLI::App* verb = app.add_subcommand("bench", kDescription);
   add_model(*verb, options.model);
+  add_profile_file(*verb, options.profile);
   add_list(*verb, "-p,--n-prompt", options.prefill_tokens, "512",
            "Prefill: lengths of prompts in tokens, separated by commas; 0: no such test.");
   add_list(*verb, "-n,--n-gen", options.decode_tokens, "64",
            "Decode: numbers of tokens generated one by one, separated by commas; 0: no such test.");
   add_list(*verb, "-d,--n-depth", options.depths, "0",
            "Depths: tokens that the KV cache holds before a test, separated by commas.");
-  verb->add_option("--kv", options.kv,
-                   "Formats of the KV cache, separated by commas: f16, q8, f32.")
+  verb->add_option(
+          "--kv", options.kv,
+          "Formats of the KV cache, separated by commas: f16, q8, f32. With --profile they "
+          "take the place of the formats in it.")
       ->type_name("LIST")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(one_of({"f16", "q8", "f32"}))
-      ->default_str("f16")
+      ->default_str("f16; with --profile, as it says")
       ->group("Tests");
   verb->add_option("-r,--repetitions", options.repetitions, "Timed runs of each test.")
       ->type_name("N")
@@ -215,7 +219,9 @@ Result<ExitCode> bench(const BenchCommandOptions& options) {
   REDKNOT_RETURN_IF_ERROR(ModelFile::open(options.model));
   REDKNOT_TRY(const MachineLimits limits, measure_machine_limits(options.threads));
   bool first = true;
-  for (const std::string& kv : options.kv) {
+  std::vector<std::string> formats = options.kv;
+  if (formats.empty()) formats = {options.profile.empty() ? "f16" : "auto"};
+  for (const std::string& kv : formats) {
     REDKNOT_TRY(StepBench bench, open_bench(options, kv, tests));
     if (first && !options.json) REDKNOT_RETURN_IF_ERROR(print(heading(bench, options, limits)));
     first = false;

@@ -13,10 +13,11 @@ namespace redknot::cli {
 
 struct BenchCommandOptions {
   std::string model;
+  std::string profile;
   std::vector<int> prefill_tokens = {512};
   std::vector<int> decode_tokens = {64};
   std::vector<int> depths = {0};
-  std::vector<std::string> kv = {"f16"};
+  std::vector<std::string> kv;  // empty: f16, or what the profile says
   int repetitions = 5;
   int threads = 0;
   int page_tokens = 64;

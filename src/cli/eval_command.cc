@@ -4,186 +4,73 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/eval_arms.h"
+#include "cli/eval_pictures.h"
+#include "cli/eval_plan.h"
+#include "cli/eval_profiles.h"
 #include "cli/eval_report.h"
-#include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
 #include "cli/replaced_file.h"
-#include "corpus/sample.h"
-#include "eval/asking.h"
-#include "eval/prompt_format.h"
-#include "eval/qa_suite.h"
-#include "eval/questions_file.h"
-#include "eval/row.h"
+#include "cli/time_left.h"
 
 namespace redknot::cli {
 namespace {
 
-using corpus::Kind;
 using eval::PromptFormat;
 using eval::Question;
 using eval::Row;
+using Answers = std::vector<std::string>;
 
-// One row to be: its questions are made when they are asked, so that one row's are in memory.
-struct Cell {
-  Row row;
-  double work = 0;  // tokens of its prompts, about
-  std::function<Result<std::vector<Question>>()> questions;
-};
-
-struct Plan {
-  PromptFormat format = PromptFormat::kPlain;
-  int context_tokens = 0;  // of the longest sequence
-  std::vector<Cell> cells;
-  std::optional<int> skipped;
-};
-
-// How far a run is, and for how long it goes on.
+// How far a run is, and for how long it goes on: the questions of every arm, then their predictions
+// under all arms but the first beside the first.
 class Advance {
  public:
-  explicit Advance(const Plan& plan) {
-    for (const Cell& cell : plan.cells) work_ += cell.work;
+  Advance(const EvalPlan& plan, std::size_t arms) {
+    double once = 0;
+    for (const EvalCell& cell : plan.cells) once += cell.work;
+    for (const eval::Sequence& sequence : plan.text) {
+      once += static_cast<double>(sequence.tokens.size());
+    }
+    const double runs = plan.cells.empty() ? 0 : static_cast<double>(arms);
+    work_ = once * (runs + passes(arms));
+    arms_ = arms;
   }
-  void add(double work) { done_ += work; }
-  double fraction() const { return done_ / work_; }
-  std::string activity(const Row& row) const {
-    const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-    const double left = seconds * (1 - fraction()) / std::max(fraction(), 1e-6);
-    const std::string what = format("%s, %d tokens: ", row.kind.c_str(), row.context_tokens);
-    if (left < 100) return what + format("%.0f s left", left);
-    return what +
-           (left < 6000 ? format("%.0f min left", left / 60) : format("%.1f h left", left / 3600));
-  }
+  void asked(double tokens) { done_ += tokens; }
+  void compared(double tokens) { done_ += tokens * passes(arms_); }
+  double fraction() const { return std::min(1.0, done_ / work_); }
+  std::string activity(const std::string& what) { return what + time_left_.text(fraction()); }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
+  static double passes(std::size_t arms) { return static_cast<double>(arms); }
+
+  TimeLeft time_left_;
+  std::size_t arms_ = 1;
   double work_ = 0, done_ = 0;
 };
 
-// In their own order, each once.
-std::vector<Kind> chosen_kinds(const EvalOptions& options) {
-  std::vector<Kind> kinds;
-  for (const std::string& name : kind_names()) {
-    const bool asked =
-        options.kinds.empty() ||
-        std::find(options.kinds.begin(), options.kinds.end(), name) != options.kinds.end();
-    if (asked) kinds.push_back(corpus::kind_named(name).value());
+// Shows how far a run is, on a terminal alone.
+class AdvancePrinter {
+ public:
+  AdvancePrinter(Advance& advance, std::string what)
+      : advance_(advance), what_(std::move(what)), print_(printer_.callback()) {}
+  void show() const {
+    if (terminal_) print_(advance_.activity(what_), advance_.fraction());
   }
-  return kinds;
-}
 
-// Tokens of the longest documents whose question and answer fit the trained length; 0 for none.
-int longest_documents(PromptFormat format, int trained_tokens) {
-  int length = std::min(trained_tokens, kMaxTokens);
-  while (length > 0 && length + room_tokens(format, length) > trained_tokens) --length;
-  return length;
-}
+ private:
+  Advance& advance_;
+  std::string what_;
+  ProgressPrinter printer_;
+  Progress print_;
+  bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+};
 
-std::vector<int> sorted_once(std::vector<int> values) {
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  return values;
-}
-
-Error invalid_context(const std::string& lengths, const std::string& cause) {
-  return {ErrorCode::kInvalidArgument, "eval: --context " + lengths + ": " + cause};
-}
-
-// Those asked for must fit; of the standard ones, what does not is left out.
-Result<std::vector<int>> chosen_lengths(const EvalOptions& options, int longest,
-                                        int trained_tokens) {
-  const std::string too_long = format(
-      "documents, question and answer are longer than the %d tokens that the model was "
-      "trained for; of documents at most %d fit",
-      trained_tokens, longest);
-  if (!options.document_tokens.empty()) {
-    std::vector<int> lengths = sorted_once(options.document_tokens);
-    if (lengths.back() <= longest) return lengths;
-    return invalid_context(std::to_string(lengths.back()), too_long);
-  }
-  std::vector<int> lengths;
-  std::string left_out;
-  for (const int length : kStandardLengths) {
-    if (length <= longest) {
-      lengths.push_back(length);
-    } else {
-      left_out += (left_out.empty() ? "" : ", ") + std::to_string(length);
-    }
-  }
-  if (lengths.empty()) return invalid_context(left_out, too_long);
-  if (!left_out.empty()) note("eval: left out --context " + left_out + ": " + too_long);
-  return lengths;
-}
-
-Result<Plan> plan_qa(const EvalOptions& options, const ModelInfo& model,
-                     const Tokenizer& tokenizer) {
-  Plan plan;
-  plan.format = eval::prompt_format_for(tokenizer);
-  const int longest = longest_documents(plan.format, model.context_tokens);
-  REDKNOT_TRY(const std::vector<int> lengths,
-              chosen_lengths(options, longest, model.context_tokens));
-  plan.context_tokens = lengths.back() + room_tokens(plan.format, lengths.back());
-  const int questions = options.questions.value_or(kStandardQuestions);
-  for (const Kind kind : chosen_kinds(options)) {
-    for (const int length : lengths) {
-      const eval::QaCell cell{kind, length, questions, options.seed};
-      plan.cells.push_back(
-          {.row = {.arm = "dense", .kind = std::string(name_of(kind)), .context_tokens = length},
-           .work = static_cast<double>(length) * questions,
-           .questions = [cell, format = plan.format, &tokenizer] {
-             return make_questions(cell, format, tokenizer);
-           }});
-    }
-  }
-  return plan;
-}
-
-Result<Plan> plan_file(const EvalOptions& options, const ModelInfo& model,
-                       const Tokenizer& tokenizer) {
-  const std::filesystem::path path = *options.file;
-  Plan plan;
-  plan.format = eval::prompt_format_for(tokenizer);
-  REDKNOT_TRY(eval::QuestionsFile file,
-              eval::read_questions(path,
-                                   {.format = plan.format,
-                                    .context_tokens = model.context_tokens,
-                                    .lines = options.questions.value_or(0)},
-                                   tokenizer));
-  plan.skipped = file.skipped;
-  if (file.questions.empty()) {
-    return Error(ErrorCode::kInvalidArgument,
-                 format("eval: %s: of %d questions none fits the %d tokens that the model was "
-                        "trained for",
-                        path.c_str(), file.skipped, model.context_tokens));
-  }
-  Cell cell{.row = {.arm = "dense", .kind = path.stem().string()}, .questions = {}};
-  for (const Question& question : file.questions) {
-    cell.row.context_tokens = std::max(cell.row.context_tokens, question.prompt_tokens);
-    cell.work += question.prompt_tokens;
-  }
-  plan.context_tokens = cell.row.context_tokens + eval::kAnswerTokens;
-  cell.questions = [questions = std::move(file.questions)] { return questions; };
-  plan.cells.push_back(std::move(cell));
-  return plan;
-}
-
-Result<Engine> open_engine(const EvalOptions& options, const Plan& plan) {
-  EngineOptions out;
-  out.model = options.model;
-  out.threads = options.threads;
-  out.context_tokens = plan.context_tokens;
-  out.max_sequences = options.at_once;
-  out.page_tokens = options.page_tokens;
-  out.kv = kv_from_name(options.kv);
-  out.max_step_tokens = options.max_step_tokens;
-  if (options.kernels != "auto") out.kernels = options.kernels;
+Result<Engine> open_engine(const EvalOptions& options, const Arm& arm, const EvalPlan& plan) {
+  EngineOptions out = engine_options(options, arm, plan.context_tokens);
   ProgressPrinter progress;
   out.progress = progress.callback();
   return Engine::open(out);
@@ -198,34 +85,68 @@ std::string quoted(const std::string& text) {
          end.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-void show(const Row& row, const Question& question, const std::string& given) {
-  note(format("%s, %d tokens: %s: expected %s, given %s", row.kind.c_str(), row.context_tokens,
-              quoted(question.text).c_str(), quoted(question.answer).c_str(),
-              quoted(given).c_str()));
+std::string described(const Arm& arm, const Row& row) {
+  return format("%s, %s, %d tokens", arm.name.c_str(), row.kind.c_str(), row.context_tokens);
 }
 
-Result<Row> ask_cell(Engine& engine, const Cell& cell, PromptFormat format,
-                     const EvalOptions& options, Advance& advance) {
+void show(const std::string& cell, const Question& question, const std::string& given) {
+  note(format("%s: %s: expected %s, given %s", cell.c_str(), quoted(question.text).c_str(),
+              quoted(question.answer).c_str(), quoted(given).c_str()));
+}
+
+struct Asked {
+  Row row;
+  Answers answers;
+};
+
+Result<Asked> ask_cell(Engine& engine, const EvalCell& cell, const Arm& arm, PromptFormat format,
+                       const EvalOptions& options, Advance& advance) {
   REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
-  std::vector<std::string> answers;
+  const std::string what = described(arm, cell.row);
+  Asked asked{.row = cell.row, .answers = {}};
   {
-    ProgressPrinter printer;
-    const Progress print_progress = printer.callback();
-    const bool terminal = ::isatty(STDERR_FILENO) == 1;
+    const AdvancePrinter printer(advance, what);
     const auto answered = [&](const Question&) {
-      advance.add(cell.work / static_cast<double>(questions.size()));
-      if (terminal) print_progress(advance.activity(cell.row), advance.fraction());
+      advance.asked(cell.work / static_cast<double>(questions.size()));
+      printer.show();
     };
-    REDKNOT_TRY(answers, ask(engine, questions,
-                             {.format = format, .at_once = options.at_once, .answered = answered}));
+    REDKNOT_TRY(
+        asked.answers,
+        ask(engine, questions, {.format = format, .at_once = arm.at_once, .answered = answered}));
   }
   const std::size_t shown = std::min(static_cast<std::size_t>(options.show), questions.size());
-  for (std::size_t i = 0; i < shown; ++i) show(cell.row, questions[i], answers[i]);
-  return scored(cell.row, questions, answers, options.seed);
+  for (std::size_t i = 0; i < shown; ++i) show(what, questions[i], asked.answers[i]);
+  asked.row.arm = arm.name;
+  asked.row = scored(std::move(asked.row), questions, asked.answers, options.seed);
+  return asked;
+}
+
+// The rows of all arms. The first is dense attention, which the others are held against.
+Result<std::vector<Row>> ask_all(const EvalOptions& options, const std::vector<Arm>& arms,
+                                 const EvalPlan& plan, Advance& advance) {
+  std::vector<Row> rows;
+  std::vector<Answers> dense;
+  if (plan.cells.empty()) return rows;
+  for (const Arm& arm : arms) {
+    REDKNOT_TRY(Engine engine, open_engine(options, arm, plan));
+    for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+      const EvalCell& cell = plan.cells[i];
+      REDKNOT_TRY(Asked asked, ask_cell(engine, cell, arm, plan.format, options, advance));
+      if (dense.size() < plan.cells.size()) {
+        dense.push_back(std::move(asked.answers));
+      } else {
+        REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
+        asked.row.against_dense = against_dense(questions, asked.answers, dense[i], options.seed);
+      }
+      rows.push_back(std::move(asked.row));
+    }
+  }
+  return rows;
 }
 
 // "f16" or "f32" for "auto": the format whose pages are as large.
 Result<std::string> kv_name(const EvalOptions& options, const ModelFile& model) {
+  if (compares(options)) return std::string("f16");
   if (options.kv != "auto") return options.kv;
   REDKNOT_TRY(const KvCost chosen, model.kv_cost(KvDType::kAuto, options.page_tokens, 1));
   REDKNOT_TRY(const KvCost single, model.kv_cost(KvDType::kF32, options.page_tokens, 1));
@@ -236,24 +157,39 @@ Result<std::string> kv_name(const EvalOptions& options, const ModelFile& model) 
 
 Result<ExitCode> eval(const EvalOptions& options) {
   if (options.json) REDKNOT_RETURN_IF_ERROR(check_replaceable(*options.json));
+  if (options.report) REDKNOT_RETURN_IF_ERROR(make_directory(*options.report));
   REDKNOT_TRY(const ModelFile model, ModelFile::open(options.model));
   REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.model));
-  const auto make_plan = options.suite == "qa" ? plan_qa : plan_file;
-  REDKNOT_TRY(const Plan plan, make_plan(options, model.info(), tokenizer));
+  REDKNOT_TRY(const EvalPlan plan, make_plan(options, model.info(), tokenizer));
+  for (const std::string& profile : options.profiles) {  // a wrong one is said before the work
+    REDKNOT_RETURN_IF_ERROR(model.profile_kv(profile, options.page_tokens, 1));
+  }
+  const std::vector<Arm> arms = arms_of(options);
+  REDKNOT_TRY(std::vector<NamedProfile> profiles, read_profiles(arms));
   EvalReport report{.suite = options.suite, .model = model.info().name};
   report.prompts = plan.format == PromptFormat::kMarks ? "marked" : "plain";
   report.seed = options.seed;
   report.skipped = plan.skipped;
   REDKNOT_TRY(report.kv, kv_name(options, model));
-  REDKNOT_TRY(Engine engine, open_engine(options, plan));
-  Advance advance(plan);
-  for (const Cell& cell : plan.cells) {
-    REDKNOT_TRY(Row row, ask_cell(engine, cell, plan.format, options, advance));
-    report.rows.push_back(std::move(row));
+  Advance advance(plan, arms.size());
+  REDKNOT_TRY(report.rows, ask_all(options, arms, plan, advance));
+  if (arms.size() > 1) {
+    const AdvancePrinter printer(advance, "comparing predictions");
+    REDKNOT_TRY(report.divergences,
+                measure_divergences(options, arms, plan, tokenizer, [&](int tokens) {
+                  advance.compared(tokens);
+                  printer.show();
+                }));
   }
   // After a long run one is not lost with the other.
   const Status printed = print(report_text(report));
-  if (options.json) REDKNOT_RETURN_IF_ERROR(replace_file(*options.json, report_json(report)));
+  const Status written =
+      options.json ? replace_file(*options.json, report_json(report)) : Status(Done{});
+  if (report.divergences) record_validation(profiles, *report.divergences);
+  if (options.report) {
+    REDKNOT_RETURN_IF_ERROR(write_pictures(*options.report, report, profiles));
+  }
+  REDKNOT_RETURN_IF_ERROR(written);
   REDKNOT_RETURN_IF_ERROR(printed);
   return ExitCode::kSuccess;
 }

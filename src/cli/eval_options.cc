@@ -18,6 +18,7 @@ constexpr char kDescription[] =
     "Usage: redknot eval -m MODEL [--suite qa] [--kinds LIST] [--context LIST]\n"
     "                    [-n N] [--seed N] [--json FILE] [OPTIONS]\n"
     "       redknot eval -m MODEL --suite questions --file FILE [-n N] [OPTIONS]\n"
+    "       redknot eval -m MODEL --suite text --file FILE [OPTIONS]\n"
     "\n"
     "The suite qa asks about documents that are invented on the spot: people,\n"
     "companies, cities and events whose names no training has seen, so that what is\n"
@@ -26,7 +27,15 @@ constexpr char kDescription[] =
     "questions asks what a file says. Answers are greedy. Printed are the share of\n"
     "exact matches with its 95 % bootstrap interval, and the mean F1 of words; both\n"
     "ignore case, punctuation, the articles a, an, the, and white space, as SQuAD\n"
-    "does. Equal options give equal numbers, whatever --threads and --parallel.";
+    "does. Equal options give equal numbers, whatever --threads and --parallel.\n"
+    "\n"
+    "With --profile, the same is asked of dense attention with f16 pages, of the\n"
+    "same again in other steps (the noise floor), of 8-bit pages (a yardstick), and\n"
+    "of each profile; and their predictions are held against dense ones, token by\n"
+    "token, over the end of each prompt and the expected answer. The suite text does\n"
+    "that over the second half of every sequence of a file, and asks nothing; it\n"
+    "needs no --profile. A profile that nobody has validated, such as an imported\n"
+    "head map, gets what was found written into its file as its validation.";
 
 constexpr char kFooter[] =
     "Kinds of questions:\n"
@@ -61,9 +70,9 @@ constexpr char kFooter[] =
     "\n";
 
 void add_suite_options(CLI::App& app, EvalOptions& o) {
-  auto* suite = app.add_option("--suite", o.suite, "What is asked: qa or questions.")
+  auto* suite = app.add_option("--suite", o.suite, "What is asked: qa, questions or text.")
                     ->type_name("NAME")
-                    ->check(one_of({"qa", "questions"}))
+                    ->check(one_of({"qa", "questions", "text"}))
                     ->capture_default_str();
   auto* kinds = app.add_option("--kinds", o.kinds, "qa: kinds of questions, separated by commas.")
                     ->type_name("LIST")
@@ -75,16 +84,16 @@ void add_suite_options(CLI::App& app, EvalOptions& o) {
       app.add_option("--context", o.document_tokens,
                      "qa: tokens of all documents of a question, separated by commas; less by a "
                      "few. Question and answer come on top, and all of it has to fit the length "
-                     "that the model was trained for.")
+                     "that the model was trained for. text: tokens of a sequence.")
           ->type_name("LIST")
           ->delimiter(',')
           ->allow_extra_args(false)
           ->transform(integer_in(32, kMaxTokens))
           ->default_str("those of 512, 1024, 2048, 4096, 8192 and 16384 that fit");
-  auto* file = app.add_option("--file", o.file, "questions: the file.")->type_name("FILE.jsonl");
+  auto* file = app.add_option("--file", o.file, "questions, text: the file.")->type_name("FILE");
   auto* questions = app.add_option("-n,--questions", o.questions,
                                    "qa: questions of each cell. questions: at most so many, from "
-                                   "the beginning of the file.")
+                                   "the beginning of the file. text: at most so many sequences.")
                         ->type_name("N")
                         ->transform(integer_in(1, kMaxQuestions))
                         ->default_str("200; of a file, all");
@@ -98,13 +107,24 @@ void add_suite_options(CLI::App& app, EvalOptions& o) {
 }
 
 void add_output_options(CLI::App& app, EvalOptions& o) {
-  app.add_option("--json", o.json,
-                 "Also write one JSON object to a file: suite, model, seed, rows. A row has arm "
-                 "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 and "
-                 "ci95 (low and high end for exact_match), as fractions of 1. Of a questions file, "
-                 "kind is its name, context_tokens the longest prompt, and skipped the number of "
-                 "lines too long. The file is replaced at the end, as a whole.")
+  app.add_option(
+         "--json", o.json,
+         "Also write one JSON object to a file: suite, model, seed, rows. A row has arm "
+         "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 and "
+         "ci95 (low and high end for exact_match), as fractions of 1. Of a questions file, "
+         "kind is its name, context_tokens the longest prompt, and skipped the number of "
+         "lines too long. With --profile or --suite text there are dense_perplexity and arms, "
+         "one object each: arm, kl_mean, kl_ci95, kl_p99, kl_p999 (nats a token), same_top1, "
+         "perplexity_ratio, greedy_agreement, accuracy_difference and its ci95 (all questions "
+         "together, paired), positions, kv_bytes, kv_bytes_read, kv_bytes_dense. The file is "
+         "replaced at the end, as a whole.")
       ->type_name("FILE")
+      ->group("Output");
+  app.add_option("--report", o.report,
+                 "With --profile: also draw what was found, as SVG pictures and a page that shows "
+                 "them (index.html): what each head keeps, how far heads look and what that does, "
+                 "KL against KV bytes. The directory is made if it is not there.")
+      ->type_name("DIR")
       ->group("Output");
   app.add_option("--show", o.show,
                  "Print the first questions of each cell on standard error, with the answers "
@@ -141,18 +161,39 @@ std::vector<std::string> kind_names() {
   return names;
 }
 
+bool compares(const EvalOptions& options) {
+  return !options.profiles.empty() || options.suite == "text";
+}
+
 std::string wrong_combination(const EvalOptions& options) {
-  const bool file_suite = options.suite == "questions";
-  if (file_suite && !options.file) return "--suite questions: a file is required: --file FILE";
-  if (!file_suite && options.file) return "--file is for --suite questions";
+  const bool file_suite = options.suite != "qa";
+  if (file_suite && !options.file) {
+    return "--suite " + options.suite + ": a file is required: --file FILE";
+  }
+  if (!file_suite && options.file) return "--file is for --suite questions and --suite text";
   if (file_suite && !options.kinds.empty()) return "--kinds is for --suite qa";
-  if (file_suite && !options.document_tokens.empty()) return "--context is for --suite qa";
+  if (options.suite == "questions" && !options.document_tokens.empty()) {
+    return "--context is for --suite qa and --suite text";
+  }
+  if (options.suite == "text" && options.document_tokens.size() > 1) {
+    return "--suite text: --context takes one number";
+  }
+  if (compares(options) && options.kv != "auto") {
+    return "--kv does not go with --profile or --suite text: dense is f16, q8 is an arm of its own";
+  }
+  if (options.report && options.profiles.empty()) return "--report needs a --profile to draw";
   return {};
 }
 
 CLI::App* add_eval(CLI::App& app, EvalOptions& options) {
   CLI::App* verb = app.add_subcommand("eval", kDescription);
   add_model(*verb, options.model);
+  verb->add_option("--profile", options.profiles,
+                   "Head profiles of this model, made by redknot profile, to compare with dense "
+                   "attention; may be given several times.")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->group("Model");
   add_suite_options(*verb, options);
   add_output_options(*verb, options);
   add_computation_options(*verb, options);

@@ -12,6 +12,7 @@ namespace redknot::cli {
 
 struct EvalOptions {
   std::string model;
+  std::vector<std::string> profiles;
   std::string suite = "qa";
   std::optional<int> questions;  // absent: kStandardQuestions of a cell, or the whole file
   std::uint64_t seed = 1;
@@ -20,10 +21,11 @@ struct EvalOptions {
   std::vector<std::string> kinds;    // empty: all
   std::vector<int> document_tokens;  // empty: those of kStandardLengths that fit
 
-  // Of the suite "questions".
+  // Of the suites "questions" and "text".
   std::optional<std::string> file;
 
   std::optional<std::string> json;
+  std::optional<std::string> report;  // directory for pictures
   int show = 0;
 
   int at_once = 4;
@@ -39,6 +41,9 @@ inline constexpr int kStandardLengths[] = {512, 1024, 2048, 4096, 8192, 16384};
 
 // Adds the verb; `options` is filled when the command line is parsed and must live until then.
 CLI::App* add_eval(CLI::App& app, EvalOptions& options);
+
+// Whether anything is held against dense attention.
+bool compares(const EvalOptions& options);
 
 // Why these options do not go together; empty if they do.
 std::string wrong_combination(const EvalOptions& options);

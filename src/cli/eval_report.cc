@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "cli/output.h"
@@ -43,39 +44,177 @@ std::string table(const std::vector<Row>& rows, int cell_columns,
   return out + "\n";
 }
 
+std::string difference_cell(const Row& row) {
+  const eval::AgainstDense& against = *row.against_dense;
+  return format("%+5.1f [%+5.1f, %+5.1f]", against.exact_match * 100,
+                against.exact_match_interval.low * 100, against.exact_match_interval.high * 100);
+}
+
+std::string agreement_cell(const Row& row) {
+  return format("%5.1f", row.against_dense->agreement * 100);
+}
+
+// Each arm's rows, in their order.
+std::vector<std::vector<Row>> by_arm(const std::vector<Row>& rows) {
+  std::vector<std::vector<Row>> arms;
+  for (const Row& row : rows) {
+    if (arms.empty() || arms.back().front().arm != row.arm) arms.emplace_back();
+    arms.back().push_back(row);
+  }
+  return arms;
+}
+
+// The share of an arm's answers that are those of dense attention; nothing without questions.
+std::optional<double> agreement(const std::vector<Row>& rows, const std::string& arm) {
+  double same = 0;
+  int questions = 0;
+  for (const Row& row : rows) {
+    if (row.arm != arm || !row.against_dense) continue;
+    same += row.against_dense->agreement * row.n;
+    questions += row.n;
+  }
+  if (questions == 0) return std::nullopt;
+  return same / questions;
+}
+
+// Questions of all kinds and lengths that an arm answers rightly, more than dense attention does.
+struct Accuracy {
+  double more = 0;
+  eval::Interval interval{};
+};
+
+// Nothing without questions.
+std::optional<Accuracy> accuracy(const EvalReport& report, const std::string& arm) {
+  std::vector<double> more;
+  double sum = 0;
+  for (const Row& row : report.rows) {
+    if (row.arm != arm || !row.against_dense) continue;
+    for (const double one : row.against_dense->more) {
+      more.push_back(one);
+      sum += one;
+    }
+  }
+  const auto interval = eval::bootstrap_mean(more, report.seed);
+  if (!interval) return std::nullopt;
+  return Accuracy{.more = sum / static_cast<double>(more.size()), .interval = *interval};
+}
+
+std::string answers_text(const EvalReport& report) {
+  const char* const length =
+      report.suite == "qa" ? "tokens of documents" : "longest prompt, tokens";
+  std::string out;
+  for (const std::vector<Row>& rows : by_arm(report.rows)) {
+    if (!rows.front().against_dense) {
+      out += format("\nExact match in percent [95 %% interval], by %s:\n", length);
+      out += table(rows, 20, exact_match_cell);
+      out += format("\nF1 in percent, by %s:\n", length) + table(rows, 6, f1_cell);
+      continue;
+    }
+    out += format("\n%s: exact match, points more than dense [95 %% interval]:\n",
+                  rows.front().arm.c_str());
+    out += table(rows, 22, difference_cell);
+    const Accuracy all = accuracy(report, rows.front().arm).value();
+    out += format("all together: %+.2f [%+.2f, %+.2f]\n", 100 * all.more, 100 * all.interval.low,
+                  100 * all.interval.high);
+    out += format("\n%s: answers that are those of dense, in percent:\n", rows.front().arm.c_str());
+    out += table(rows, 6, agreement_cell);
+  }
+  return out;
+}
+
+std::string divergences_text(const EvalReport& report) {
+  const Divergences& found = *report.divergences;
+  std::size_t columns = 3;
+  for (const ArmDivergence& arm : found.arms) columns = std::max(columns, arm.arm.size());
+  std::string out = format(
+      "\nAgainst dense f16, %lld positions of %d sequences; dense perplexity %.3f:\n"
+      "%-*s  KV bytes of dense   KL mean [95 %% interval]       99 %%   99.9 %%  same top  "
+      "perplexity  same answers\n",
+      static_cast<long long>(found.arms.front().divergence.positions), found.sequences,
+      found.dense_perplexity, static_cast<int>(columns), "arm");
+  for (const ArmDivergence& arm : found.arms) {
+    const Divergence& d = arm.divergence;
+    const auto same = agreement(report.rows, arm.arm);
+    out += format("%-*s  %15.1f %%  %.5f [%.5f, %.5f] %8.4f %8.4f  %6.2f %%  x %8.4f  %s\n",
+                  static_cast<int>(columns), arm.arm.c_str(),
+                  100 * static_cast<double>(arm.kv_bytes) / static_cast<double>(arm.kv_bytes_dense),
+                  d.kl_mean, arm.kl_interval.low, arm.kl_interval.high, d.kl_p99, d.kl_p999,
+                  100 * d.same_top1, d.perplexity_ratio,
+                  same ? format("%8.2f %%", 100 * *same).c_str() : "         -");
+  }
+  return out;
+}
+
+Json arms_json(const EvalReport& report) {
+  Json arms = Json::array();
+  for (const ArmDivergence& arm : report.divergences->arms) {
+    const Divergence& d = arm.divergence;
+    const auto same = agreement(report.rows, arm.arm);
+    const auto right = accuracy(report, arm.arm);
+    const Json right_ci95 = right ? Json{right->interval.low, right->interval.high} : Json();
+    arms.push_back({{"arm", arm.arm},
+                    {"kl_mean", d.kl_mean},
+                    {"kl_ci95", {arm.kl_interval.low, arm.kl_interval.high}},
+                    {"kl_p99", d.kl_p99},
+                    {"kl_p999", d.kl_p999},
+                    {"same_top1", d.same_top1},
+                    {"perplexity_ratio", d.perplexity_ratio},
+                    {"greedy_agreement", same ? Json(*same) : Json()},
+                    {"accuracy_difference", right ? Json(right->more) : Json()},
+                    {"accuracy_difference_ci95", right_ci95},
+                    {"positions", d.positions},
+                    {"kv_bytes", arm.kv_bytes},
+                    {"kv_bytes_read", arm.kv_bytes_read},
+                    {"kv_bytes_dense", arm.kv_bytes_dense}});
+  }
+  return arms;
+}
+
+Json row_json(const Row& row) {
+  Json out = {{"arm", row.arm},
+              {"kind", row.kind},
+              {"context_tokens", row.context_tokens},
+              {"n", row.n},
+              {"exact_match", row.exact_match},
+              {"f1", row.f1},
+              {"ci95", {row.exact_match_interval.low, row.exact_match_interval.high}}};
+  if (row.against_dense) {
+    const eval::AgainstDense& against = *row.against_dense;
+    out["difference"] = against.exact_match;
+    out["difference_ci95"] = {against.exact_match_interval.low, against.exact_match_interval.high};
+    out["agreement"] = against.agreement;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string report_text(const EvalReport& report) {
-  const char* const length =
-      report.suite == "qa" ? "tokens of documents" : "longest prompt, tokens";
   std::string out = format(
       "%s: suite %s, n = %d, seed %llu, %s KV, dense attention, %s prompts\n", report.model.c_str(),
       report.suite.c_str(), report.rows.empty() ? 0 : report.rows.front().n,
       static_cast<unsigned long long>(report.seed), report.kv.c_str(), report.prompts.c_str());
-  if (report.skipped)
+  if (report.skipped) {
     out += format("lines skipped because they are too long: %d\n", *report.skipped);
-  out += format("\nExact match in percent [95 %% interval], by %s:\n", length);
-  out += table(report.rows, 20, exact_match_cell);
-  out += format("\nF1 in percent, by %s:\n", length);
-  return out + table(report.rows, 6, f1_cell);
+  }
+  out += answers_text(report);
+  return report.divergences ? out + divergences_text(report) : out;
 }
 
 std::string report_json(const EvalReport& report) {
   Json rows = Json::array();
   for (const Row& row : report.rows) {
-    rows.push_back({{"arm", row.arm},
-                    {"kind", row.kind},
-                    {"context_tokens", row.context_tokens},
-                    {"n", row.n},
-                    {"exact_match", row.exact_match},
-                    {"f1", row.f1},
-                    {"ci95", {row.exact_match_interval.low, row.exact_match_interval.high}}});
+    rows.push_back(row_json(row));
     if (report.skipped) rows.back()["skipped"] = *report.skipped;
   }
-  const Json out = {{"suite", report.suite},
-                    {"model", report.model},
-                    {"seed", report.seed},
-                    {"rows", std::move(rows)}};
+  Json out = {{"suite", report.suite},
+              {"model", report.model},
+              {"seed", report.seed},
+              {"rows", std::move(rows)}};
+  if (report.divergences) {
+    out["dense_perplexity"] = report.divergences->dense_perplexity;
+    out["arms"] = arms_json(report);
+  }
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

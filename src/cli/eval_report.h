@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/eval_arms.h"
 #include "eval/row.h"
 
 namespace redknot::cli {
@@ -16,7 +17,8 @@ struct EvalReport {
   std::string kv{};       // "f16"
   std::string prompts{};  // "plain"
   std::uint64_t seed = 1;
-  std::vector<eval::Row> rows{};
+  std::vector<eval::Row> rows{};  // those of an arm follow each other
+  std::optional<Divergences> divergences{};
   std::optional<int> skipped{};  // lines of a questions file
 };
 

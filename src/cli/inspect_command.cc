@@ -149,6 +149,85 @@ std::string cost_text(const std::vector<Cost>& costs, const InspectOptions& opti
   return out;
 }
 
+// What each head keeps under the profile, at one context length.
+struct HeadTable {
+  int context_tokens = 0;
+  std::vector<HeadKv> heads;
+};
+using HeadTables = std::vector<HeadTable>;
+
+Result<HeadTables> head_tables(const ModelFile& file, const InspectOptions& options) {
+  HeadTables tables;
+  if (options.profile.empty()) return tables;
+  for (const int asked : options.context_tokens) {
+    const int context_tokens = asked > 0 ? asked : file.info().context_tokens;
+    HeadTable& table = tables.emplace_back(HeadTable{context_tokens, {}});
+    REDKNOT_TRY(table.heads, file.profile_kv(options.profile, options.page_tokens, context_tokens));
+  }
+  return tables;
+}
+
+const char* dtype_name(KvDType dtype) {
+  return dtype == KvDType::kF16 ? "f16" : dtype == KvDType::kQ8 ? "q8" : "f32";
+}
+
+// "global f16", "4+64 q8": sink and window, "4+128+8p q8": and pages that a query selects.
+std::string head_text(const HeadKv& head) {
+  std::string seen = "global";
+  if (head.local || head.top_pages > 0) {
+    seen = format("%d+%d", head.sink_tokens, head.window_tokens);
+  }
+  if (head.top_pages > 0) seen += format("+%dp", head.top_pages);
+  return seen + " " + dtype_name(head.dtype);
+}
+
+const char* class_name(const HeadKv& head) {
+  return head.local ? "local" : head.top_pages > 0 ? "retrieval" : "global";
+}
+
+std::string heads_text(const ModelInfo& model, const HeadTables& tables) {
+  std::string out;
+  for (const HeadTable& table : tables) {
+    out +=
+        format("\nHead profile at %d tokens: first tokens + window (+ pages selected), or global\n",
+               table.context_tokens);
+    std::size_t all = 0;
+    for (int layer = 0; layer < model.layers; ++layer) {
+      std::size_t bytes = 0;
+      std::string heads;
+      for (int kv_head = 0; kv_head < model.kv_heads; ++kv_head) {
+        const HeadKv& head =
+            table.heads[static_cast<std::size_t>(layer) * model.kv_heads + kv_head];
+        bytes += head.bytes;
+        heads += format(" %14s", head_text(head).c_str());
+      }
+      out += format("  layer %-4d %12s %s\n", layer, human_bytes(bytes).c_str(), heads.c_str());
+      all += bytes;
+    }
+    out += format("  all        %12s\n", human_bytes(all).c_str());
+  }
+  return out;
+}
+
+Json heads_json(const ModelInfo& model, const HeadTables& tables) {
+  Json out = Json::array();
+  for (const HeadTable& table : tables) {
+    for (std::size_t i = 0; i < table.heads.size(); ++i) {
+      const HeadKv& head = table.heads[i];
+      out.push_back({{"context_tokens", table.context_tokens},
+                     {"layer", static_cast<int>(i) / model.kv_heads},
+                     {"kv_head", static_cast<int>(i) % model.kv_heads},
+                     {"class", class_name(head)},
+                     {"sink_tokens", head.sink_tokens},
+                     {"window_tokens", head.window_tokens},
+                     {"top_pages", head.top_pages},
+                     {"format", dtype_name(head.dtype)},
+                     {"bytes", head.bytes}});
+    }
+  }
+  return out;
+}
+
 std::string tensors_text(const ModelInfo& info, bool all) {
   std::string out = format("\nTensors: %zu\n", info.tensors.size());
   if (all) {
@@ -197,7 +276,7 @@ Json tokenizer_json(const ModelInfo& m) {
           {"has_chat_template", m.has_chat_template}};
 }
 
-std::string to_json(const ModelFile& file, const std::vector<Cost>& costs,
+std::string to_json(const ModelFile& file, const std::vector<Cost>& costs, const HeadTables& heads,
                     const InspectOptions& options) {
   const std::size_t weight_bytes = file.packed_weight_bytes();
   Json kv = Json::array();
@@ -214,6 +293,7 @@ std::string to_json(const ModelFile& file, const std::vector<Cost>& costs,
               {"tokenizer", tokenizer_json(file.info())},
               {"weight_bytes", weight_bytes},
               {"kv", kv}};
+  if (!heads.empty()) out["heads"] = heads_json(file.info(), heads);
   if (!options.no_tensors) {
     out["tensors"] = Json::array();
     for (const TensorInfo& t : file.info().tensors) {
@@ -233,6 +313,7 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
       ->type_name("PATH")
       ->required()
       ->group("Model");
+  add_profile_file(*verb, options.profile);
   verb->add_option("-c,--ctx-size", options.context_tokens,
                    "Context lengths to state the needed memory for, separated by commas; 0: as "
                    "the model was trained.")
@@ -258,7 +339,8 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
   auto* none = verb->add_flag("--no-tensors", options.no_tensors, "List no tensors.");
   auto* json = verb->add_flag("--json", options.json,
                               "Print one JSON object: model, tokenizer, weight_bytes, kv (one "
-                              "entry for each format and context length), tensors.");
+                              "entry for each format and context length), with --profile heads "
+                              "(bytes of each at each context length), tensors.");
   all->excludes(none)->excludes(json);
   for (CLI::Option* option : {all, none, json}) option->group("Output");
   verb->footer(std::string(kFooter) + kExitCodesHelp);
@@ -268,12 +350,14 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
 Result<ExitCode> inspect(const InspectOptions& options) {
   REDKNOT_TRY(const ModelFile file, ModelFile::open(options.model));
   REDKNOT_TRY(const std::vector<Cost> table, costs(file, options));
+  REDKNOT_TRY(const HeadTables heads, head_tables(file, options));
   if (options.json) {
-    REDKNOT_RETURN_IF_ERROR(print(to_json(file, table, options)));
+    REDKNOT_RETURN_IF_ERROR(print(to_json(file, table, heads, options)));
     return ExitCode::kSuccess;
   }
   std::string text = configuration_text(file.info());
   text += cost_text(table, options, file.packed_weight_bytes());
+  text += heads_text(file.info(), heads);
   if (!options.no_tensors) text += tensors_text(file.info(), options.all_tensors);
   REDKNOT_RETURN_IF_ERROR(print(text));
   return ExitCode::kSuccess;

@@ -13,6 +13,7 @@ namespace redknot::cli {
 
 struct InspectOptions {
   std::string model;
+  std::string profile;
   std::vector<int> context_tokens = {4096};  // 0: as trained
   std::vector<std::string> kv = {"f16", "q8"};
   int page_tokens = 64;

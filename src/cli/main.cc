@@ -6,12 +6,14 @@
 #include <string>
 
 #include "cli/bench_command.h"
+#include "cli/capacity_command.h"
 #include "cli/eval_command.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
 #include "cli/inspect_command.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/profile_command.h"
 #include "cli/run_command.h"
 #include "cli/run_options.h"
 #include "cli/tokenize_command.h"
@@ -32,11 +34,15 @@ struct CommandLine {
   TokenizeOptions tokenize_options;
   BenchCommandOptions bench_options;
   EvalOptions eval_options;
+  ProfileCommandOptions profile_options;
+  CapacityCommandOptions capacity_options;
   CLI::App* run = nullptr;
   CLI::App* inspect = nullptr;
   CLI::App* tokenize = nullptr;
   CLI::App* bench = nullptr;
   CLI::App* eval = nullptr;
+  CLI::App* profile = nullptr;
+  CLI::App* capacity = nullptr;
 };
 
 void declare(CommandLine& line) {
@@ -51,13 +57,15 @@ void declare(CommandLine& line) {
   line.tokenize = add_tokenize(app, line.tokenize_options);
   line.bench = add_bench(app, line.bench_options);
   line.eval = add_eval(app, line.eval_options);
+  line.profile = add_profile(app, line.profile_options);
+  line.capacity = add_capacity(app, line.capacity_options);
 }
 
 // What a verb cannot do without, given in one of several ways, or cannot do together; empty if all
 // is well.
 std::string misuse(const CommandLine& line) {
   if (line.app.get_subcommands().empty()) {
-    return "a verb is required: run, inspect, tokenize, bench or eval";
+    return "a verb is required: run, inspect, tokenize, bench, eval, profile or capacity";
   }
   const RunOptions& run = line.run_options;
   if (line.run->parsed() && !run.prompt && !run.prompt_file && !run.tokens_file) {
@@ -84,7 +92,9 @@ Result<ExitCode> run_verb(const CommandLine& line) {
   if (line.inspect->parsed()) return inspect(line.inspect_options);
   if (line.tokenize->parsed()) return tokenize(line.tokenize_options);
   if (line.bench->parsed()) return bench(line.bench_options);
-  return eval(line.eval_options);
+  if (line.eval->parsed()) return eval(line.eval_options);
+  if (line.profile->parsed()) return profile(line.profile_options);
+  return capacity(line.capacity_options);
 }
 
 ExitCode report(const Result<ExitCode>& result) {

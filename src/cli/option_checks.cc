@@ -13,6 +13,8 @@
 namespace redknot::cli {
 namespace {
 
+constexpr std::int64_t kMaxBytes = std::int64_t{1} << 50;
+
 // The whole text as a decimal number.
 template <typename T>
 std::optional<T> parse_number(std::string_view text) {
@@ -44,6 +46,28 @@ CLI::Validator real_in(double least, double most) {
     if (*value < least || *value > most) {
       return text + format(" is not in the range %g to %g", least, most);
     }
+    return {};
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator bytes() {
+  const auto check = [](std::string& text) -> std::string {
+    constexpr std::string_view kUnits = "KMGT";
+    std::string_view number = text;
+    for (const std::string_view end : {"iB", "B"}) {
+      if (number.ends_with(end)) number.remove_suffix(end.size());
+    }
+    int shift = 0;
+    if (const auto unit = kUnits.find(number.empty() ? ' ' : number.back());
+        unit != std::string_view::npos) {
+      shift = 10 * (static_cast<int>(unit) + 1);
+      number.remove_suffix(1);
+    }
+    const auto value = parse_number<std::int64_t>(number);
+    if (!value) return "'" + text + "' is not a number of bytes, such as 1048576, 512M or 4G";
+    if (*value < 1 || *value > kMaxBytes >> shift) return text + " is out of range";
+    text = std::to_string(*value << shift);
     return {};
   };
   return CLI::Validator(check, "");
@@ -134,6 +158,14 @@ void add_model(CLI::App& app, std::string& model) {
                  "tokenizer.json).")
       ->type_name("PATH")
       ->required()
+      ->group("Model");
+}
+
+void add_profile_file(CLI::App& app, std::string& profile) {
+  app.add_option("--profile", profile,
+                 "Head profile of this model, made by redknot profile: which heads keep everything "
+                 "and which only a window. Without one, every head keeps everything.")
+      ->type_name("FILE")
       ->group("Model");
 }
 

@@ -19,6 +19,7 @@ inline constexpr int kMaxThreads = 1024;
 
 CLI::Validator integer_in(std::int64_t least, std::int64_t most);
 CLI::Validator real_in(double least, double most);
+CLI::Validator bytes();  // "1048576", "512M", "4GiB": made a whole number
 CLI::Validator one_of(std::vector<std::string> names);
 CLI::Validator logit_bias();
 
@@ -32,5 +33,6 @@ void add_batch_size(CLI::App& app, int& max_step_tokens);
 void add_kv(CLI::App& app, std::string& kv);
 void add_kernels(CLI::App& app, std::string& kernels);
 void add_model(CLI::App& app, std::string& model);
+void add_profile_file(CLI::App& app, std::string& profile);
 
 }  // namespace redknot::cli

@@ -88,6 +88,7 @@ Result<Request> make_request(const RunOptions& options, PromptPart prompt) {
 EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progress) {
   EngineOptions out;
   out.model = options.model;
+  out.profile = options.profile;
   out.threads = options.threads;
   out.context_tokens = options.context_tokens;
   out.page_tokens = options.page_tokens;
@@ -115,8 +116,27 @@ void describe(const Engine& engine) {
               model.query_heads, model.kv_heads, model.head_dim, model.vocabulary_size));
   note(format("%s kernels, %d threads; weights %s, KV %s in %d pages", stats.kernels.c_str(),
               stats.threads, human_bytes(stats.weight_bytes).c_str(),
-              human_bytes(stats.page_bytes * static_cast<std::size_t>(stats.total_pages)).c_str(),
-              stats.total_pages));
+              human_bytes(stats.kv_bytes).c_str(), stats.total_pages));
+  const ProfileSummary* profile = engine.profile();
+  if (profile == nullptr) return;
+  note(format("head profile: %d global, %d local and %d retrieval heads", profile->global_heads,
+              profile->local_heads, profile->retrieval_heads));
+  if (!profile->validated) return;
+  note(format("head profile: validated up to %d tokens: mean KL %.5f nats, %s of %s KV",
+              profile->context_tokens, profile->kl_mean, human_bytes(profile->kv_bytes).c_str(),
+              human_bytes(profile->dense_kv_bytes).c_str()));
+}
+
+// What a user should know of the profile before the answer.
+void warn_of_profile(const Engine& engine, int tokens) {
+  const ProfileSummary* profile = engine.profile();
+  if (profile == nullptr) return;
+  if (!profile->validated) {
+    note("the head profile is not validated: what it costs in quality has not been measured");
+  } else if (tokens > profile->context_tokens) {
+    note(format("the head profile is validated up to %d tokens; this context holds %d",
+                profile->context_tokens, tokens));
+  }
 }
 
 Status echo(const Engine& engine, const PromptPart& prompt) {
@@ -219,6 +239,8 @@ Result<ExitCode> run(const RunOptions& options) {
     REDKNOT_TRY(engine, Engine::open(engine_options(options, progress)));
   }
   if (options.verbose) describe(*engine);
+  warn_of_profile(*engine, options.context_tokens > 0 ? options.context_tokens
+                                                      : engine->model().context_tokens);
   REDKNOT_TRY(Request request, make_request(options, prompt));
   const std::uint64_t seed = request.sampling.seed;
   if (options.echo) REDKNOT_RETURN_IF_ERROR(echo(*engine, prompt));

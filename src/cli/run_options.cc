@@ -161,6 +161,7 @@ void add_computation_options(CLI::App& app, RunOptions& o) {
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
   CLI::App* verb = app.add_subcommand("run", kDescription);
   add_model(*verb, options.model);
+  add_profile_file(*verb, options.profile);
   add_prompt_options(*verb, options);
   add_length_options(*verb, options);
   add_choice_options(*verb, options);

@@ -41,6 +41,7 @@ struct RunOptions {
   int threads = 0;
   int page_tokens = 64;
   int max_step_tokens = 512;
+  std::string profile;
   std::string kv = "auto";
   std::string kernels = "auto";
 };

@@ -6,6 +6,7 @@
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
+#include "engine/profile_choice.h"
 #include "engine/step_loop.h"
 #include "engine/tokenizer_state.h"
 #include "redknot/redknot.h"
@@ -138,14 +139,29 @@ const Tokenizer* Engine::tokenizer() const {
   return state_->tokenizer ? &*state_->tokenizer : nullptr;
 }
 
+const ProfileSummary* Engine::profile() const {
+  const auto& summary = state_->core->profile_summary();
+  return summary ? &*summary : nullptr;
+}
+
 Stats Engine::stats() const {
   EngineCore& core = *state_->core;
   Stats stats;
-  for (const KvFormat format : kKvFormats) stats.total_pages += core.pool().total_pages(format);
+  const PageShape& shape = core.pool().shape();
+  for (const KvFormat format : kKvFormats) {
+    const int pages = core.pool().total_pages(format);
+    stats.total_pages += pages;
+    stats.kv_bytes += static_cast<std::size_t>(pages) * shape.bytes(format);
+  }
+  const HeadProfile& profile = core.profile();
+  stats.layers = profile.layers;
+  stats.kv_heads = profile.kv_heads;
+  for (const HeadPolicy& policy : profile.policies) {
+    stats.heads.push_back(describe(policy));
+  }
   stats.weight_bytes = core.weights().bytes();
   stats.kernels = std::string(core.kernels().name);
   stats.threads = core.threads();
-  stats.page_bytes = core.pool().shape().bytes(core.profile().at(0, 0).kv_format);
   state_->loop->add_to(stats);
   return stats;
 }

@@ -2,10 +2,10 @@
 #include "engine/engine_core.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "base/error.h"
+#include "engine/profile_choice.h"
 
 namespace redknot {
 namespace {
@@ -28,35 +28,19 @@ Status check_options(const EngineOptions& options) {
   return check_range("max_sequences", options.max_sequences, 1, kMaxSequences);
 }
 
-// Pages that the options ask for.
-Result<int> page_count(const EngineOptions& options, const HeadProfile& profile,
-                       const PageShape& shape, KvFormat format, int context_tokens) {
-  if (options.kv_bytes > 0) {
-    const std::size_t count = options.kv_bytes / shape.bytes(format);
-    if (count == 0) {
-      return invalid("open engine: kv_bytes is ", options.kv_bytes, ", less than one page of ",
-                     shape.bytes(format), " bytes");
-    }
-    return static_cast<int>(std::min<std::size_t>(count, std::numeric_limits<int>::max()));
-  }
-  const std::int64_t one =
-      peak_pages(profile, shape, context_tokens, options.max_step_tokens)[index_of(format)];
-  const std::int64_t all = one * options.max_sequences;
-  if (all > std::numeric_limits<int>::max()) {
-    return exhausted("open engine: ", options.max_sequences, " sequences of ", context_tokens,
-                     " tokens need ", all, " KV pages");
-  }
-  return static_cast<int>(all);
-}
-
-Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, int head_dim,
-                                              const HeadProfile& profile, int context_tokens) {
-  const KvFormat format = profile.at(0, 0).kv_format;
-  PagePoolOptions pool{.shape = {options.page_tokens, head_dim}, .page_count = {}};
+Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, const CoreOptions& core,
+                                              const Model& model, const HeadProfile& profile,
+                                              int context_tokens) {
+  PagePoolOptions pool{.shape = page_shape(profile, options.page_tokens, model.config().head_dim),
+                       .page_count = {}};
+  pool.shape.key_bounds |= core.key_bounds;
   const Status page_tokens = check_page_tokens(options.page_tokens);
   if (!page_tokens.ok()) return page_tokens.error().within("open engine");
-  REDKNOT_TRY(pool.page_count[index_of(format)],
-              page_count(options, profile, pool.shape, format, context_tokens));
+  if (core.pages) {
+    pool.page_count = core.pages(model, profile, context_tokens);
+  } else {
+    REDKNOT_TRY(pool.page_count, pool_pages(options, profile, pool.shape, context_tokens));
+  }
   return PagePool::create(pool);
 }
 
@@ -77,15 +61,21 @@ KvFormat kv_format(KvDType dtype, const Model& model) {
   return is_integer(packed_format(weights)) ? KvFormat::kF16 : KvFormat::kF32;
 }
 
+KvDType kv_dtype(KvFormat format) {
+  constexpr std::array kDTypes = {KvDType::kF16, KvDType::kQ8, KvDType::kF32};
+  return kDTypes[index_of(format)];
+}
+
 struct EngineCore::Parts {
   Model model;
   const Kernels* kernels;
   std::unique_ptr<ThreadPool> threads;
   PackedWeights weights;
   HeadProfile profile;
+  std::optional<ProfileSummary> profile_summary;
   std::unique_ptr<PagePool> pool;
   int context_tokens;
-  int max_step_tokens;
+  TransformerOptions step;
 };
 
 EngineCore::EngineCore(Parts parts)
@@ -94,13 +84,14 @@ EngineCore::EngineCore(Parts parts)
       threads_(std::move(parts.threads)),
       weights_(std::move(parts.weights)),
       profile_(std::move(parts.profile)),
+      profile_summary_(parts.profile_summary),
       pool_(std::move(parts.pool)),
       context_tokens_(parts.context_tokens),
-      transformer_(model_.config(), weights_, *pool_, kernels_, *threads_,
-                   {.max_rows = parts.max_step_tokens, .max_logit_rows = kMaxLogitRows}),
+      transformer_(model_.config(), weights_, *pool_, kernels_, *threads_, parts.step),
       runner_(transformer_) {}
 
-Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& options) {
+Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& options,
+                                                     const CoreOptions& core) {
   REDKNOT_RETURN_IF_ERROR(check_options(options));
   const Kernels* kernels = find_kernels(options.kernels);
   if (kernels == nullptr) {
@@ -112,22 +103,28 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   REDKNOT_TRY(Model model, Model::open(options.model));
   const ModelConfig& config = model.config();
   const int context = options.context_tokens == 0 ? config.context_tokens : options.context_tokens;
-  HeadProfile profile =
-      uniform_profile(config.layers, config.kv_heads, {.kv_format = kv_format(options.kv, model)});
-  // Memory first: an answer that there is too little should not take the time of packing.
-  REDKNOT_TRY(std::unique_ptr<PagePool> pool,
-              create_pool(options, config.head_dim, profile, context));
-  // No step can hold more tokens than all sequences together.
-  const std::int64_t most_tokens = std::int64_t{context} * options.max_sequences;
-  const auto max_step_tokens = static_cast<int>(
-      options.kv_bytes > 0 ? options.max_step_tokens
-                           : std::min<std::int64_t>(options.max_step_tokens, most_tokens));
   auto threads =
       std::make_unique<ThreadPool>(options.threads == 0 ? available_cores() : options.threads);
+  HeadProfile profile = dense_profile(options, model);
+  std::optional<ProfileSummary> summary;
+  if (!options.profile.empty()) {
+    REDKNOT_TRY(ProfileFile file, open_profile(options, model, *threads));
+    summary = summarize(file);
+    profile = std::move(file.profile);
+  }
+  // Memory first: an answer that there is too little should not take the time of packing.
+  REDKNOT_TRY(std::unique_ptr<PagePool> pool, create_pool(options, core, model, profile, context));
+  // No step can hold more tokens than all sequences together.
+  const std::int64_t most_tokens = std::int64_t{context} * options.max_sequences;
+  TransformerOptions step;
+  step.max_rows = static_cast<int>(
+      options.kv_bytes > 0 ? options.max_step_tokens
+                           : std::min<std::int64_t>(options.max_step_tokens, most_tokens));
+  step.max_logit_rows = core.logit_rows ? core.logit_rows(model) : kMaxLogitRows;
   REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));
   return std::unique_ptr<EngineCore>(
       new EngineCore({std::move(model), kernels, std::move(threads), std::move(weights),
-                      std::move(profile), std::move(pool), context, max_step_tokens}));
+                      std::move(profile), summary, std::move(pool), context, step}));
 }
 
 }  // namespace redknot

@@ -3,7 +3,10 @@
 // transformer. Immovable, because its parts refer to each other; one thread at a time.
 #pragma once
 
+#include <array>
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/thread_pool.h"
 #include "heads/head_profile.h"
@@ -18,22 +21,37 @@ namespace redknot {
 
 inline constexpr int kMaxContextTokens = 1 << 24;
 
+// What the engine's own callers may want otherwise.
+struct CoreOptions {
+  // Pages of the pool, by format; empty: as the options ask for.
+  std::function<std::array<int, kKvFormatCount>(const Model& model, const HeadProfile& profile,
+                                                int context_tokens)>
+      pages{};
+  bool key_bounds = false;  // of pages, even if no head of the profile selects any
+  // Rows of logits one step can give; empty: EngineCore::kMaxLogitRows.
+  std::function<int(const Model& model)> logit_rows{};
+};
+
 class EngineCore {
  public:
-  // Rows of logits one step can give.
   static constexpr int kMaxLogitRows = 64;
 
   // kInvalidArgument naming the option; the errors of Model::open; kResourceExhausted for memory.
-  static Result<std::unique_ptr<EngineCore>> open(const EngineOptions& options);
+  static Result<std::unique_ptr<EngineCore>> open(const EngineOptions& options,
+                                                  const CoreOptions& core = {});
   EngineCore(const EngineCore&) = delete;
   EngineCore& operator=(const EngineCore&) = delete;
 
   const Model& model() const { return model_; }
   const HeadProfile& profile() const { return profile_; }
+  // Of the profile file; nothing without one.
+  const std::optional<ProfileSummary>& profile_summary() const { return profile_summary_; }
   const PackedWeights& weights() const { return weights_; }
   const Kernels& kernels() const { return kernels_; }
+  ThreadPool& thread_pool() { return *threads_; }
   PagePool& pool() { return *pool_; }
   Runner& runner() { return runner_; }
+  Transformer& transformer() { return transformer_; }
   int threads() const { return threads_->threads(); }
   int context_tokens() const { return context_tokens_; }
   int max_step_tokens() const { return transformer_.options().max_rows; }
@@ -47,6 +65,7 @@ class EngineCore {
   std::unique_ptr<ThreadPool> threads_;
   PackedWeights weights_;
   HeadProfile profile_;
+  std::optional<ProfileSummary> profile_summary_;
   std::unique_ptr<PagePool> pool_;
   int context_tokens_;
   Transformer transformer_;
@@ -55,5 +74,6 @@ class EngineCore {
 
 // kAuto is f32 for a model whose weights are not quantised, else f16.
 KvFormat kv_format(KvDType dtype, const Model& model);
+KvDType kv_dtype(KvFormat format);
 
 }  // namespace redknot

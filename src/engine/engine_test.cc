@@ -379,11 +379,10 @@ TEST_F(EngineTest, StatsCountWhatWasDone) {
   EXPECT_EQ(stats.generated_tokens, 20u);
   // 2 layers x 2 KV heads x 256 / 16 pages x 4 sequences, each of 16 x 16 x 2 halves.
   EXPECT_EQ(stats.total_pages, 256);
-  EXPECT_EQ(stats.page_bytes, 1024u);
+  EXPECT_EQ(stats.kv_bytes, 256u * 1024u);
   const ModelFile file = ModelFile::open(model_.path()).value();
   EXPECT_GE(stats.weight_bytes, file.packed_weight_bytes());
-  EXPECT_EQ(file.kv_cost(KvDType::kF16, 16, 256)->bytes_at_context * 4,
-            stats.page_bytes * static_cast<std::size_t>(stats.total_pages));
+  EXPECT_EQ(file.kv_cost(KvDType::kF16, 16, 256)->bytes_at_context * 4, stats.kv_bytes);
 }
 
 }  // namespace

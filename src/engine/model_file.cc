@@ -2,12 +2,21 @@
 #include "base/error.h"
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
+#include "engine/profile_choice.h"
 #include "kv/page_pool.h"
+#include "kv/sequence_kv.h"
 #include "redknot/redknot.h"
 #include "runtime/packed_weights.h"
 
 namespace redknot {
 namespace {
+
+Status check_cost(int page_tokens, int context_tokens) {
+  const Status checked = check_page_tokens(page_tokens);
+  if (!checked.ok()) return checked.error().within("KV cost");
+  if (context_tokens >= 0 && context_tokens <= kMaxContextTokens) return Done{};
+  return invalid("KV cost: context_tokens is ", context_tokens, ", not in 0..", kMaxContextTokens);
+}
 
 std::string tokenizer_name(TokenizerKind kind) {
   switch (kind) {
@@ -87,13 +96,8 @@ const ModelInfo& ModelFile::info() const { return state_->info; }
 
 Result<KvCost> ModelFile::kv_cost(KvDType kv, int page_tokens, int context_tokens) const {
   const ModelConfig& config = state_->model.config();
-  const PageShape shape{page_tokens, config.head_dim};
-  const Status checked = check_page_tokens(page_tokens);
-  if (!checked.ok()) return checked.error().within("KV cost");
-  if (context_tokens < 0 || context_tokens > kMaxContextTokens) {
-    return invalid("KV cost: context_tokens is ", context_tokens, ", not in 0..",
-                   kMaxContextTokens);
-  }
+  REDKNOT_RETURN_IF_ERROR(check_cost(page_tokens, context_tokens));
+  const PageShape shape{.page_tokens = page_tokens, .head_dim = config.head_dim};
   const auto heads =
       static_cast<std::size_t>(config.layers) * static_cast<std::size_t>(config.kv_heads);
   const std::size_t page_bytes = shape.bytes(kv_format(kv, state_->model));
@@ -103,6 +107,25 @@ Result<KvCost> ModelFile::kv_cost(KvDType kv, int page_tokens, int context_token
   cost.bytes_per_token = page_bytes * heads / static_cast<std::size_t>(page_tokens);
   cost.bytes_at_context = page_bytes * heads * pages;
   return cost;
+}
+
+Result<std::vector<HeadKv>> ModelFile::profile_kv(const std::filesystem::path& profile,
+                                                  int page_tokens, int context_tokens) const {
+  REDKNOT_RETURN_IF_ERROR(check_cost(page_tokens, context_tokens));
+  EngineOptions options;
+  options.profile = profile;
+  ThreadPool threads(available_cores());
+  REDKNOT_TRY(const ProfileFile file, open_profile(options, state_->model, threads));
+  const PageShape shape = page_shape(file.profile, page_tokens, state_->model.config().head_dim);
+  std::vector<HeadKv> heads;
+  for (const HeadPolicy& policy : file.profile.policies) {
+    const auto pages = peak_pages({.layers = 1, .kv_heads = 1, .policies = {policy}}, shape,
+                                  context_tokens, /*chunk_tokens=*/1);
+    HeadKv& head = heads.emplace_back(describe(policy));
+    head.bytes =
+        static_cast<std::size_t>(pages[index_of(policy.kv_format)]) * shape.bytes(policy.kv_format);
+  }
+  return heads;
 }
 
 std::size_t ModelFile::packed_weight_bytes() const {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
+#include "heads/visibility.h"
 
 namespace redknot {
 namespace {
@@ -92,7 +93,10 @@ SequenceKv& StepBench::State::sequence_of(int depth) {
   if (prefix && prefix->length() == depth) return *prefix;
   prefix.reset();
   prefix.emplace(core->pool(), core->profile());
-  REDKNOT_CHECK(prefix->extend(depth).ok());
+  while (prefix->length() < depth) {
+    REDKNOT_CHECK(prefix->extend(std::min(depth - prefix->length(), core->max_step_tokens())).ok());
+    prefix->forget(prefix->length());
+  }
   return *prefix;
 }
 
@@ -103,25 +107,44 @@ Status StepBench::State::check(int tokens, int depth) const {
                  context_tokens);
 }
 
-// A token at position p reads the keys and values of p + 1 positions: once per step and KV head.
+// Keys that queries at positions [first, first + rows) attend to, one query head counted, and
+// those that a step reads for all of them, if those that select pages select the same.
+struct HeadWork {
+  double attended = 0, read = 0;
+};
+
+HeadWork head_work(const HeadPolicy& policy, int page_tokens, double first, double rows) {
+  const double end = first + rows;
+  const double all = rows * first + rows * (rows + 1) / 2;
+  const auto seen =
+      static_cast<double>(most_attended(policy, static_cast<std::int64_t>(end), page_tokens));
+  if (seen >= end) return {all, end};
+  // Queries before position `seen` attend to everything, later ones to so many keys.
+  const double full = std::clamp(seen - first, 0.0, rows);
+  return {full * first + full * (full + 1) / 2 + (rows - full) * seen,
+          std::min(end, seen + rows - 1)};
+}
+
+// Keys and values are read once per step and KV head.
 BenchWork StepBench::State::work(int steps, int tokens_per_step, int depth) const {
   const ModelConfig& config = core->model().config();
   LinearWork layers = layers_work(core->weights(), config);
   LinearWork head;
   add(core->weights().output(), 1.0, head);
   const PageShape& shape = core->pool().shape();
-  const double bytes_per_position =
-      static_cast<double>(shape.bytes(core->profile().at(0, 0).kv_format)) / shape.page_tokens *
-      config.layers * config.kv_heads;
-  const double attention_per_position = 4.0 * config.layers * config.query_heads * config.head_dim;
   BenchWork work;
   for (int step = 0; step < steps; ++step) {
     const double first = depth + static_cast<double>(step) * tokens_per_step;
     const double rows = tokens_per_step;
-    work.bytes += layers.bytes + head.bytes + (first + rows) * bytes_per_position;
+    work.bytes += layers.bytes + head.bytes;
     work.int8_ops += layers.int8_per_token * rows + head.int8_per_token;
     work.fp32_flops += layers.fp32_per_token * rows + head.fp32_per_token;
-    work.fp32_flops += (rows * first + rows * (rows + 1) / 2) * attention_per_position;
+    for (const HeadPolicy& policy : core->profile().policies) {
+      const HeadWork least = head_work(policy, shape.page_tokens, first, rows);
+      work.bytes +=
+          least.read * static_cast<double>(shape.bytes(policy.kv_format)) / shape.page_tokens;
+      work.fp32_flops += least.attended * 4.0 * config.group_size() * config.head_dim;
+    }
   }
   return work;
 }
@@ -134,10 +157,13 @@ StepBench::~StepBench() = default;
 Result<StepBench> StepBench::open(BenchOptions options) {
   EngineOptions engine;
   engine.model = std::move(options.model);
+  engine.profile = std::move(options.profile);
   engine.threads = options.threads;
   // One page a head more than the context: what runs shares the prefix's pages, but for a copy of a
   // partly filled last one.
   engine.context_tokens = options.context_tokens + options.page_tokens;
+  // Of heads with a window, prefix and run soon share no page.
+  engine.max_sequences = engine.profile.empty() ? 1 : 2;
   engine.page_tokens = options.page_tokens;
   engine.kv = options.kv;
   engine.max_step_tokens = options.max_step_tokens;

@@ -16,7 +16,8 @@ namespace redknot {
 
 struct BenchOptions {
   std::filesystem::path model{};
-  int threads = 0;  // 0: one per core available to the process
+  std::filesystem::path profile{};  // head profile of this model; empty: every head sees everything
+  int threads = 0;                  // 0: one per core available to the process
   KvDType kv = KvDType::kF16;
   int page_tokens = 64;       // 16, 32, 64 or 128
   int max_step_tokens = 512;  // longer prefills are computed in chunks of this

@@ -25,7 +25,8 @@ StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shar
       scheduler_(core.pool(), core.profile(),
                  {.max_step_tokens = core.max_step_tokens(),
                   .max_logit_rows = EngineCore::kMaxLogitRows,
-                  .max_sequences = std::min(EngineCore::kMaxLogitRows, core.max_step_tokens())}) {
+                  .max_sequences = std::min(EngineCore::kMaxLogitRows, core.max_step_tokens())}),
+      head_pages_(core.profile().policies.size()) {
   publish_stats();
   thread_ = std::thread([this] { run(); });
 }
@@ -225,6 +226,9 @@ void StepLoop::publish_stats() {
   int free_pages = 0;
   for (const KvFormat format : kKvFormats) free_pages += core_.pool().free_pages(format);
   free_pages_.store(free_pages);
+  std::vector<int> head_pages(head_pages_.size());
+  scheduler_.count_pages(head_pages);
+  for (std::size_t i = 0; i < head_pages.size(); ++i) head_pages_[i].store(head_pages[i]);
 }
 
 void StepLoop::add_to(Stats& stats) const {
@@ -234,6 +238,11 @@ void StepLoop::add_to(Stats& stats) const {
   stats.steps = steps_.load();
   stats.prompt_tokens = prompt_tokens_.load();
   stats.generated_tokens = generated_tokens_.load();
+  for (std::size_t i = 0; i < head_pages_.size(); ++i) {
+    const KvFormat format = core_.profile().policies[i].kv_format;
+    stats.heads[i].bytes =
+        static_cast<std::size_t>(head_pages_[i].load()) * core_.pool().shape().bytes(format);
+  }
 }
 
 }  // namespace redknot

@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
@@ -68,6 +69,7 @@ class StepLoop {
   std::unordered_map<SequenceId, Stream> streams_;
   std::atomic<int> running_{0}, waiting_{0}, free_pages_{0};
   std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0};
+  std::vector<std::atomic<int>> head_pages_;  // [layers, kv_heads]
   std::thread thread_;
 };
 

@@ -20,4 +20,12 @@ struct Interval {
 // twice, which says nothing of values that were not met. O(10,000 n).
 std::optional<Interval> bootstrap_mean(std::span<const double> values, std::uint64_t seed);
 
+// What one unit of a sample adds to a ratio.
+struct Share {
+  double part = 0, whole = 0;
+};
+
+// The same of sum(part) / sum(whole), units being drawn. Requires wholes above 0. O(10,000 n).
+std::optional<Interval> bootstrap_ratio(std::span<const Share> shares, std::uint64_t seed);
+
 }  // namespace redknot::eval

@@ -68,5 +68,25 @@ TEST(Bootstrap, TakesDifferencesBelowZero) {
   EXPECT_GT(interval.high, -0.4);
 }
 
+TEST(Bootstrap, ARatioOfEqualWholesIsTheMean) {
+  std::vector<double> values;
+  std::vector<Share> shares;
+  for (int i = 0; i < 50; ++i) {
+    values.push_back(i * i % 17);
+    shares.push_back({values.back() * 4, 4});
+  }
+  const Interval mean = *bootstrap_mean(values, 3), ratio = *bootstrap_ratio(shares, 3);
+  EXPECT_NEAR(ratio.low, mean.low, 1e-12);
+  EXPECT_NEAR(ratio.high, mean.high, 1e-12);
+  EXPECT_FALSE(bootstrap_ratio({}, 3));
+}
+
+TEST(Bootstrap, ARatioWeighsItsUnits) {
+  // 100 of 1,000 and 0 of 1: near 0.1 unless only the second is drawn.
+  const Interval found = *bootstrap_ratio(std::vector<Share>{{100, 1000}, {0, 1}}, 3);
+  EXPECT_EQ(found.low, 0);
+  EXPECT_DOUBLE_EQ(found.high, 0.1);
+}
+
 }  // namespace
 }  // namespace redknot::eval

@@ -41,6 +41,12 @@ std::string write_prompt(PromptFormat format, const corpus::Sample& sample, std:
                                         : plain_prompt(sample, turn);
 }
 
+std::string with_answer(PromptFormat format, const std::string& prompt, const std::string& answer) {
+  return prompt + (format == PromptFormat::kMarks
+                       ? corpus::answer_text({.question = {}, .answer = answer})
+                       : " " + answer + "\n");
+}
+
 Result<int> count_prompt_tokens(PromptFormat format, const Tokenizer& tokenizer,
                                 const std::string& prompt) {
   REDKNOT_TRY(const std::vector<int> tokens,

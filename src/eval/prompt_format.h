@@ -32,6 +32,9 @@ PromptFormat prompt_format_for(const Tokenizer& tokenizer);
 // The sample up to and with the question of `turn`; ends where the answer begins.
 std::string write_prompt(PromptFormat format, const corpus::Sample& sample, std::size_t turn);
 
+// The prompt and the expected answer, as the format ends it.
+std::string with_answer(PromptFormat format, const std::string& prompt, const std::string& answer);
+
 // Tokens of a prompt as the engine takes it, with BOS. kInvalidArgument if the tokenizer cannot say
 // it.
 Result<int> count_prompt_tokens(PromptFormat format, const Tokenizer& tokenizer,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,14 @@
 
 namespace redknot::eval {
 
+// How an arm's answers differ from those of dense attention to the same questions.
+struct AgainstDense {
+  std::vector<double> more{};       // by question: 1 if right and dense was not, -1 the reverse, 0
+  double exact_match = 0;           // share of questions more, -1 to 1
+  Interval exact_match_interval{};  // 95 %, by paired bootstrap
+  double agreement = 0;             // share of answers that are the same text
+};
+
 struct Row {
   std::string arm{};  // what is measured: "dense" is attention to everything
   std::string kind{};
@@ -20,11 +29,17 @@ struct Row {
   double exact_match = 0;           // share of them, 0 to 1
   double f1 = 0;                    // mean, 0 to 1
   Interval exact_match_interval{};  // 95 %, by bootstrap
+  std::optional<AgainstDense> against_dense{};
 };
 
 // Scores the answers to a row's questions (eval/score.h) into its n and everything below. As many
 // answers as questions, one at least. `seed` is that of the bootstrap.
 Row scored(Row row, std::span<const Question> questions, std::span<const std::string> answers,
            std::uint64_t seed);
+
+// Of as many answers of an arm and of dense attention as questions, one at least.
+AgainstDense against_dense(std::span<const Question> questions,
+                           std::span<const std::string> answers, std::span<const std::string> dense,
+                           std::uint64_t seed);
 
 }  // namespace redknot::eval

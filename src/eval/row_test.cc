@@ -28,5 +28,18 @@ TEST(Row, OfOneQuestionHasAPointForItsInterval) {
   EXPECT_EQ(row.exact_match_interval, (Interval{1, 1}));
 }
 
+TEST(Row, AgainstDenseIsPaired) {
+  const std::vector<Question> questions = {
+      {.answer = "1"}, {.answer = "2"}, {.answer = "3"}, {.answer = "4"}};
+  const std::vector<std::string> dense = {"1", "2", "x", "y"}, arm = {"1", "z", "3", "y"};
+  const AgainstDense found = against_dense(questions, arm, dense, /*seed=*/1);
+  EXPECT_DOUBLE_EQ(found.exact_match, 0);
+  EXPECT_LT(found.exact_match_interval.low, 0);
+  EXPECT_GT(found.exact_match_interval.high, 0);
+  EXPECT_DOUBLE_EQ(found.agreement, 0.5);
+  EXPECT_EQ(found.more, (std::vector<double>{0, -1, 1, 0}));
+  EXPECT_EQ(against_dense(questions, dense, dense, 1).exact_match_interval, (Interval{0, 0}));
+}
+
 }  // namespace
 }  // namespace redknot::eval

@@ -7,6 +7,12 @@
 
 namespace redknot {
 
+std::string_view name(HeadClass head_class) {
+  constexpr std::array<std::string_view, kHeadClasses.size()> kNames = {"global", "local",
+                                                                        "retrieval"};
+  return kNames[static_cast<std::size_t>(head_class)];
+}
+
 std::string_view name(KvFormat format) {
   constexpr std::array<std::string_view, kKvFormatCount> kNames = {"f16", "q8", "f32"};
   return kNames[index_of(format)];

@@ -12,9 +12,13 @@
 namespace redknot {
 
 enum class HeadClass : std::uint8_t {
-  kGlobal,  // sees {0..p}
-  kLocal,   // sees {0..sink-1} and {p-window+1..p}
+  kGlobal,     // sees {0..p}
+  kLocal,      // sees {0..sink-1} and {p-window+1..p}
+  kRetrieval,  // sees the same and the pages that its query selects; keeps everything
 };
+inline constexpr std::array kHeadClasses = {HeadClass::kGlobal, HeadClass::kLocal,
+                                            HeadClass::kRetrieval};
+std::string_view name(HeadClass head_class);  // "global", "local", "retrieval"
 
 // How keys and values are stored in a page: half precision; 8-bit integers with one scale per token
 // for K and one for V; or single precision, without any rounding.
@@ -27,9 +31,10 @@ std::string_view name(KvFormat format);  // "f16", "q8", "f32"
 
 struct HeadPolicy {
   HeadClass head_class = HeadClass::kGlobal;
-  int sink_tokens = 0;    // local only; >= 0
-  int window_tokens = 0;  // local only; >= 1: a token always sees itself
+  int sink_tokens = 0;    // not of global heads; >= 0
+  int window_tokens = 0;  // not of global heads; >= 1: a token always sees itself
   KvFormat kv_format = KvFormat::kF16;
+  int top_pages = 0;  // retrieval only; >= 1: pages that a query selects
   bool operator==(const HeadPolicy&) const = default;
 };
 

@@ -28,7 +28,26 @@ VisibleRange visible(const HeadPolicy& policy, int position) {
 
 VisibleRange still_needed(const HeadPolicy& policy, int position) {
   REDKNOT_DCHECK(position >= 0);
+  if (keeps_everything(policy)) return {.sink = {}, .recent = {0, position}};
   return seen_before(policy, position, position);
 }
+
+int selected_pages(const HeadPolicy& policy) {
+  return policy.head_class == HeadClass::kRetrieval ? policy.top_pages : 0;
+}
+
+bool selects_pages(const HeadProfile& profile) {
+  return std::any_of(profile.policies.begin(), profile.policies.end(),
+                     [](const HeadPolicy& policy) { return selected_pages(policy) > 0; });
+}
+
+std::int64_t most_attended(const HeadPolicy& policy, std::int64_t tokens, int page_tokens) {
+  if (policy.head_class == HeadClass::kGlobal) return tokens;
+  const std::int64_t seen = std::int64_t{policy.sink_tokens} + policy.window_tokens +
+                            std::int64_t{selected_pages(policy)} * page_tokens;
+  return std::min(tokens, seen);
+}
+
+bool keeps_everything(const HeadPolicy& policy) { return policy.head_class != HeadClass::kLocal; }
 
 }  // namespace redknot

@@ -81,6 +81,36 @@ TEST(Visibility, StillNeededIsWhatAnyLaterQuerySeesOfThePast) {
   });
 }
 
+TEST(Visibility, RetrievalHeadSeesAsALocalOneDoesAndKeepsEverything) {
+  HeadPolicy policy = local(3, 5);
+  policy.head_class = HeadClass::kRetrieval;
+  policy.top_pages = 2;
+  for (int position = 0; position < kPositions; ++position) {
+    EXPECT_EQ(visible(policy, position), visible(local(3, 5), position));
+    EXPECT_EQ(still_needed(policy, position), still_needed(HeadPolicy{}, position));
+  }
+  EXPECT_EQ(selected_pages(policy), 2);
+  EXPECT_EQ(selected_pages(local(3, 5)), 0);
+  EXPECT_TRUE(keeps_everything(policy));
+  EXPECT_FALSE(keeps_everything(local(3, 5)));
+}
+
+TEST(Visibility, MostAttendedIsWhatAQueryCanSeeAtMost) {
+  HeadPolicy policy = local(3, 5);
+  EXPECT_EQ(most_attended(HeadPolicy{}, 100, 16), 100);
+  EXPECT_EQ(most_attended(policy, 100, 16), 8);
+  EXPECT_EQ(most_attended(policy, 6, 16), 6);
+  policy.head_class = HeadClass::kRetrieval;
+  policy.top_pages = 2;
+  EXPECT_EQ(most_attended(policy, 100, 16), 8 + 32);
+  policy.top_pages = std::numeric_limits<int>::max();
+  EXPECT_EQ(most_attended(policy, 100, 128), 100);
+  HeadProfile profile = uniform_profile(1, 2, {});
+  EXPECT_FALSE(selects_pages(profile));
+  profile.policies[1] = policy;
+  EXPECT_TRUE(selects_pages(profile));
+}
+
 TEST(Visibility, GlobalHeadSeesEverythingAsOneRange) {
   EXPECT_EQ(visible(HeadPolicy{}, 9), (VisibleRange{.sink = {0, 0}, .recent = {0, 10}}));
 }

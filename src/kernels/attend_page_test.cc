@@ -83,7 +83,8 @@ class Page {
             const_cast<std::byte*>(keys_.data()),
             const_cast<std::byte*>(values_.data()),
             const_cast<std::uint16_t*>(key_scales_.data()),
-            const_cast<std::uint16_t*>(value_scales_.data())};
+            const_cast<std::uint16_t*>(value_scales_.data()),
+            /*key_bounds=*/nullptr};
   }
 
   double key(int slot, int d) const {

@@ -55,6 +55,7 @@ struct PageView {
   std::byte* values = nullptr;            // [T, D]
   std::uint16_t* key_scales = nullptr;    // f16 [T], q8 only
   std::uint16_t* value_scales = nullptr;  // f16 [T], q8 only
+  std::uint16_t* key_bounds = nullptr;    // f16 [2, D]: greatest, least; null without
 };
 
 // Slots of a page that one query may attend to: [0, sink_end) and [recent_begin, recent_end).
@@ -119,6 +120,14 @@ struct Kernels {
   void (*write_slot)(const PageView& page, int slot, const float* key, const float* value);
 
   void (*attend_page)(const AttendPage& attend);
+
+  // Writes key_bounds from the keys of all slots, rounded outward, within +-65504.
+  void (*bound_keys)(const PageView& page);
+
+  // The most that query . key can be for any key of a page, by its bounds: sum over d of
+  // max(query[d] greatest[d], query[d] least[d])   (Tang et al. 2024, "Quest", algorithm 1).
+  // query [head_dim], rotated.
+  float (*score_page)(const PageView& page, const float* query);
 
   // into = merge(into, from), rows of padded_dim(head_dim). Merging with an empty state on either
   // side gives the other, bit for bit.

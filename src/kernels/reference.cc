@@ -228,6 +228,38 @@ void attend_page(const AttendPage& a) {
   }
 }
 
+float key_element(const PageView& page, int d, int slot) {
+  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(d) * page.page_tokens + slot;
+  if (page.format == PageFormat::kQ8) {
+    const auto code = static_cast<std::int8_t>(page.keys[at]);
+    return static_cast<float>(code) * f16_to_f32(page.key_scales[slot]);
+  }
+  if (page.format == PageFormat::kF32) return reinterpret_cast<const float*>(page.keys)[at];
+  return f16_to_f32(reinterpret_cast<const std::uint16_t*>(page.keys)[at]);
+}
+
+void bound_keys(const PageView& page) {
+  for (int d = 0; d < page.head_dim; ++d) {
+    float greatest = -kInfinity, least = kInfinity;
+    for (int slot = 0; slot < page.page_tokens; ++slot) {
+      greatest = std::max(greatest, key_element(page, d, slot));
+      least = std::min(least, key_element(page, d, slot));
+    }
+    page.key_bounds[d] = f32_to_f16_up(greatest);
+    page.key_bounds[page.head_dim + d] = f32_to_f16_down(least);
+  }
+}
+
+float score_page(const PageView& page, const float* query) {
+  double score = 0.0;
+  for (int d = 0; d < page.head_dim; ++d) {
+    const double greatest = f16_to_f32(page.key_bounds[d]);
+    const double least = f16_to_f32(page.key_bounds[page.head_dim + d]);
+    score += std::max(query[d] * greatest, query[d] * least);
+  }
+  return static_cast<float>(score);
+}
+
 void merge_state(const AttentionState& from, int rows, int head_dim, const AttentionState& into) {
   const int dim = padded_dim(head_dim);
   for (int r = 0; r < rows; ++r) {
@@ -289,6 +321,8 @@ const Kernels kReferenceKernels = {
     .rotate = rotate,
     .write_slot = write_slot,
     .attend_page = attend_page,
+    .bound_keys = bound_keys,
+    .score_page = score_page,
     .merge_state = merge_state,
     .peak_fp32_operations = peak_fp32_operations,
     .peak_int8_operations = peak_int8_operations,

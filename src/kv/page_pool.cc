@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "heads/visibility.h"
 
 namespace redknot {
 namespace {
@@ -67,9 +68,18 @@ std::size_t PageShape::value_scales_offset() const {
   return key_scales_offset() + std::size_t{2} * page_tokens;
 }
 
-std::size_t PageShape::bytes(KvFormat format) const {
+std::size_t PageShape::key_bounds_offset(KvFormat format) const {
   if (format != KvFormat::kQ8) return 2 * values_offset(format);
-  return round_up(value_scales_offset() + std::size_t{2} * page_tokens, kPageAlignment);
+  return value_scales_offset() + std::size_t{2} * page_tokens;
+}
+
+std::size_t PageShape::bytes(KvFormat format) const {
+  const std::size_t bounds = key_bounds ? std::size_t{2} * 2 * head_dim : 0;
+  return round_up(key_bounds_offset(format) + bounds, kPageAlignment);
+}
+
+PageShape page_shape(const HeadProfile& profile, int page_tokens, int head_dim) {
+  return {.page_tokens = page_tokens, .head_dim = head_dim, .key_bounds = selects_pages(profile)};
 }
 
 Result<std::unique_ptr<PagePool>> PagePool::create(const PagePoolOptions& options) {

@@ -10,7 +10,9 @@
 // f32: the same in f32. q8: keys int8 [D, T], values int8 [T, D], key scales f16 [T], value scales
 // f16 [T].
 // Pages and their values begin at multiples of 64 bytes, everything else right after what it
-// follows. Keys lie transposed so that one vector holds one element of consecutive tokens.
+// follows. Keys lie transposed so that one vector holds one element of consecutive tokens. With
+// key bounds, each ends with the greatest and the least of each element of its keys, f16 [2, D],
+// rounded outward: written when the page is full, for queries that select pages.
 //
 // Invariants: (1) free + referenced = total, per format; (2) a page is on a free list iff its count
 // is zero; (3) bytes of pages are always finite numbers: memory starts as zeros and only finite
@@ -35,13 +37,18 @@ enum class PageId : std::uint32_t {};
 struct PageShape {
   int page_tokens = 64;  // 16, 32, 64 or 128
   int head_dim = 0;      // 1..512
+  bool key_bounds = false;
 
   std::size_t bytes(KvFormat format) const;  // rounded up to 64
   // Byte offsets inside a page.
   std::size_t values_offset(KvFormat format) const;
   std::size_t key_scales_offset() const;    // q8 only
   std::size_t value_scales_offset() const;  // q8 only
+  std::size_t key_bounds_offset(KvFormat format) const;
 };
+
+// Of the pages that a profile needs: with key bounds if any of its heads selects pages.
+PageShape page_shape(const HeadProfile& profile, int page_tokens, int head_dim);
 
 // kInvalidArgument unless pages may have so many slots.
 Status check_page_tokens(int page_tokens);

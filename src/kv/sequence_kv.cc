@@ -61,7 +61,7 @@ bool covers(const PageTable& table, PositionRange range) {
 std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int tokens,
                                 int chunk_tokens) {
   const std::int64_t all = pages_for(tokens, page_tokens);
-  if (tokens == 0 || policy.head_class == HeadClass::kGlobal) return all;
+  if (tokens == 0 || keeps_everything(policy)) return all;
   const std::int64_t recent = std::int64_t{policy.window_tokens} + chunk_tokens;
   return std::min(all,
                   pages_for(policy.sink_tokens, page_tokens) + pages_touched(recent, page_tokens));
@@ -186,14 +186,19 @@ void SequenceKv::forget(int next) {
   }
 }
 
-SequenceKv SequenceKv::fork() const {
-  SequenceKv copy(*pool_, *profile_);
+SequenceKv SequenceKv::fork(const HeadProfile& profile) const {
+  REDKNOT_CHECK(profile.policies.size() == tables_.size());
+  for (std::size_t head = 0; head < tables_.size(); ++head) {
+    REDKNOT_CHECK(profile.policies[head].kv_format == profile_->policies[head].kv_format);
+  }
+  SequenceKv copy(*pool_, profile);
   copy.tables_ = tables_;
   copy.length_ = length_;
   copy.forgotten_ = forgotten_;
   for (const PageTable& table : tables_) {
     for (const PageRef& entry : table) pool_->share(entry.page);
   }
+  if (&profile != profile_) copy.forget(length_);
   return copy;
 }
 

@@ -59,7 +59,10 @@ class SequenceKv {
   void forget(int next);
 
   // A sequence with the same pages, shared. O(pages).
-  SequenceKv fork() const;
+  SequenceKv fork() const { return fork(*profile_); }
+  // The same under another profile of equal formats; what its policies cannot see is left out. It
+  // must outlive the sequence.
+  SequenceKv fork(const HeadProfile& profile) const;
 
   // Appends, for one head, pages that hold `tokens` tokens (all pages full but the last), shared by
   // reference, standing at the sequence's current end under `shift`. The caller does so for

@@ -7,7 +7,7 @@
 namespace redknot {
 namespace {
 
-constexpr std::array<ModelShape, 12> kShapes = {{
+constexpr std::array<ModelShape, 13> kShapes = {{
     {.name = "smollm2-135m",
      .layers = 30,
      .width = 576,
@@ -100,6 +100,19 @@ constexpr std::array<ModelShape, 12> kShapes = {{
      .epsilon = 1e-6f,
      .experts = 128,
      .experts_used = 8},
+    // The layers and KV heads of Qwen3-32B, everything else small: for counting pages.
+    {.name = "qwen3-32b-heads",
+     .architecture = Architecture::kQwen3,
+     .layers = 64,
+     .width = 128,
+     .query_heads = 16,
+     .kv_heads = 8,
+     .head_dim = 8,
+     .ffn_width = 128,
+     .vocabulary_size = 512,
+     .context_tokens = 40960,
+     .rope_base = 1e6f,
+     .epsilon = 1e-6f},
     {.name = "tiny-llama",
      .layers = 3,
      .width = 256,

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "heads/visibility.h"
+#include "runtime/page_select.h"
 
 namespace redknot {
 namespace {
@@ -19,7 +20,8 @@ constexpr std::ptrdiff_t kMostPartialFloats = std::ptrdiff_t{4} << 20;
 constexpr int kUnrotated = std::numeric_limits<int>::min();
 
 // The slots of a page that a query with this visible range may attend to.
-SlotRange slots_of(const PageRef& page, const VisibleRange& range) {
+SlotRange slots_of(const PageRef& page, const VisibleRange& range, bool selected) {
+  if (selected) return {0, 0, page.tokens};
   const auto slot = [&page](int position) {
     return std::clamp(position - page.position, 0, page.tokens);
   };
@@ -38,8 +40,9 @@ struct SegPagedAttention::Worker {
   std::vector<float> plain;    // [rows, D], as projected
   std::vector<float> rotated;  // [rows, D], for rotated_shift
   int rotated_shift = kUnrotated;
-  std::vector<VisibleRange> visible;  // [tokens]
-  std::vector<SlotRange> slots;       // [rows]
+  std::vector<VisibleRange> visible;                       // [tokens]
+  std::vector<SlotRange> slots;                            // [rows]
+  std::vector<std::vector<std::pair<float, int>>> scores;  // [tokens]: of pages it may select
   std::vector<float> cut_state, whole_state;
   std::vector<float> scratch;
 };
@@ -79,6 +82,9 @@ PageView page_view(PagePool& pool, PageId page) {
     view.key_scales = reinterpret_cast<std::uint16_t*>(bytes + shape.key_scales_offset());
     view.value_scales = reinterpret_cast<std::uint16_t*>(bytes + shape.value_scales_offset());
   }
+  if (shape.key_bounds) {
+    view.key_bounds = reinterpret_cast<std::uint16_t*>(bytes + shape.key_bounds_offset(format));
+  }
   return view;
 }
 
@@ -94,6 +100,7 @@ SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PagePool& pool
     worker.rotated.resize(floats);
     worker.visible.resize(static_cast<std::size_t>(rows / group));
     worker.slots.resize(static_cast<std::size_t>(rows));
+    worker.scores.resize(static_cast<std::size_t>(rows / group));
     worker.cut_state.resize(state_floats(rows, shape.head_dim));
     worker.whole_state.resize(state_floats(rows, shape.head_dim));
     worker.scratch.resize(attend_scratch_floats(rows, shape.head_dim, pool.shape().page_tokens));
@@ -105,6 +112,8 @@ SegPagedAttention::~SegPagedAttention() = default;
 void SegPagedAttention::run(int layer, std::span<const SequenceRows> sequences,
                             const float* queries, float* out) {
   plan(layer, sequences);
+  select_pages(queries);
+  for (Unit& unit : units_) cut(unit);
   if (split_units()) {
     run_split(queries, out);
   } else {
@@ -114,6 +123,7 @@ void SegPagedAttention::run(int layer, std::span<const SequenceRows> sequences,
 
 void SegPagedAttention::plan(int layer, std::span<const SequenceRows> sequences) {
   units_.clear();
+  marks_.clear();
   cuts_.clear();
   for (const SequenceRows& sequence : sequences) {
     if (sequence.positions.empty()) continue;
@@ -126,7 +136,7 @@ void SegPagedAttention::plan(int layer, std::span<const SequenceRows> sequences)
   }
 }
 
-// Adds the units of one sequence and KV head, each with its cuts, and prepares their rotations.
+// Adds the units of one sequence and KV head, and prepares their rotations.
 void SegPagedAttention::plan_head(Unit unit) {
   const std::span<const int> positions = unit.sequence->positions;
   const int block_tokens = std::max(kBlockRows / group(), 1);
@@ -139,24 +149,90 @@ void SegPagedAttention::plan_head(Unit unit) {
   for (std::size_t first = 0; first < positions.size(); first += unit.tokens) {
     unit.first_token = static_cast<int>(first);
     unit.tokens = std::min(block_tokens, static_cast<int>(positions.size() - first));
-    // The union of what the rows see: sinks grow and windows slide with the position.
-    const VisibleRange earliest = visible(*unit.policy, positions[first]);
-    const VisibleRange latest =
-        visible(*unit.policy, positions[first + static_cast<std::size_t>(unit.tokens) - 1]);
-    const PositionRange recent = {earliest.recent.begin, latest.recent.end};
-    unit.first_cut = static_cast<int>(cuts_.size());
-    int last_cut = -1;
-    for (int i = 0; i < static_cast<int>(unit.table->size()); ++i) {
-      const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
-      if (!overlaps(page, latest.sink) && !overlaps(page, recent)) continue;
-      const int cut = page.position / kCutTokens;
-      if (cut != last_cut) cuts_.push_back({i, i});
-      last_cut = cut;
-      cuts_.back().last = i + 1;
+    if (selected_pages(*unit.policy) > 0) {
+      REDKNOT_CHECK(pool_.shape().key_bounds);
+      unit.first_mark = static_cast<std::ptrdiff_t>(marks_.size());
+      marks_.resize(marks_.size() +
+                    (static_cast<std::size_t>(unit.tokens) + 1) * unit.table->size());
     }
-    unit.cuts = static_cast<int>(cuts_.size()) - unit.first_cut;
     units_.push_back(unit);
   }
+}
+
+// Every query of heads that select pages marks its own.
+void SegPagedAttention::select_pages(const float* queries) {
+  if (marks_.empty()) return;
+  threads_.parallel_for(static_cast<int>(units_.size()), [&](int task, int thread) {
+    const Unit& unit = units_[static_cast<std::size_t>(task)];
+    if (unit.first_mark < 0) return;
+    Worker& worker = workers_[static_cast<std::size_t>(thread)];
+    load_queries(worker, unit, queries);
+    select_for_unit(worker, unit);
+  });
+}
+
+// A page counts for a token by the best of the group's queries: they read it together.
+void SegPagedAttention::select_for_unit(Worker& worker, const Unit& unit) {
+  const int page_tokens = pool_.shape().page_tokens;
+  const std::ptrdiff_t dim = shape_.head_dim;
+  for (auto& scores : worker.scores) scores.clear();
+  for (int i = 0; i < static_cast<int>(unit.table->size()); ++i) {
+    const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
+    const PageView view = page_view(pool_, page.page);
+    for (int token = 0; token < unit.tokens; ++token) {
+      const int position = unit.sequence->positions[unit.first_token + token];
+      const VisibleRange& seen = worker.visible[static_cast<std::size_t>(token)];
+      if (!may_select(page, page_tokens, position, seen)) continue;
+      rotate_queries(worker, unit, page.shift);
+      float best = -std::numeric_limits<float>::infinity();
+      for (int query = 0; query < group(); ++query) {
+        const float* rotated = worker.rotated.data() + (token * group() + query) * dim;
+        best = std::max(best, kernels_.score_page(view, rotated));  // a NaN leaves it
+      }
+      worker.scores[static_cast<std::size_t>(token)].emplace_back(best, i);
+    }
+  }
+  const std::span<std::uint8_t> any = marks(unit, unit.tokens);
+  for (int token = 0; token < unit.tokens; ++token) {
+    const std::span<std::uint8_t> own = marks(unit, token);
+    mark_best(worker.scores[static_cast<std::size_t>(token)], selected_pages(*unit.policy), own);
+    for (std::size_t page = 0; page < own.size(); ++page) any[page] |= own[page];
+  }
+}
+
+std::span<std::uint8_t> SegPagedAttention::marks(const Unit& unit, int token) {
+  const std::size_t pages = unit.table->size();
+  return std::span(marks_).subspan(
+      static_cast<std::size_t>(unit.first_mark) + static_cast<std::size_t>(token) * pages, pages);
+}
+
+bool SegPagedAttention::selected(const Unit& unit, int token, int page) const {
+  if (unit.first_mark < 0) return false;
+  const auto pages = static_cast<std::ptrdiff_t>(unit.table->size());
+  return marks_[static_cast<std::size_t>(unit.first_mark + token * pages + page)] != 0;
+}
+
+// Gives a unit its cuts: of the pages that any of its rows sees.
+void SegPagedAttention::cut(Unit& unit) {
+  // Sinks grow and windows slide with the position.
+  const int* positions = unit.sequence->positions.data() + unit.first_token;
+  const VisibleRange earliest = visible(*unit.policy, positions[0]);
+  const VisibleRange latest = visible(*unit.policy, positions[unit.tokens - 1]);
+  const PositionRange recent = {earliest.recent.begin, latest.recent.end};
+  unit.first_cut = static_cast<int>(cuts_.size());
+  int last_cut = -1;
+  for (int i = 0; i < static_cast<int>(unit.table->size()); ++i) {
+    const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
+    if (!overlaps(page, latest.sink) && !overlaps(page, recent) &&
+        !selected(unit, unit.tokens, i)) {
+      continue;
+    }
+    const int cut = page.position / kCutTokens;
+    if (cut != last_cut) cuts_.push_back({i, i});
+    last_cut = cut;
+    cuts_.back().last = i + 1;
+  }
+  unit.cuts = static_cast<int>(cuts_.size()) - unit.first_cut;
 }
 
 // Whether there are too few units to keep all threads busy, so that cuts are to be computed apart.
@@ -212,11 +288,15 @@ void SegPagedAttention::attend_cut(Worker& worker, const Unit& unit, const Cut& 
   clear(state, rows(unit), shape_.head_dim);
   for (int i = cut.first; i < cut.last; ++i) {
     const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
+    bool seen = false;
     for (int token = 0; token < unit.tokens; ++token) {
-      const SlotRange slots = slots_of(page, worker.visible[static_cast<std::size_t>(token)]);
+      const SlotRange slots =
+          slots_of(page, worker.visible[static_cast<std::size_t>(token)], selected(unit, token, i));
       std::fill_n(worker.slots.begin() + static_cast<std::ptrdiff_t>(token) * group(), group(),
                   slots);
+      seen |= slots.sink_end > 0 || slots.recent_begin < slots.recent_end;
     }
+    if (!seen) continue;
     rotate_queries(worker, unit, page.shift);
     kernels_.attend_page({.page = page_view(pool_, page.page),
                           .rows = rows(unit),

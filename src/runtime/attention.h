@@ -9,8 +9,13 @@
 // Pages are cut into groups by position (kCutTokens), each group gives a partial state, and states
 // merge in position order. The cuts depend on the sequence alone, so a token's result is the same
 // bit for bit whatever else is in the step and whichever thread computes which cut.
+//
+// Heads whose queries select pages (page_select.h) do so before the cuts are made: a page that no
+// query of a block looks at is not read.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -35,6 +40,15 @@ struct AttentionShape {
 };
 
 PageView page_view(PagePool& pool, PageId page);
+
+// Is shown what the attention of every layer was asked and what it answered: for measuring.
+class AttentionObserver {
+ public:
+  virtual ~AttentionObserver() = default;
+  // queries and outputs [rows, query_heads * head_dim]; queries not rotated.
+  virtual void attended(int layer, std::span<const SequenceRows> sequences, const float* queries,
+                        const float* outputs) = 0;
+};
 
 class SegPagedAttention {
  public:
@@ -62,6 +76,7 @@ class SegPagedAttention {
     const PageTable* table = nullptr;
     int kv_head = 0;
     int first_token = 0, tokens = 0;   // within the sequence's rows
+    std::ptrdiff_t first_mark = -1;    // in marks_; -1: its queries select no pages
     int first_cut = 0, cuts = 0;       // in cuts_
     std::ptrdiff_t first_partial = 0;  // in partials_, when its cuts are computed apart
   };
@@ -69,6 +84,11 @@ class SegPagedAttention {
 
   void plan(int layer, std::span<const SequenceRows> sequences);
   void plan_head(Unit unit);
+  void select_pages(const float* queries);
+  void select_for_unit(Worker& worker, const Unit& unit);
+  std::span<std::uint8_t> marks(const Unit& unit, int token);
+  bool selected(const Unit& unit, int token, int page) const;
+  void cut(Unit& unit);
   bool split_units();
   void load_queries(Worker& worker, const Unit& unit, const float* queries) const;
   void rotate_queries(Worker& worker, const Unit& unit, int shift) const;
@@ -88,6 +108,8 @@ class SegPagedAttention {
   RopeTable& rope_;
   std::vector<Worker> workers_;
   std::vector<Unit> units_;
+  // [tokens of the unit + 1, pages of its table]: 1 if selected; the last row: by any token.
+  std::vector<std::uint8_t> marks_;
   std::vector<Cut> cuts_;
   std::vector<float> partials_;  // states of separately computed cuts
 };

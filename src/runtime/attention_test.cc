@@ -3,15 +3,19 @@
 // that hold bit for bit.
 //
 // The oracle is DESIGN section 3: a KV head sees a set of positions, and the key at position j
-// counts as rotated at j. It knows nothing of pages, runs, shifts, forks or cuts.
+// counts as rotated at j. It knows nothing of runs, shifts, forks or cuts, and of pages only which
+// a query may select.
 #include "runtime/attention.h"
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "kernels/kernels_test.h"
+#include "runtime/page_select.h"
 #include "tests/dense_forward.h"
 
 namespace redknot {
@@ -58,10 +62,11 @@ HeadPolicy random_policy(Random& random) {
   constexpr std::array kWindows = {1, 2, 3, 17, 64, 200};
   HeadPolicy policy;
   policy.kv_format = kKvFormats[static_cast<std::size_t>(random.between(0, 2))];
-  if (random.between(0, 2) == 0) return policy;
-  policy.head_class = HeadClass::kLocal;
+  policy.head_class = kHeadClasses[static_cast<std::size_t>(random.between(0, 2))];
+  if (policy.head_class == HeadClass::kGlobal) return policy;
   policy.sink_tokens = kSinks[static_cast<std::size_t>(random.between(0, 3))];
   policy.window_tokens = kWindows[static_cast<std::size_t>(random.between(0, 5))];
+  if (policy.head_class == HeadClass::kRetrieval) policy.top_pages = random.between(1, 4);
   return policy;
 }
 
@@ -85,8 +90,8 @@ class World {
         rope_(rope_config(shape)) {
     for (HeadPolicy& policy : profile_.policies) policy = random_policy(random_);
     const int pages = kLayers * shape.kv_heads * 4 * 1000 / shape.page_tokens + 200;
-    pool_ = PagePool::create(
-                {.shape = {shape.page_tokens, shape.head_dim}, .page_count = {pages, pages, pages}})
+    pool_ = PagePool::create({.shape = {shape.page_tokens, shape.head_dim, /*key_bounds=*/true},
+                              .page_count = {pages, pages, pages}})
                 .value();
   }
 
@@ -110,6 +115,7 @@ class World {
           write(sequence, head, page, position);
         }
       }
+      bound_keys(table(sequence, head), {begin, begin + tokens}, *pool_, kernels_);
     }
   }
 
@@ -231,15 +237,23 @@ class World {
       for (const double x : value) peak = std::max(peak, std::abs(x));
     }
     const auto dim = static_cast<std::size_t>(shape_.head_dim);
+    const PageTable& pages = asked.sequence->kv.table(layer, kv_head);
     for (std::size_t row = 0; row < asked.positions.size(); ++row) {
       const int position = asked.positions[row];
+      const std::size_t first = row * static_cast<std::size_t>(row_floats()) +
+                                static_cast<std::size_t>(kv_head * shape_.group) * dim;
+      Rows group;
       for (int i = 0; i < shape_.group; ++i) {
-        const std::size_t at = row * static_cast<std::size_t>(row_floats()) +
-                               static_cast<std::size_t>(kv_head * shape_.group + i) * dim;
-        std::vector<double> query(queries + at, queries + at + dim);
+        const float* query = queries + first + static_cast<std::size_t>(i) * dim;
+        group.emplace_back(query, query + dim);
+      }
+      const std::vector<int> seen = seen_by(profile_.at(layer, kv_head), position, group, pages);
+      for (int i = 0; i < shape_.group; ++i) {
+        const std::size_t at = first + static_cast<std::size_t>(i) * dim;
+        std::vector<double>& query = group[static_cast<std::size_t>(i)];
         tests::rotate_dense(rope, frequencies_, position, query);
-        const std::vector<double> expected = tests::attend_dense(
-            profile_.at(layer, kv_head), position, query, head.keys, head.values);
+        const std::vector<double> expected =
+            tests::attend_dense(seen, query, head.keys, head.values);
         for (std::size_t d = 0; d < dim; ++d) {
           ASSERT_NEAR(actual[at + d], expected[d], kTolerance * peak)
               << "layer " << layer << ", KV head " << kv_head << ", position " << position
@@ -247,6 +261,45 @@ class World {
         }
       }
     }
+  }
+
+  // What the queries of one token see, selected pages among it: of all pages that may be selected,
+  // in order of what their bounds promise the best of the queries.
+  std::vector<int> seen_by(const HeadPolicy& policy, int position, const Rows& group,
+                           const PageTable& pages) {
+    const std::vector<int> always = tests::seen_positions(policy, position);
+    if (policy.head_class != HeadClass::kRetrieval) return always;
+    std::set<int> seen(always.begin(), always.end());
+    std::vector<std::pair<double, const PageRef*>> candidates;
+    for (const PageRef& page : pages) {
+      if (page.tokens < shape_.page_tokens || page.end() > position + 1) continue;
+      bool all_seen = true;
+      for (int i = page.position; i < page.end(); ++i) all_seen &= seen.count(i) == 1;
+      if (!all_seen) candidates.emplace_back(-promise(page, position, group), &page);
+    }
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    const auto top = static_cast<std::size_t>(policy.top_pages);
+    for (std::size_t i = 0; i < std::min(top, candidates.size()); ++i) {
+      const PageRef& page = *candidates[i].second;
+      for (int at = page.position; at < page.end(); ++at) seen.insert(at);
+    }
+    return {seen.begin(), seen.end()};
+  }
+
+  double promise(const PageRef& page, int position, const Rows& group) {
+    const PageView view = page_view(*pool_, page.page);
+    double best = -std::numeric_limits<double>::infinity();
+    for (std::vector<double> query : group) {
+      tests::rotate_dense(rope_config(shape_), frequencies_, position - page.shift, query);
+      double sum = 0;
+      for (std::size_t d = 0; d < query.size(); ++d) {
+        sum += std::max(query[d] * f16_to_f32(view.key_bounds[d]),
+                        query[d] * f16_to_f32(view.key_bounds[query.size() + d]));
+      }
+      best = std::max(best, sum);
+    }
+    return best;
   }
 
   const Kernels& kernels_;

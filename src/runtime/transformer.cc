@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "runtime/page_select.h"
 
 namespace redknot {
 namespace {
@@ -154,7 +155,11 @@ void Transformer::attend(int layer, const PackedLayer& weights,
   multiply_all(threads_, kernels_, projections);
   if (config_.qk_norm) norm_queries(weights);
   store_keys_values(layer, weights, sequences);
+  if (pool_.shape().key_bounds) bound_keys(layer, sequences);
   attention_.run(layer, sequences, queries_.data(), attended_.data());
+  if (observer_ != nullptr) {
+    observer_->attended(layer, sequences, queries_.data(), attended_.data());
+  }
   for_rows(rows_, [&](int row) { attended_.quantize(kernels_, row); });
   Matmul output = product(weights.attention_output.matrix, attended_, residual_.data(),
                           static_cast<std::size_t>(config_.width));
@@ -204,6 +209,23 @@ void Transformer::store_keys_values(int layer, const PackedLayer& weights,
     for (int task = 0; task < static_cast<int>(tasks.size()); ++task) run(task, 0);
   } else {
     threads_.parallel_for(static_cast<int>(tasks.size()), run);
+  }
+}
+
+// Of the pages that the step's rows have filled.
+void Transformer::bound_keys(int layer, std::span<const SequenceRows> sequences) {
+  const auto run = [&](int kv_head, int) {
+    for (const SequenceRows& sequence : sequences) {
+      if (sequence.positions.empty()) continue;
+      redknot::bound_keys(sequence.kv->table(layer, kv_head),
+                          {sequence.positions.front(), sequence.positions.back() + 1}, pool_,
+                          kernels_);
+    }
+  };
+  if (rows_ < kRowsPerTask) {
+    for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) run(kv_head, 0);
+  } else {
+    threads_.parallel_for(config_.kv_heads, run);
   }
 }
 

@@ -34,6 +34,9 @@ class Transformer {
 
   const TransformerOptions& options() const { return options_; }
 
+  // Null, as at first: nobody is shown anything. It must outlive the runs.
+  void show(AttentionObserver* observer) { observer_ = observer; }
+
   // Runs rows of several sequences. tokens: by row; each row's position is in its sequence's rows.
   // Writes keys and values to the sequences' pages. Returns logits [logit_rows, vocabulary_size],
   // valid until the next run.
@@ -58,6 +61,7 @@ class Transformer {
   void attend(int layer, const PackedLayer& weights, std::span<const SequenceRows> sequences);
   void store_keys_values(int layer, const PackedLayer& weights,
                          std::span<const SequenceRows> sequences);
+  void bound_keys(int layer, std::span<const SequenceRows> sequences);
   void store_row(int layer, const PackedLayer& weights, const SequenceRows& sequence, int token,
                  int kv_head);
   void norm_queries(const PackedLayer& weights);
@@ -78,6 +82,7 @@ class Transformer {
   TransformerOptions options_;
   RopeTable rope_;
   SegPagedAttention attention_;
+  AttentionObserver* observer_ = nullptr;
   int rows_ = 0;          // of the current step
   Activations residual_;  // [rows, width]
   Activations normed_;    // [rows, width]

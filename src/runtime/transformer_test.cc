@@ -63,6 +63,16 @@ HeadProfile local_profile(const OpenModel& model) {
   return profile;
 }
 
+// Every other head selects two pages beside a window shorter than a page; the others are global.
+HeadProfile retrieval_profile(const OpenModel& model) {
+  HeadProfile profile = global_profile(model, KvFormat::kQ8);
+  for (std::size_t head = 1; head < profile.policies.size(); head += 2) {
+    profile.policies[head] = {HeadClass::kRetrieval, /*sink=*/4, /*window=*/9, KvFormat::kF16,
+                              /*top_pages=*/2};
+  }
+  return profile;
+}
+
 struct MachineOptions {
   const Kernels* kernels = &kReferenceKernels;
   int threads = 1;
@@ -80,8 +90,9 @@ class Machine {
  public:
   Machine(const OpenModel& model, HeadProfile profile, const MachineOptions& options)
       : profile_(std::move(profile)),
-        pool_(PagePool::create({.shape = {options.page_tokens, model.config.head_dim},
-                                .page_count = {kPages, kPages, kPages}})
+        pool_(PagePool::create(
+                  {.shape = page_shape(profile_, options.page_tokens, model.config.head_dim),
+                   .page_count = {kPages, kPages, kPages}})
                   .value()),
         threads_(options.threads),
         transformer_(model.config, *model.weights, *pool_, *options.kernels, threads_,
@@ -245,12 +256,80 @@ TEST_P(TransformerTest, LocalHeadsGiveTheSameBitsInAnyChunkingAndFreePages) {
   }
 }
 
+// The pages of a head that hold its sink, its window and the page being filled, of 16 tokens.
+int pages_kept(const HeadPolicy& policy, int length) {
+  const int all = (length + 15) / 16;
+  const int window_begin = length - policy.window_tokens + 1;
+  if (policy.head_class == HeadClass::kGlobal || window_begin <= policy.sink_tokens) return all;
+  const int sink_pages = (policy.sink_tokens + 15) / 16;
+  // One that ends just before the window is kept, too: new tokens may have to continue it.
+  const int first_recent = std::max(sink_pages, (window_begin + 15) / 16 - 1);
+  return sink_pages + all - first_recent;
+}
+
+TEST(Transformer, PagesOfTenThousandTokensAreThoseOfTheFormulaAtEveryStep) {
+  const OpenModel model = small(Architecture::kLlama, "Q8_0");
+  HeadProfile profile = local_profile(model);
+  profile.policies[0] = {HeadClass::kLocal, /*sink=*/0, /*window=*/128, KvFormat::kF16};
+  profile.policies[2] = {HeadClass::kLocal, /*sink=*/20, /*window=*/1, KvFormat::kF16};
+  Machine machine(model, profile, {.kernels = available_kernels().back()});
+  SequenceKv kv = machine.sequence();
+  const Tokens tokens = random_tokens(10'000, model.vocabulary(), 18);
+  const int pages = machine.pool().free_pages(KvFormat::kF16);
+  int most = 0;
+  for (auto at = tokens.begin(); at != tokens.end();) {
+    const int step_tokens = at - tokens.begin() < 2'000 ? 125 : 1;
+    machine.step({{&kv, Tokens(at, at + step_tokens)}});
+    at += step_tokens;
+    int expected = 0;
+    for (int layer = 0; layer < profile.layers; ++layer) {
+      for (int head = 0; head < profile.kv_heads; ++head) {
+        const int kept = pages_kept(profile.at(layer, head), kv.length());
+        ASSERT_EQ(static_cast<int>(kv.table(layer, head).size()), kept) << kv.length();
+        expected += kept;
+      }
+    }
+    ASSERT_EQ(pages - machine.pool().free_pages(KvFormat::kF16), expected) << kv.length();
+    if (kv.length() == 2'000) most = expected;
+    // No more than a page a head above what it was.
+    if (kv.length() > 2'000) {
+      ASSERT_LE(expected, most + 4) << kv.length();
+    }
+  }
+}
+
+TEST_P(TransformerTest, RetrievalHeadsThatMaySelectAllPagesGiveTheBitsOfGlobalOnes) {
+  const OpenModel model = small(Architecture::kQwen3, "Q8_0");
+  HeadProfile profile = global_profile(model, KvFormat::kF16);
+  const Tokens tokens = random_tokens(150, model.vocabulary(), 19);
+  const Floats global = Machine(model, profile, on()).compute(tokens, 40);
+  for (HeadPolicy& policy : profile.policies) {
+    policy = {HeadClass::kRetrieval, /*sink=*/0, /*window=*/16, KvFormat::kF16, /*top_pages=*/10};
+  }
+  EXPECT_TRUE(same_bits(Machine(model, profile, on()).compute(tokens, 40), global));
+  for (HeadPolicy& policy : profile.policies) policy.top_pages = 1;
+  EXPECT_FALSE(same_bits(Machine(model, profile, on()).compute(tokens, 40), global));
+}
+
+TEST_P(TransformerTest, RetrievalHeadsGiveTheSameBitsInAnyChunkingAndKeepEverything) {
+  const OpenModel model = small(Architecture::kLlama, "Q8_0");
+  const Tokens tokens = random_tokens(200, model.vocabulary(), 12);
+  Machine machine(model, retrieval_profile(model), on());
+  const Floats whole = machine.compute(tokens);
+  for (const int chunk_tokens : {1, 7, 63, 64}) {
+    SequenceKv kv = machine.sequence();
+    ASSERT_TRUE(same_bits(machine.compute(kv, tokens, chunk_tokens), whole)) << chunk_tokens;
+    EXPECT_TRUE(kv.check());
+    EXPECT_EQ(kv.pages()[index_of(KvFormat::kF16)], 2 * 13);
+  }
+}
+
 TEST_P(TransformerTest, ABatchOfManyGivesEachTheBitsItGetsAlone) {
   for (const Architecture architecture : kArchitectures) {
     for (const char* type : {"F32", "Q4_0"}) {
       SCOPED_TRACE(concat("architecture ", static_cast<int>(architecture), " ", type));
       const OpenModel model = small(architecture, type);
-      Machine machine(model, global_profile(model, KvFormat::kQ8), on());
+      Machine machine(model, retrieval_profile(model), on());
       std::vector<SequenceKv> kv;
       std::vector<Tokens> tokens;
       std::vector<Part> prompts, answers;
@@ -306,10 +385,10 @@ TEST_P(TransformerTest, PageSizesAgreeWithinRounding) {
   }
 }
 
-TEST_P(TransformerTest, AForkThatDivergesEqualsComputingItsTokensFromTheStart) {
-  const OpenModel model = small(Architecture::kQwen3, "Q8_0");
-  Machine machine(model, local_profile(model), on());
-  const Tokens common = random_tokens(37, model.vocabulary(), 15);
+void compare_forks(const OpenModel& model, const HeadProfile& profile,
+                   const MachineOptions& options) {
+  Machine machine(model, profile, options);
+  const Tokens common = random_tokens(75, model.vocabulary(), 15);
   const std::array endings = {random_tokens(20, model.vocabulary(), 16),
                               random_tokens(30, model.vocabulary(), 17)};
   SequenceKv kv = machine.sequence();
@@ -326,6 +405,12 @@ TEST_P(TransformerTest, AForkThatDivergesEqualsComputingItsTokensFromTheStart) {
                           machine.rows(alone, common.size(), ending.size())));
     row += ending.size();
   }
+}
+
+TEST_P(TransformerTest, AForkThatDivergesEqualsComputingItsTokensFromTheStart) {
+  const OpenModel model = small(Architecture::kQwen3, "Q8_0");
+  compare_forks(model, local_profile(model), on());
+  compare_forks(model, retrieval_profile(model), on());
 }
 
 TEST_P(TransformerTest, OnlyTheWantedRowsComeBackAndWithTheSameBits) {

@@ -148,6 +148,18 @@ bool Scheduler::ended(SequenceId id) const {
 
 std::span<const TokenId> Scheduler::tokens(SequenceId id) const { return find(id)->tokens; }
 
+void Scheduler::count_pages(std::span<int> pages) const {
+  REDKNOT_CHECK(pages.size() == profile_.policies.size());
+  for (const Sequence& sequence : running_) {
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+      const int head = static_cast<int>(i);
+      const PageTable& table =
+          sequence.kv->table(head / profile_.kv_heads, head % profile_.kv_heads);
+      pages[i] += static_cast<int>(table.size());
+    }
+  }
+}
+
 bool Scheduler::check() const {
   PageCounts reserved = {}, held = {};
   for (const Sequence& sequence : running_) {

@@ -72,6 +72,9 @@ class Scheduler {
   // Prompt and generated tokens so far.
   std::span<const TokenId> tokens(SequenceId id) const;
 
+  // Pages that running sequences hold, by head: added to pages [layers, kv_heads].
+  void count_pages(std::span<int> pages) const;
+
   int running() const { return static_cast<int>(running_.size()); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
 

@@ -32,6 +32,19 @@ inline std::uint16_t f32_to_f16(float value) {
   return sign | static_cast<std::uint16_t>((magnitude - 0x38000000u + 0xfffu + odd) >> 13);
 }
 
+// The least half that is not less, and the greatest that is not greater; beyond the largest finite
+// half, that one. Requires a finite value.
+inline std::uint16_t f32_to_f16_up(float value) {
+  const std::uint16_t half = f32_to_f16(value < -65504.0f  ? -65504.0f
+                                        : value > 65504.0f ? 65504.0f
+                                                           : value);
+  if (f16_to_f32(half) >= value || half == 0x7bffu) return half;
+  return static_cast<std::uint16_t>((half & 0x8000u) != 0 ? half - 1 : half + 1);
+}
+inline std::uint16_t f32_to_f16_down(float value) {
+  return static_cast<std::uint16_t>(f32_to_f16_up(-value) ^ 0x8000u);
+}
+
 inline float bf16_to_f32(std::uint16_t value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16);
 }

@@ -53,6 +53,28 @@ TEST(Half, LargeValuesBecomeInfinity) {
   EXPECT_EQ(f32_to_f16(-INFINITY), 0xfc00);
 }
 
+TEST(Half, RoundsUpAndDownToTheNextHalfOrToItself) {
+  for (std::uint32_t bits = 0; bits < 0x7bffu; ++bits) {
+    const float low = f16_to_f32(static_cast<std::uint16_t>(bits));
+    const float high = f16_to_f32(static_cast<std::uint16_t>(bits + 1));
+    for (const float sign : {1.0f, -1.0f}) {
+      const float exact = sign * low;
+      ASSERT_EQ(f16_to_f32(f32_to_f16_up(exact)), exact);
+      ASSERT_EQ(f16_to_f32(f32_to_f16_down(exact)), exact);
+      for (const float between :
+           {std::nextafter(low, high), (low + high) / 2, std::nextafter(high, low)}) {
+        const float up = sign > 0 ? high : -low;
+        const float down = sign > 0 ? low : -high;
+        ASSERT_EQ(f16_to_f32(f32_to_f16_up(sign * between)), up) << bits;
+        ASSERT_EQ(f16_to_f32(f32_to_f16_down(sign * between)), down) << bits;
+      }
+    }
+  }
+  EXPECT_EQ(f32_to_f16_up(1e9f), 0x7bff);
+  EXPECT_EQ(f32_to_f16_down(-1e9f), 0xfbff);
+  EXPECT_EQ(f32_to_f16_up(-1e9f), 0xfbff);
+}
+
 TEST(Half, EveryBfloatConvertsToItsValueAndBack) {
   for (std::uint32_t bits = 0; bits < 65536; ++bits) {
     const auto bfloat = static_cast<std::uint16_t>(bits);

@@ -7,6 +7,7 @@ import harness
 from harness import ROOT, Case, read_npy, row, scratch
 
 MODEL = ROOT / 'models' / 'redknot-reader.gguf'
+PROFILE = ROOT / 'models' / 'redknot-reader.profile.json'
 GOLDEN = ROOT / 'tests' / 'golden'
 
 
@@ -31,6 +32,28 @@ class DefaultModel(Case):
                     '-n', 60, '--json', report)
         cell, = json.loads(report.read_text())['rows']
         self.assertGreaterEqual(cell['exact_match'], 0.9)
+
+    def test_its_profile_is_its_own_and_keeps_what_it_says(self):
+        prompt = ROOT / 'examples' / 'question.txt'
+        done = self.run_ok('run', '-m', MODEL, '-f', prompt, '--temp', 0, '--profile', PROFILE,
+                           '--verbose')
+        self.assertEqual(done.text.strip(), 'Lorvik')
+        self.assertIn('head profile: validated', done.stderr)
+        validation = json.loads(PROFILE.read_text())['validation']
+        self.assertLessEqual(validation['kl_mean'], 0.005)
+        self.assertLessEqual(validation['kv_bytes'], 0.35 * validation['dense_f16_bytes'])
+        kept = self.run_ok('inspect', MODEL, '--profile', PROFILE, '--json', '-c',
+                           validation['context_tokens']).json['heads']
+        self.assertEqual(sum(head['bytes'] for head in kept), validation['kv_bytes'])
+
+    def test_its_profile_stays_near_dense_attention(self):
+        report = scratch / 'profile.json'
+        self.run_ok('eval', '-m', MODEL, '--kinds', 'one_hop', '--context', 1024, '-n', 10,
+                    '--profile', PROFILE, '--json', report)
+        noise, _, arm = json.loads(report.read_text())['arms']
+        self.assertEqual(noise['kl_mean'], 0)
+        self.assertLess(arm['kl_mean'], 0.02)
+        self.assertLess(arm['kv_bytes'], 0.75 * arm['kv_bytes_dense'])
 
 
 if __name__ == '__main__':

@@ -205,3 +205,44 @@ void write_slot(const PageView& page, int slot, const float* key, const float* v
     write_f16(page, slot, value, false);
   }
 }
+
+// Lanes of one element of the keys of consecutive slots; kLanes divides every page size.
+REDKNOT_INLINE Floats load_keys(const PageView& page, int d, int slot) {
+  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(d) * page.page_tokens + slot;
+  if (page.format == PageFormat::kF32) return load(reinterpret_cast<const float*>(page.keys) + at);
+  if (page.format == PageFormat::kF16) return load_f16(page.keys + 2 * at);
+  return load_i8(page.keys + at) * load_f16(page.key_scales + slot);
+}
+
+void bound_keys(const PageView& page) {
+  for (int d = 0; d < page.head_dim; ++d) {
+    const Floats first = load_keys(page, d, 0);
+    Floats greatest = first;
+    Floats negated = zeros() - first;
+    for (int slot = kLanes; slot < page.page_tokens; slot += kLanes) {
+      const Floats keys = load_keys(page, d, slot);
+      greatest = maximum(greatest, keys);
+      negated = maximum(negated, zeros() - keys);
+    }
+    page.key_bounds[d] = f32_to_f16_up(lanes_maximum(greatest));
+    page.key_bounds[page.head_dim + d] = f32_to_f16_down(-lanes_maximum(negated));
+  }
+}
+
+float score_page(const PageView& page, const float* query) {
+  const std::uint16_t* greatest = page.key_bounds;
+  const std::uint16_t* least = page.key_bounds + page.head_dim;
+  Floats sums = zeros();
+  int d = 0;
+  for (; d + kLanes <= page.head_dim; d += kLanes) {
+    const Floats q = load(query + d);
+    sums = sums + maximum(q * load_f16(greatest + d), q * load_f16(least + d));
+  }
+  float score = lanes_sum(sums);
+  for (; d < page.head_dim; ++d) {
+    const float high = query[d] * f16_to_f32(greatest[d]);
+    const float low = query[d] * f16_to_f32(least[d]);
+    score += high > low ? high : low;
+  }
+  return score;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// `redknot capacity`: how many sessions fit into so much KV memory, dense and with a head profile.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <string>
+
+#include "cli/exit_code.h"
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+struct CapacityCommandOptions {
+  std::string model;
+  std::string profile;
+  int context_tokens = 0;
+  std::size_t kv_bytes = 0;
+  std::string kv = "f16";
+  int threads = 0;
+  int page_tokens = 64;
+  int max_step_tokens = 512;
+  std::string kernels = "auto";
+  bool json = false;
+};
+
+// Adds the verb; `options` is filled when the command line is parsed and must live until then.
+CLI::App* add_capacity(CLI::App& app, CapacityCommandOptions& options);
+
+Result<ExitCode> capacity(const CapacityCommandOptions& options);
+
+}  // namespace redknot::cli

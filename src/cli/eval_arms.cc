@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/eval_arms.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "cli/output.h"
+#include "engine/profile_choice.h"
+#include "profiler/rehearsal.h"
+#include "profiler/text_digest.h"
+
+namespace redknot::cli {
+namespace {
+
+using eval::Question;
+
+// The noise floor's steps: other batches of rows than those of the dense run.
+constexpr int kOtherStepTokens = 48;
+
+RehearsedText rehearsed(const eval::Sequence& sequence) {
+  RehearsedText text{.first_measured = sequence.first_measured};
+  for (const int token : sequence.tokens) text.tokens.push_back(TokenId{token});
+  return text;
+}
+
+// Of a long answer, what the context holds.
+Result<RehearsedText> rehearsed(const Question& question, const EvalPlan& plan,
+                                const Tokenizer& tokenizer) {
+  const std::string whole = eval::with_answer(plan.format, question.prompt, question.answer);
+  const bool marks = plan.format == eval::PromptFormat::kMarks;
+  REDKNOT_TRY(std::vector<int> tokens, tokenizer.tokenize(whole, /*add_special=*/true, marks));
+  const auto most = static_cast<std::size_t>(plan.context_tokens);
+  if (tokens.size() > most) tokens.resize(most);
+  return rehearsed({.tokens = std::move(tokens),
+                    .first_measured = std::max(0, question.prompt_tokens - kMeasuredPromptTokens)});
+}
+
+class Comparison {
+ public:
+  Comparison(Rehearsal rehearsal, std::vector<HeadProfile> profiles, std::vector<Arm> arms)
+      : rehearsal_(std::move(rehearsal)),
+        shape_(rehearsal_.core().pool().shape()),
+        profiles_(std::move(profiles)),
+        arms_(std::move(arms)),
+        sums_(arms_.size()),
+        kl_(arms_.size()) {}
+
+  void add(const RehearsedText& text) {
+    digest_.add(text);
+    const std::vector<float> dense = rehearsal_.predict(text, kMostKeptFloats);
+    for (std::size_t i = 0; i < arms_.size(); ++i) {
+      const int step_tokens = profiles_[i] == rehearsal_.dense() ? kOtherStepTokens : 0;
+      const DivergenceSum sum = rehearsal_.compare(text, profiles_[i], {step_tokens, dense});
+      const Divergence found = sum.total();
+      const auto positions = static_cast<double>(found.positions);
+      kl_[i].push_back({found.kl_mean * positions, positions});
+      sums_[i].add(sum);
+    }
+    ++sequences_;
+  }
+
+  Divergences result(std::uint64_t seed, std::string description) && {
+    Divergences out{.sequences = sequences_, .dense_perplexity = sums_[0].dense_perplexity()};
+    out.text = std::move(digest_).describe(std::move(description));
+    const int tokens = out.text.context_tokens;
+    out.text.page_tokens = shape_.page_tokens;
+    out.text.dense_bytes = kv_bytes(rehearsal_.dense(), shape_, tokens);
+    for (std::size_t i = 0; i < arms_.size(); ++i) {
+      out.arms.push_back({.arm = arms_[i].name,
+                          .divergence = sums_[i].total(),
+                          .kl_interval = eval::bootstrap_ratio(kl_[i], seed).value(),
+                          .kv_bytes = kv_bytes(profiles_[i], shape_, tokens),
+                          .kv_bytes_read = kv_bytes_read(profiles_[i], shape_, tokens),
+                          .kv_bytes_dense = out.text.dense_bytes});
+    }
+    return out;
+  }
+
+ private:
+  Rehearsal rehearsal_;
+  TextDigest digest_;
+  PageShape shape_;
+  std::vector<HeadProfile> profiles_;
+  std::vector<Arm> arms_;
+  std::vector<DivergenceSum> sums_;
+  std::vector<std::vector<eval::Share>> kl_;  // by arm, of each sequence
+  int sequences_ = 0;
+};
+
+// Of all arms but the first.
+Result<Comparison> open_comparison(const EvalOptions& options, const std::vector<Arm>& arms,
+                                   int context_tokens) {
+  const EngineOptions dense = engine_options(options, arms.front(), context_tokens);
+  REDKNOT_TRY(Rehearsal rehearsal, Rehearsal::open(dense));
+  std::vector<HeadProfile> profiles;
+  for (std::size_t i = 1; i < arms.size(); ++i) {
+    EngineOptions engine = engine_options(options, arms[i], context_tokens);
+    if (arms[i].profile.empty()) {
+      profiles.push_back(dense_profile(engine, rehearsal.model()));
+      continue;
+    }
+    REDKNOT_TRY(ProfileFile file,
+                open_profile(engine, rehearsal.model(), rehearsal.core().thread_pool()));
+    profiles.push_back(std::move(file.profile));
+  }
+  return Comparison(std::move(rehearsal), std::move(profiles),
+                    std::vector<Arm>(arms.begin() + 1, arms.end()));
+}
+
+// "redknot eval, suite qa, seed 1", "redknot eval, suite text, book.txt"
+std::string description(const EvalOptions& options) {
+  const std::string what = options.file ? std::filesystem::path(*options.file).filename().string()
+                                        : "seed " + std::to_string(options.seed);
+  return std::string(kEvalDescription) + ", suite " + options.suite + ", " + what;
+}
+
+}  // namespace
+
+std::vector<Arm> arms_of(const EvalOptions& options) {
+  Arm dense{.name = "dense",
+            .kv = kv_from_name(options.kv),
+            .at_once = options.at_once,
+            .max_step_tokens = options.max_step_tokens};
+  if (!compares(options)) return {dense};
+  dense.kv = KvDType::kF16;
+  Arm again = dense;
+  again.name = "dense again";
+  again.at_once = options.at_once == 1 ? 4 : 1;
+  again.max_step_tokens = std::max(1, options.max_step_tokens / 3);
+  Arm q8 = dense;
+  q8.name = "q8";
+  q8.kv = KvDType::kQ8;
+  std::vector<Arm> arms = {dense, again, q8};
+  for (const std::string& profile : options.profiles) {
+    Arm& arm = arms.emplace_back(dense);
+    arm.name = std::filesystem::path(profile).stem().string();
+    const auto taken = [&](const std::string& name) {
+      return std::any_of(arms.begin(), arms.end() - 1,
+                         [&](const Arm& other) { return other.name == name; });
+    };
+    if (taken(arm.name)) arm.name = profile;
+    while (taken(arm.name)) arm.name += " again";
+    arm.kv = KvDType::kAuto;  // as the profile says
+    arm.profile = profile;
+  }
+  return arms;
+}
+
+EngineOptions engine_options(const EvalOptions& options, const Arm& arm, int context_tokens) {
+  EngineOptions out;
+  out.model = options.model;
+  out.profile = arm.profile;
+  out.threads = options.threads;
+  out.context_tokens = context_tokens;
+  out.max_sequences = arm.at_once;
+  out.page_tokens = options.page_tokens;
+  out.kv = arm.kv;
+  out.max_step_tokens = arm.max_step_tokens;
+  if (options.kernels != "auto") out.kernels = options.kernels;
+  return out;
+}
+
+Result<Divergences> measure_divergences(const EvalOptions& options, const std::vector<Arm>& arms,
+                                        const EvalPlan& plan, const Tokenizer& tokenizer,
+                                        const std::function<void(int tokens)>& advanced) {
+  REDKNOT_TRY(Comparison comparison, open_comparison(options, arms, plan.context_tokens));
+  const auto add = [&](const RehearsedText& text) {
+    comparison.add(text);
+    advanced(static_cast<int>(text.tokens.size()));
+  };
+  for (const EvalCell& cell : plan.cells) {
+    REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
+    for (const Question& question : questions) {
+      REDKNOT_TRY(const RehearsedText text, rehearsed(question, plan, tokenizer));
+      add(text);
+    }
+  }
+  for (const eval::Sequence& sequence : plan.text) add(rehearsed(sequence));
+  return std::move(comparison).result(options.seed, description(options));
+}
+
+}  // namespace redknot::cli

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `redknot eval` compares: dense attention, dense attention in other steps (what noise there
+// is), 8-bit pages (a yardstick that people know), and head profiles.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/eval_options.h"
+#include "cli/eval_plan.h"
+#include "eval/bootstrap.h"
+#include "heads/profile_file.h"
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+struct Arm {
+  std::string name{};  // "dense", "dense again", "q8", or the profile's file name
+  KvDType kv = KvDType::kF16;
+  std::string profile{};
+  int at_once = 4;
+  int max_step_tokens = 512;
+};
+
+// Dense alone where nothing is compared.
+std::vector<Arm> arms_of(const EvalOptions& options);
+
+EngineOptions engine_options(const EvalOptions& options, const Arm& arm, int context_tokens);
+
+// Predictions of an arm against the first one's, over the same positions.
+struct ArmDivergence {
+  std::string arm{};
+  Divergence divergence{};
+  eval::Interval kl_interval{};  // 95 %, of kl_mean, by bootstrap over sequences
+  // Pages of the longest sequence, what a token decoded at its end reads of them, and those of
+  // dense attention.
+  std::size_t kv_bytes = 0, kv_bytes_read = 0, kv_bytes_dense = 0;
+};
+
+// What the description of a text measured here begins with.
+inline constexpr char kEvalDescription[] = "redknot eval";
+
+struct Divergences {
+  std::vector<ArmDivergence> arms{};  // all but the first
+  int sequences = 0;
+  double dense_perplexity = 1;
+  MeasuredText text{};
+};
+
+// Runs every sequence of the plan (prompts with their expected answers, or text) under all arms
+// beside each other. Of prompts the last kMeasuredPromptTokens and the answer count.
+// `advanced` is called after each sequence with its tokens.
+Result<Divergences> measure_divergences(const EvalOptions& options, const std::vector<Arm>& arms,
+                                        const EvalPlan& plan, const Tokenizer& tokenizer,
+                                        const std::function<void(int tokens)>& advanced);
+inline constexpr int kMeasuredPromptTokens = 32;
+
+}  // namespace redknot::cli

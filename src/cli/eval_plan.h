@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `redknot eval` asks: its cells, in the order of the report.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/eval_options.h"
+#include "eval/asking.h"
+#include "eval/prompt_format.h"
+#include "eval/row.h"
+#include "eval/sequences.h"
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+// One row to be: its questions are made when they are asked, so that one row's are in memory.
+struct EvalCell {
+  eval::Row row;
+  double work = 0;  // tokens of its prompts, about
+  std::function<Result<std::vector<eval::Question>>()> questions;
+};
+
+struct EvalPlan {
+  eval::PromptFormat format = eval::PromptFormat::kPlain;
+  int context_tokens = 0;  // of the longest sequence
+  std::vector<EvalCell> cells;
+  std::optional<int> skipped;
+  std::vector<eval::Sequence> text;  // of the suite "text"
+};
+
+// The tokenizer must outlive the plan. Errors of the suites.
+Result<EvalPlan> make_plan(const EvalOptions& options, const ModelInfo& model,
+                           const Tokenizer& tokenizer);
+
+}  // namespace redknot::cli

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/profile_command.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <utility>
+
+#include "cli/input.h"
+#include "cli/option_checks.h"
+#include "cli/output.h"
+#include "cli/progress_printer.h"
+#include "cli/replaced_file.h"
+#include "cli/time_left.h"
+#include "corpus/random.h"
+#include "eval/sequences.h"
+#include "heads/reference_map.h"
+#include "profiler/profiling.h"
+
+namespace redknot::cli {
+namespace {
+
+constexpr int kLongestStandard = 8192;
+
+constexpr char kDescription[] =
+    "Measure the heads of a model and choose what each of them keeps\n"
+    "\n"
+    "Usage: redknot profile -m MODEL -o PROFILE.json [--text FILE...]\n"
+    "                       [--budget-kld X] [OPTIONS]\n"
+    "       redknot profile -m MODEL -o PROFILE.json --import MAP.json\n"
+    "\n"
+    "Measures, for every (layer, KV head), how far it looks, how much its output\n"
+    "depends on what stands before a text, and what it does: how far predictions\n"
+    "move when it loses what lies beyond --window. Then chooses, for the smallest KV\n"
+    "cache whose predictions stay within --budget-kld of dense attention, which heads\n"
+    "keep everything, which only their first tokens and a window, and in which\n"
+    "format. With what is left of the budget, heads that keep everything select the\n"
+    "pages that a query reads, where that saves more reading than it adds to the\n"
+    "cache. The choice is measured on other text. Profile and evidence go to one JSON\n"
+    "file, for the option --profile of the other verbs.";
+
+constexpr char kFooter[] =
+    "Text: files of --text are cut into sequences; every second one is searched on,\n"
+    "the others are for validation, and predictions count from the middle of a\n"
+    "sequence. Without --text, documents with questions and answers are made, and\n"
+    "predictions count from the first answer on; search and validation have documents\n"
+    "of their own. Use text like that of your requests: what heads do on one kind of\n"
+    "text says little of another.\n"
+    "\n"
+    "An interrupted run goes on where it was when it is started again with the same\n"
+    "options: measurements are in PROFILE.json.partial until the profile is written.\n"
+    "\n"
+    "Examples:\n"
+    "  redknot profile -m model.gguf -o profile.json\n"
+    "  redknot profile -m model.gguf -o p.json --text book.txt notes.txt -c 4096\n"
+    "  redknot run -m model.gguf --profile profile.json -f long.txt\n"
+    "\n";
+
+struct Texts {
+  CalibrationText calibration, validation;
+};
+
+std::vector<RehearsedText> rehearsed(const std::vector<eval::Sequence>& sequences) {
+  std::vector<RehearsedText> out;
+  for (const eval::Sequence& sequence : sequences) {
+    RehearsedText& text = out.emplace_back();
+    for (const int token : sequence.tokens) text.tokens.push_back(TokenId{token});
+    text.first_measured = sequence.first_measured;
+  }
+  return out;
+}
+
+Result<Texts> corpus_texts(const ProfileCommandOptions& options, int context_tokens,
+                           const Tokenizer& tokenizer) {
+  Texts texts;
+  eval::CorpusSequenceOptions wanted{.split = corpus::Split::kTest,
+                                     .context_tokens = context_tokens,
+                                     .count = options.sequences,
+                                     .seed = 2 * options.seed | corpus::kFirstEvaluationSeed};
+  REDKNOT_TRY(const auto calibration, eval::corpus_sequences(wanted, tokenizer));
+  texts.calibration = {format("made documents, seed %llu, the first stream",
+                              static_cast<unsigned long long>(options.seed)),
+                       rehearsed(calibration)};
+  ++wanted.seed;
+  REDKNOT_TRY(const auto validation, eval::corpus_sequences(wanted, tokenizer));
+  texts.validation = {format("made documents, seed %llu, the second stream",
+                             static_cast<unsigned long long>(options.seed)),
+                      rehearsed(validation)};
+  return texts;
+}
+
+Result<Texts> file_texts(const ProfileCommandOptions& options, int context_tokens,
+                         const Tokenizer& tokenizer) {
+  const std::vector<std::filesystem::path> files(options.text.begin(), options.text.end());
+  REDKNOT_TRY(const eval::SequenceHalves halves,
+              eval::file_sequences(files, context_tokens, options.sequences, tokenizer));
+  std::string names;
+  for (const std::filesystem::path& file : files) {
+    names += (names.empty() ? "" : ", ") + file.filename().string();
+  }
+  return Texts{{names + ", every other sequence from the first", rehearsed(halves.first)},
+               {names + ", every other sequence from the second", rehearsed(halves.second)}};
+}
+
+int longest_sequence(const Texts& texts) {
+  std::size_t longest = 0;
+  for (const CalibrationText* text : {&texts.calibration, &texts.validation}) {
+    for (const RehearsedText& sequence : text->sequences) {
+      longest = std::max(longest, sequence.tokens.size());
+    }
+  }
+  return static_cast<int>(longest);
+}
+
+std::string share(std::size_t part, std::size_t whole) {
+  return format("%.1f %%", 100 * static_cast<double>(part) / static_cast<double>(whole));
+}
+
+std::string trial_text(const char* what, const MeasuredText& text, const Divergence& found) {
+  return format(
+      "%-11s KL mean %.5f, 99 %% %.4f, 99.9 %% %.4f nats; same top token %.2f %%; "
+      "perplexity x %.4f\n            (%lld tokens: %s)\n",
+      what, found.kl_mean, found.kl_p99, found.kl_p999, 100 * found.same_top1,
+      found.perplexity_ratio, static_cast<long long>(text.tokens), text.description.c_str());
+}
+
+std::string summary(const ProfilingResult& result, int context_tokens) {
+  const ProfileFile& file = result.file;
+  int local = 0, retrieval = 0, q8 = 0;
+  for (const HeadPolicy& policy : file.profile.policies) {
+    local += policy.head_class == HeadClass::kLocal ? 1 : 0;
+    retrieval += policy.head_class == HeadClass::kRetrieval ? 1 : 0;
+    q8 += policy.kv_format == KvFormat::kQ8 ? 1 : 0;
+  }
+  const int heads = static_cast<int>(file.profile.policies.size());
+  std::string out =
+      format("Heads       %d: %d global, %d local, %d retrieval; %d keep 8-bit pages\n", heads,
+             heads - local - retrieval, local, retrieval, q8);
+  out += format("KV cache    %s for %d tokens, %s of dense f16 (%s)\n",
+                human_bytes(file.validated->kv_bytes).c_str(), context_tokens,
+                share(file.validated->kv_bytes, file.validation->dense_bytes).c_str(),
+                human_bytes(file.validation->dense_bytes).c_str());
+  out += format("Read        %s of it by a token decoded there\n",
+                human_bytes(file.validated->kv_bytes_read).c_str());
+  out += trial_text("Search", *file.calibration, result.chosen.divergence);
+  out += trial_text("Validation", *file.validation, file.validated->divergence);
+  if (file.validated->divergence.kl_mean > file.budget_kl) {
+    out += format(
+        "The validation is over the budget of %g: give it more --sequences, or a smaller "
+        "budget.\n",
+        file.budget_kl);
+  }
+  return out;
+}
+
+ProfilingOptions profiling_options(const ProfileCommandOptions& options, int context_tokens) {
+  ProfilingOptions out;
+  out.engine.model = options.model;
+  out.engine.threads = options.threads;
+  out.engine.context_tokens = context_tokens;
+  out.engine.page_tokens = options.page_tokens;
+  out.engine.max_step_tokens = options.max_step_tokens;
+  if (options.kernels != "auto") out.engine.kernels = options.kernels;
+  out.budget_kl = options.budget_kl;
+  out.trial.sink_tokens = options.sink_tokens;
+  out.trial.window_tokens = options.window_tokens;
+  out.windows.clear();
+  for (int window = 32; window <= context_tokens / 2; window *= 2) out.windows.push_back(window);
+  out.try_q8 =
+      std::find(options.formats.begin(), options.formats.end(), "q8") != options.formats.end();
+  out.journal = options.output + ".partial";
+  return out;
+}
+
+Result<ProfilingResult> measure(ProfilingOptions options, const Texts& texts) {
+  ProgressPrinter printer;
+  options.engine.progress = printer.callback();
+  TimeLeft time_left;
+  options.progress = [&](std::string_view activity, double fraction) {
+    options.engine.progress(std::string(activity) + time_left.text(fraction), fraction);
+  };
+  return make_profile(options, texts.calibration, texts.validation);
+}
+
+Result<ExitCode> import_map(const ProfileCommandOptions& options) {
+  const std::string attempt = "import head map " + options.imported_map;
+  REDKNOT_TRY(const std::string json, read_input(options.imported_map));
+  auto map = parse_reference_map(json);
+  if (!map.ok()) return map.error().within(attempt);
+  auto file = unvalidated_profile(options.model, std::move(*map));
+  if (!file.ok()) return file.error().within(attempt);
+  REDKNOT_RETURN_IF_ERROR(replace_file(options.output, to_json(*file)));
+  REDKNOT_RETURN_IF_ERROR(print("Written, not validated: redknot eval --profile " + options.output +
+                                " says what it costs.\n"));
+  return ExitCode::kSuccess;
+}
+
+void add_text_options(CLI::App& app, ProfileCommandOptions& o) {
+  app.add_option("--text", o.text, "Text files to measure on; at least 128 tokens.")
+      ->type_name("FILE...")
+      ->group("Text");
+  app.add_option("-c,--ctx-size", o.context_tokens,
+                 "Tokens of a sequence; 0: as many as the model was trained for, 8192 at most. A "
+                 "profile is validated for sequences up to this length.")
+      ->type_name("TOKENS")
+      ->transform(integer_in(0, kMaxTokens))
+      ->capture_default_str()
+      ->group("Text");
+  app.add_option("--sequences", o.sequences,
+                 "Sequences to search on, and as many for validation. The time grows with it.")
+      ->type_name("N")
+      ->transform(integer_in(1, 10'000))
+      ->capture_default_str()
+      ->group("Text");
+  app.add_option("-s,--seed", o.seed, "Seed of the documents that are made without --text.")
+      ->type_name("N")
+      ->transform(integer_in(0, std::numeric_limits<std::int64_t>::max()))
+      ->capture_default_str()
+      ->group("Text");
+}
+
+void add_choice_options(CLI::App& app, ProfileCommandOptions& o) {
+  app.add_option("--budget-kld", o.budget_kl,
+                 "How far predictions may move: mean KL divergence from dense attention with f16 "
+                 "pages, in nats a token.")
+      ->type_name("NATS")
+      ->transform(real_in(0, 1e6))
+      ->capture_default_str()
+      ->group("Choice");
+  app.add_option("--sink", o.sink_tokens, "First tokens that local heads keep.")
+      ->type_name("TOKENS")
+      ->transform(integer_in(0, kMaxTokens))
+      ->capture_default_str()
+      ->group("Choice");
+  app.add_option("--window", o.window_tokens,
+                 "Window that heads are tried with; the choice may be a larger or smaller one.")
+      ->type_name("TOKENS")
+      ->transform(integer_in(1, kMaxTokens))
+      ->capture_default_str()
+      ->group("Choice");
+  app.add_option("--formats", o.formats, "KV formats that heads may have: f16, or f16,q8.")
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(one_of({"f16", "q8"}))
+      ->default_str("f16,q8")
+      ->group("Choice");
+}
+
+}  // namespace
+
+CLI::App* add_profile(CLI::App& app, ProfileCommandOptions& options) {
+  CLI::App* verb = app.add_subcommand("profile", kDescription);
+  add_model(*verb, options.model);
+  verb->add_option("-o,--output", options.output, "The profile; replaced as a whole at the end.")
+      ->type_name("FILE")
+      ->required()
+      ->group("Output");
+  verb->add_option("--import", options.imported_map,
+                   "Measure nothing: take over a head map in the JSON format of the RedKnot "
+                   "paper's code (num_layers, kv_head_classification, kv_head_max_distance, "
+                   "kv_head_sink_size). The profile is marked as not validated.")
+      ->type_name("MAP.json")
+      ->group("Output");
+  add_text_options(*verb, options);
+  add_choice_options(*verb, options);
+  add_threads(*verb, options.threads);
+  add_page_tokens(*verb, options.page_tokens);
+  add_batch_size(*verb, options.max_step_tokens);
+  add_kernels(*verb, options.kernels);
+  verb->footer(std::string(kFooter) + kExitCodesHelp);
+  return verb;
+}
+
+Result<ExitCode> profile(const ProfileCommandOptions& options) {
+  REDKNOT_RETURN_IF_ERROR(check_replaceable(options.output));
+  if (!options.imported_map.empty()) return import_map(options);
+  REDKNOT_TRY(const ModelFile model, ModelFile::open(options.model));
+  REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.model));
+  const int context_tokens = options.context_tokens > 0
+                                 ? options.context_tokens
+                                 : std::min(model.info().context_tokens, kLongestStandard);
+  const auto make_texts = options.text.empty() ? corpus_texts : file_texts;
+  REDKNOT_TRY(const Texts texts, make_texts(options, context_tokens, tokenizer));
+  const int longest = longest_sequence(texts);
+  if (longest < context_tokens) {
+    note(
+        format("profile: the longest sequence has %d tokens: measured up to that length", longest));
+  }
+  const ProfilingOptions profiling = profiling_options(options, longest);
+  REDKNOT_TRY(const ProfilingResult result, measure(profiling, texts));
+  if (result.found > 0) {
+    note(format("profile: %zu of %zu measurements were in %s", result.found,
+                result.found + result.measured, profiling.journal.c_str()));
+  }
+  REDKNOT_RETURN_IF_ERROR(replace_file(options.output, to_json(result.file)));
+  std::error_code ignored;
+  std::filesystem::remove(profiling.journal, ignored);
+  REDKNOT_RETURN_IF_ERROR(print(summary(result, longest)));
+  return ExitCode::kSuccess;
+}
+
+}  // namespace redknot::cli

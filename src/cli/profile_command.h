@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// `redknot profile`: measure the heads of a model and choose what each of them keeps.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.h"
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+struct ProfileCommandOptions {
+  std::string model;
+  std::string output;
+  std::string imported_map;       // a head map that is taken over as it is
+  std::vector<std::string> text;  // files; empty: the corpus
+  int context_tokens = 0;
+  int sequences = 8;
+  std::uint64_t seed = 1;
+  double budget_kl = 0.005;
+  int sink_tokens = 4;
+  int window_tokens = 64;
+  std::vector<std::string> formats = {"f16", "q8"};
+  int threads = 0;
+  int page_tokens = 64;
+  int max_step_tokens = 512;
+  std::string kernels = "auto";
+};
+
+// Adds the verb; `options` is filled when the command line is parsed and must live until then.
+CLI::App* add_profile(CLI::App& app, ProfileCommandOptions& options);
+
+Result<ExitCode> profile(const ProfileCommandOptions& options);
+
+}  // namespace redknot::cli

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/capacity.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "base/error.h"
+
+namespace redknot {
+namespace {
+
+using PageCounts = std::array<int, kKvFormatCount>;
+
+double bytes_of(const PageCounts& pages, const PageShape& shape) {
+  double bytes = 0;
+  for (const KvFormat format : kKvFormats) {
+    bytes +=
+        static_cast<double>(pages[index_of(format)]) * static_cast<double>(shape.bytes(format));
+  }
+  return bytes;
+}
+
+// Pages for the most sessions that so many bytes hold: all but one at their full length, that one
+// at its peak. For none, a page of each format in use: the least that a pool can have.
+PageCounts pages_for_sessions(std::size_t kv_bytes, const PageCounts& held, const PageCounts& peak,
+                              const PageShape& shape) {
+  const double extra = bytes_of(peak, shape) - bytes_of(held, shape);
+  const double sessions =
+      std::floor((static_cast<double>(kv_bytes) - extra) / bytes_of(held, shape));
+  constexpr double kMost = std::numeric_limits<int>::max();
+  PageCounts pages{};
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    const double count = sessions * held[i] + (peak[i] - held[i]);
+    pages[i] = sessions < 1 ? std::min(held[i], 1) : static_cast<int>(std::min(count, kMost));
+  }
+  return pages;
+}
+
+class Filling {
+ public:
+  Filling(EngineCore& core, int tokens) : core_(core), tokens_(tokens) {}
+
+  // Until the pool has no more: each session at its full length but the last token.
+  void allocate() {
+    for (;;) {
+      SequenceKv session(core_.pool(), core_.profile());
+      if (!grow(session) || !session.extend(1).ok()) return;
+      sessions_.push_back(std::move(session));
+    }
+  }
+
+  Status decode_each() {
+    for (SequenceKv& session : sessions_) {
+      const StepPlan plan{.tokens = {TokenId{0}},
+                          .positions = {tokens_ - 1},
+                          .slices = {{SequenceId{}, 0, 1}},
+                          .logit_rows = {0}};
+      SequenceKv* const pointer = &session;
+      const auto logits = core_.runner().run(plan, {&pointer, 1});
+      session.forget(session.length());
+      const bool finite =
+          std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
+      if (!finite) return invalid("decode from a session: its logits are not finite");
+    }
+    return Done{};
+  }
+
+  int sessions() const { return static_cast<int>(sessions_.size()); }
+
+ private:
+  bool grow(SequenceKv& session) {
+    while (session.length() < tokens_ - 1) {
+      const int chunk = std::min(core_.max_step_tokens(), tokens_ - 1 - session.length());
+      if (!session.extend(chunk).ok()) return false;
+      session.forget(session.length());
+    }
+    return true;
+  }
+
+  EngineCore& core_;
+  int tokens_;
+  std::vector<SequenceKv> sessions_;
+};
+
+}  // namespace
+
+Result<Capacity> measure_capacity(const EngineOptions& options) {
+  CoreOptions core_options;
+  double session_bytes = 0;
+  core_options.pages = [&](const Model& model, const HeadProfile& profile, int context_tokens) {
+    const PageShape shape = page_shape(profile, options.page_tokens, model.config().head_dim);
+    const PageCounts held = peak_pages(profile, shape, context_tokens, 1);
+    const PageCounts peak = peak_pages(profile, shape, context_tokens, options.max_step_tokens);
+    session_bytes = bytes_of(held, shape);
+    return pages_for_sessions(options.kv_bytes, held, peak, shape);
+  };
+  REDKNOT_TRY(const std::unique_ptr<EngineCore> core, EngineCore::open(options, core_options));
+  Filling filling(*core, core->context_tokens());
+  filling.allocate();
+  REDKNOT_RETURN_IF_ERROR(filling.decode_each());
+  return Capacity{.sessions = filling.sessions(),
+                  .bytes_per_session = static_cast<std::size_t>(session_bytes)};
+}
+
+}  // namespace redknot

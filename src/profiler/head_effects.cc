@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profiler/head_effects.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace redknot {
+namespace {
+
+class Search {
+ public:
+  Search(const HeadProfile& dense, const EffectOptions& options, const MeasureKl& measure)
+      : dense_(dense), options_(options), measure_(measure), found_(dense.policies.size()) {}
+
+  Result<std::vector<HeadEffect>> run() {
+    std::vector<Group> level = {options_.order};
+    while (!level.empty()) {
+      std::vector<Group> halves;
+      for (std::size_t first = 0; first < level.size(); first += options_.most_at_once) {
+        const std::size_t count = std::min(options_.most_at_once, level.size() - first);
+        REDKNOT_RETURN_IF_ERROR(run(std::span(level).subspan(first, count), halves));
+      }
+      level = std::move(halves);
+    }
+    return std::move(found_);
+  }
+
+ private:
+  using Group = std::span<const int>;
+
+  HeadProfile without(Group heads) const {
+    HeadProfile profile = dense_;
+    for (const int head : heads) {
+      HeadPolicy& policy = profile.policies[static_cast<std::size_t>(head)];
+      const KvFormat format = policy.kv_format;
+      policy = options_.trial;
+      policy.kv_format = format;
+    }
+    return profile;
+  }
+
+  // Measures the groups; those to be taken apart add their halves.
+  Status run(std::span<const Group> groups, std::vector<Group>& halves) {
+    std::vector<HeadProfile> profiles;
+    for (const Group& heads : groups) profiles.push_back(without(heads));
+    REDKNOT_TRY(const std::vector<double> kls, measure_(profiles));
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      const Group& heads = groups[i];
+      if (heads.size() > 1 && kls[i] > options_.negligible_kl) {
+        halves.push_back(heads.first(heads.size() / 2));
+        halves.push_back(heads.subspan(heads.size() / 2));
+        continue;
+      }
+      for (const int head : heads) {
+        found_[static_cast<std::size_t>(head)] = {kls[i], static_cast<int>(heads.size())};
+      }
+      settled_ += heads.size();
+    }
+    if (options_.settled) options_.settled(settled_);
+    return Done{};
+  }
+
+  const HeadProfile& dense_;
+  const EffectOptions& options_;
+  const MeasureKl& measure_;
+  std::vector<HeadEffect> found_;
+  std::size_t settled_ = 0;
+};
+
+}  // namespace
+
+Result<std::vector<HeadEffect>> find_effects(const HeadProfile& dense, const EffectOptions& options,
+                                             const MeasureKl& measure) {
+  REDKNOT_CHECK(options.order.size() == dense.policies.size() && options.most_at_once > 0);
+  if (options.order.empty()) return std::vector<HeadEffect>();
+  return Search(dense, options, measure).run();
+}
+
+}  // namespace redknot

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What heads do, found with few trials: how far predictions move when heads lose what lies beyond a
+// trial window. Groups first; only a group with an effect is taken apart, half by half.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "heads/head_profile.h"
+#include "redknot/result.h"
+
+namespace redknot {
+
+// Mean KL to dense attention under each of the profiles, in nats; an error ends the search.
+using MeasureKl = std::function<Result<std::vector<double>>(std::span<const HeadProfile> profiles)>;
+
+struct HeadEffect {
+  double kl = 0;       // of the group that the head was tried in last
+  int group_size = 1;  // heads of that group
+};
+
+struct EffectOptions {
+  HeadPolicy trial{.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64};
+  double negligible_kl = 1e-4;  // a group with no more than this is not taken apart
+  // Heads that are expected to matter less come first: neighbours are tried together. Indices into
+  // policies, each once.
+  std::vector<int> order{};
+  std::size_t most_at_once = 8;  // profiles given to one call of the measure
+  // Called when the effects of more heads are known, with how many by now.
+  std::function<void(std::size_t heads)> settled{};
+};
+
+// [layers, kv_heads]. With k heads that matter among n, about 2 k log2(n / k) trials.
+Result<std::vector<HeadEffect>> find_effects(const HeadProfile& dense, const EffectOptions& options,
+                                             const MeasureKl& measure);
+
+}  // namespace redknot

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a measurement was made on, for the file that holds it: its size, and a hash of its tokens.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/sha256.h"
+#include "heads/profile_file.h"
+#include "profiler/rehearsal.h"
+
+namespace redknot {
+
+class TextDigest {
+ public:
+  void add(const RehearsedText& text);
+  // Of all that was added, in its order. Ends the object.
+  MeasuredText describe(std::string description) &&;
+
+ private:
+  void add(std::uint32_t value);
+
+  Sha256 sha_;
+  std::int64_t tokens_ = 0;
+  int context_tokens_ = 0;
+};
+
+}  // namespace redknot
