@@ -15,6 +15,7 @@
 #include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
+#include "eval/prompt_format.h"
 
 namespace redknot::cli {
 namespace {
@@ -67,9 +68,27 @@ std::uint64_t chosen_seed(const RunOptions& options) {
   return seed;
 }
 
-Result<Request> make_request(const RunOptions& options, PromptPart prompt) {
+// Documents and a question about them, as parts.
+Result<std::vector<PromptPart>> about_documents(const RunOptions& options,
+                                                const Tokenizer& tokenizer, std::string question) {
+  corpus::Sample sample;
+  for (const std::string& path : options.documents) {
+    REDKNOT_TRY(std::string text, read_input(path));
+    if (!text.empty() && text.back() == '\n') text.pop_back();
+    sample.documents.push_back(std::move(text));
+  }
+  sample.turns.push_back({.question = std::move(question), .answer = {}});
+  const eval::PromptFormat format = eval::prompt_format_for(tokenizer);
+  return eval::make_request(format, eval::write_pieces(format, sample, 0)).prompt;
+}
+
+Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> prompt) {
   Request request;
-  request.prompt.push_back(std::move(prompt));
+  request.prompt = std::move(prompt);
+  if (options.reuse == "segment") {
+    request.reuse = Reuse::kSegment;
+    request.recovery.boundary_tokens = options.recover_tokens;
+  }
   request.max_tokens = options.max_tokens;
   request.sampling = options.sampling;
   for (const std::string& text : options.logit_bias) {
@@ -201,6 +220,10 @@ double answer_rate(const Usage& usage) {
 void print_timings(const Usage& usage) {
   std::string text = format("prompt %d tokens, %.2f s (%.1f tokens/s)", usage.prompt_tokens,
                             usage.prompt_seconds, rate(usage.prompt_tokens, usage.prompt_seconds));
+  if (usage.adopted_tokens > 0) {
+    text += format("; of documents %d, %d computed again", usage.adopted_tokens,
+                   usage.recovered_tokens);
+  }
   text += format("; answer %d tokens, %.2f s", usage.generated_tokens, usage.generation_seconds);
   if (usage.generated_tokens > 1) text += format(" (%.1f tokens/s)", answer_rate(usage));
   note(text);
@@ -219,6 +242,8 @@ std::string to_json(const Answer& answer, const RunOptions& options, std::uint64
               {"seed", seed},
               {"usage",
                {{"prompt_tokens", usage.prompt_tokens},
+                {"adopted_tokens", usage.adopted_tokens},
+                {"recovered_tokens", usage.recovered_tokens},
                 {"generated_tokens", usage.generated_tokens},
                 {"prompt_seconds", usage.prompt_seconds},
                 {"generation_seconds", usage.generation_seconds},
@@ -241,7 +266,14 @@ Result<ExitCode> run(const RunOptions& options) {
   if (options.verbose) describe(*engine);
   warn_of_profile(*engine, options.context_tokens > 0 ? options.context_tokens
                                                       : engine->model().context_tokens);
-  REDKNOT_TRY(Request request, make_request(options, prompt));
+  std::vector<PromptPart> parts = {prompt};
+  if (!options.documents.empty()) {
+    if (engine->tokenizer() == nullptr) {
+      return Error(ErrorCode::kUnsupported, "--doc: the model has no tokenizer");
+    }
+    REDKNOT_TRY(parts, about_documents(options, *engine->tokenizer(), prompt.text));
+  }
+  REDKNOT_TRY(Request request, make_request(options, std::move(parts)));
   const std::uint64_t seed = request.sampling.seed;
   if (options.echo) REDKNOT_RETURN_IF_ERROR(echo(*engine, prompt));
 

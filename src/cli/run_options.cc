@@ -13,6 +13,7 @@ constexpr char kDescription[] =
     "Generate text from a prompt\n"
     "\n"
     "Usage: redknot run -m MODEL (-p TEXT | -f FILE | --tokens FILE) [OPTIONS]\n"
+    "       redknot run -m MODEL --doc FILE [--doc FILE ...] -p QUESTION [OPTIONS]\n"
     "\n"
     "The answer goes to standard output as it is made; the prompt is not repeated.\n"
     "Timings, the seed and errors go to standard error.";
@@ -22,6 +23,7 @@ constexpr char kFooter[] =
     "  redknot run -m model.gguf -p \"Once upon a time\" -n 200 --temp 0\n"
     "  redknot run -m model.gguf -f question.txt -n -1 --stop \"User:\" --seed 7\n"
     "  redknot run -m model.gguf --tokens ids.json -n 0 --logits logits.npy\n"
+    "  redknot run -m model.gguf --doc a.txt --doc b.txt -p \"Who wrote it?\"\n"
     "\n"
     "Ctrl-C ends the answer: what was generated stays, --json and --logits are\n"
     "completed, and the exit code is 130. A second Ctrl-C ends the process at once.\n"
@@ -43,6 +45,23 @@ void add_prompt_options(CLI::App& app, RunOptions& o) {
   auto* no_special =
       app.add_flag("--no-parse-special", o.no_parse_special,
                    "Take text such as \"<|im_end|>\" in the prompt literally, not as its token.");
+  auto* documents = app.add_option(
+      "--doc", o.documents,
+      "A document that the prompt is a question about; may be given several times. The prompt is "
+      "written as redknot eval writes it: see its --help.");
+  auto* reuse = app.add_option(
+      "--reuse", o.reuse,
+      "segment: every document is computed by itself, behind what stands before the first one, as "
+      "it would be to be shared by other prompts in any order. none: attention to everything.");
+  auto* recover = app.add_option("--recover", o.recover_tokens,
+                                 "With --reuse segment: first tokens of each document that are "
+                                 "computed again in their place, rounded up to whole pages.");
+  documents->type_name("FILE")->allow_extra_args(false)->excludes(tokens)->excludes(no_special);
+  reuse->type_name("MODE")->check(one_of({"none", "segment"}))->needs(documents);
+  recover->type_name("TOKENS")->transform(integer_in(0, kMaxTokens))->needs(reuse);
+  reuse->capture_default_str();
+  recover->capture_default_str();
+  for (CLI::Option* option : {documents, reuse, recover}) option->group("Documents");
   text->type_name("TEXT")->excludes(file)->excludes(tokens);
   file->type_name("FILE")->excludes(tokens);
   tokens->type_name("FILE")->excludes(no_bos)->excludes(no_special);

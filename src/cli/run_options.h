@@ -19,6 +19,9 @@ struct RunOptions {
   std::optional<std::string> prompt;
   std::optional<std::string> prompt_file;
   std::optional<std::string> tokens_file;
+  std::vector<std::string> documents;  // files that the prompt is a question about
+  std::string reuse = "none";
+  int recover_tokens = 64;
   bool no_bos = false;
   bool no_parse_special = false;
 

@@ -8,7 +8,8 @@ import signal
 import time
 
 import harness
-from harness import Case, argmax, end, model, read_npy, row, scratch, start, write, write_ids
+from harness import (Case, argmax, end, model, read_npy, redknot, row, scratch, start, write,
+                     write_ids)
 
 PROMPT = 'Once upon a time there was a tiny model'
 IDS = [5, 17, 3, 99, 42, 7, 7, 100]
@@ -197,6 +198,23 @@ class Interrupt(Case):
         self.check_error(done, 130, 'interrupted')
         self.assertEqual(done.json['finish_reason'], 'cancelled')
         self.assertGreater(read_npy(path)[0], 0)
+
+
+class Documents(Case):
+    def test_wrong_combinations(self):
+        document = write('doc.txt', 'A knot holds.')
+        for options, needle in [(['--reuse', 'segment'], '--doc'),
+                                (['--doc', document, '--reuse', 'all'], '--reuse'),
+                                (['--doc', document, '--recover', 5], '--reuse'),
+                                (['--doc', document, '--reuse', 'segment', '--recover', -1],
+                                 '--recover')]:
+            self.check_error(redknot('run', '-m', model(), '-p', 'a', *options), 2, needle)
+        self.check_error(redknot('run', '-m', model(), '-p', 'a', '--doc', scratch / 'none.txt'), 1,
+                         'none.txt')
+        document = write('doc.txt', 'A knot holds.')
+        logits = redknot('run', '-m', model(), '-p', 'a', '-n', 0, '--doc', document, '--reuse',
+                         'segment', '--logits', scratch / 'l.npy')
+        self.check_error(logits, 1, 'all_logits')
 
 
 if __name__ == '__main__':

@@ -8,12 +8,12 @@ import harness
 from harness import Case, model, redknot, write, write_ids
 
 OPTIONS = {
-    'run': ['--help', '--model', '--profile', '--prompt', '--file', '--tokens', '--no-bos',
-            '--no-parse-special', '--predict', '--stop', '--ignore-eos', '--temp', '--top-k',
-            '--top-p', '--min-p', '--seed', '--repeat-penalty', '--repeat-last-n',
-            '--frequency-penalty', '--presence-penalty', '--logit-bias', '--echo', '--special',
-            '--json', '--logprobs', '--logits', '--no-perf', '--verbose', '--ctx-size', '--threads',
-            '--kv', '--page-tokens', '--batch-size', '--kernels'],
+    'run': ['--help', '--model', '--profile', '--prompt', '--file', '--tokens', '--doc', '--reuse',
+            '--recover', '--no-bos', '--no-parse-special', '--predict', '--stop', '--ignore-eos',
+            '--temp', '--top-k', '--top-p', '--min-p', '--seed', '--repeat-penalty',
+            '--repeat-last-n', '--frequency-penalty', '--presence-penalty', '--logit-bias',
+            '--echo', '--special', '--json', '--logprobs', '--logits', '--no-perf', '--verbose',
+            '--ctx-size', '--threads', '--kv', '--page-tokens', '--batch-size', '--kernels'],
     'inspect': ['--help', '--model', '--profile', '--ctx-size', '--kv', '--page-tokens',
                 '--tensors', '--no-tensors', '--json'],
     'tokenize': ['--help', '--model', '--prompt', '--file', '--stdin', '--decode', '--no-bos',
