@@ -121,7 +121,7 @@ struct Piece {
 
 struct Usage {
   int prompt_tokens = 0;
-  int prefix_tokens = 0;     // of the prompt: what an earlier one began with
+  int prefix_tokens = 0;     // of the prompt: what an earlier one began with, segments in it too
   int adopted_tokens = 0;    // of the rest: from segments
   int recovered_tokens = 0;  // of those: computed again
   int generated_tokens = 0;
@@ -134,7 +134,7 @@ class Generation {
   struct State;  // the library's own
   Generation(Generation&&) noexcept;
   Generation& operator=(Generation&&) noexcept;
-  ~Generation();  // cancels; pages are free at the next step
+  ~Generation();  // cancels; pages are free at the next step, or kept for reuse until wanted
 
   // The next piece; waits for it. Nothing after the last piece.
   std::optional<Piece> next();
@@ -199,9 +199,9 @@ struct HeadKv {
 struct Stats {
   int sequences = 0;  // running
   int waiting = 0;
-  int total_pages = 0, free_pages = 0;
-  std::size_t kv_bytes = 0;      // of all pages
-  std::size_t weight_bytes = 0;  // packed weights in memory
+  int total_pages = 0, free_pages = 0;  // what is kept for reuse is not free
+  std::size_t kv_bytes = 0;             // of all pages
+  std::size_t weight_bytes = 0;         // packed weights in memory
   int layers = 0, kv_heads = 0;
   std::vector<HeadKv> heads;  // [layers, kv_heads]; pages of running sequences, by the latest step
   std::uint64_t steps = 0;

@@ -54,8 +54,9 @@ void add_prompt_options(CLI::App& app, RunOptions& o) {
       "segment: every document is computed by itself, behind what stands before the first one, as "
       "it would be to be shared by other prompts in any order. none: attention to everything.");
   auto* recover = app.add_option("--recover", o.recover_tokens,
-                                 "With --reuse segment: first tokens of each document that are "
-                                 "computed again in their place, rounded up to whole pages.");
+                                 "With --reuse segment: first tokens of each document but the "
+                                 "first that are computed again in their place, rounded up to "
+                                 "whole pages; 0: none.");
   documents->type_name("FILE")->allow_extra_args(false)->excludes(tokens)->excludes(no_special);
   reuse->type_name("MODE")->check(one_of({"none", "segment"}))->needs(documents);
   recover->type_name("TOKENS")->transform(integer_in(0, kMaxTokens))->needs(reuse);
@@ -140,7 +141,7 @@ void add_output_options(CLI::App& app, RunOptions& o) {
   auto* json = app.add_flag("--json", o.json,
                             "Instead of streaming, print one JSON object at the end: text, tokens, "
                             "finish_reason, seed, usage.");
-  echo->excludes(json);
+  echo->excludes(json)->excludes(app.get_option("--doc"));
   special->excludes(json);
   app.add_option("--logprobs", o.sampling.log_probabilities,
                  "With --json: add the log-probability of each token, and those of the N most "

@@ -204,7 +204,7 @@ void Scheduler::adopt(Sequence& sequence, const SequencePart& part) {
     for (int head = 0; head < profile_.layers * profile_.kv_heads; ++head) {
       PageCounts wanted{};
       wanted[index_of(profile_.policies[static_cast<std::size_t>(head)].kv_format)] = pages;
-      make_room(wanted);
+      make_room([&wanted] { return wanted; });
       const Status own =
           sequence.kv->recover(head / profile_.kv_heads, head % profile_.kv_heads, positions);
       REDKNOT_CHECK(own.ok());
@@ -214,15 +214,18 @@ void Scheduler::adopt(Sequence& sequence, const SequencePart& part) {
   }
 }
 
-// Prefixes that nobody has taken up go first, then segments that nobody uses.
-void Scheduler::make_room(const PageCounts& pages) {
+// Prefixes go first, then segments that nobody uses. The order matters: a prefix never outlives a
+// segment that it adopted, so that pages of segments in use are those that are counted. What is
+// wanted may become less meanwhile: a page that is not shared any more needs no copy.
+void Scheduler::make_room(const std::function<PageCounts()>& wanted) {
   const auto is_free = [&] {
+    const PageCounts pages = wanted();
     return std::all_of(kKvFormats.begin(), kKvFormats.end(), [&](KvFormat format) {
       return pool_.free_pages(format) >= pages[index_of(format)];
     });
   };
   while (!is_free() && prefixes_.drop_oldest()) continue;
-  segments_.make_room(pages);
+  segments_.make_room(wanted());
 }
 
 // Begins a sequence with what an earlier one left, if any. Its last token is always computed: its
@@ -245,6 +248,7 @@ void Scheduler::begin(Sequence& sequence) {
 void Scheduler::leave_prefix(const Sequence& sequence) {
   if (!sequence.uses_prefixes || !sequence.laid_out.empty()) return;
   if (sequence.kv->length() < sequence.prompt_tokens) return;
+  if (sequence.kv->length() != sequence.computed_length) return;  // planned, not computed
   prefixes_.insert({sequence.tokens, sequence.parts, sequence.recovery}, *sequence.kv);
 }
 
@@ -264,7 +268,7 @@ bool Scheduler::lay_out(Sequence& sequence, int most_rows) {
   const int rows = std::min(most_rows, end - first);
   if (rows <= 0) return false;
   // Reserved at admission, so there is room, or what is not in use holds it.
-  make_room(kv.pages_to_extend(rows));
+  make_room([&] { return kv.pages_to_extend(rows); });
   REDKNOT_CHECK(kv.extend(rows).ok());
   sequence.laid_out.push_back({first, first + rows});
   if (prompt) sequence.counts.computed += rows;
@@ -339,6 +343,7 @@ void Scheduler::computed(const StepPlan& plan) {
       const int next =
           sequence.laid_out.empty() ? sequence.kv->length() : sequence.laid_out.front().begin;
       sequence.kv->forget(next);
+      sequence.computed_length = sequence.kv->length();
       if (sequence.kv->length() == sequence.prompt_tokens) leave_prefix(sequence);
     } else if (sequence.is_computed()) {
       finish_build(sequence);

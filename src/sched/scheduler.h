@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -69,7 +70,8 @@ class Scheduler {
   // kResourceExhausted if the sequence could not run even alone. Otherwise it waits its turn.
   Result<SequenceId> submit(SequenceSpec spec);
 
-  // Drops a waiting or running sequence; its pages are free at once. Unknown ids are ignored.
+  // Drops a waiting or running sequence; its pages are free at once, or once they are wanted if it
+  // leaves a prefix. Unknown ids are ignored.
   void cancel(SequenceId id);
 
   // A paused sequence is left out of steps until it is resumed.
@@ -130,6 +132,7 @@ class Scheduler {
     bool is_begun = false;                    // has looked for a prefix
     std::size_t next_part = 0;                // to be laid out
     std::deque<PositionRange> laid_out = {};  // has slots and is to be computed, increasing
+    int computed_length = 0;                  // the length when a step was last computed
     PromptTokens counts{};
     bool is_computed() const {
       return laid_out.empty() && kv->length() == static_cast<int>(tokens.size());
@@ -147,7 +150,7 @@ class Scheduler {
   bool is_blocked(const Sequence& sequence) const;
   void begin(Sequence& sequence);
   void leave_prefix(const Sequence& sequence);
-  void make_room(const PageCounts& pages);
+  void make_room(const std::function<PageCounts()>& wanted);
   bool lay_out(Sequence& sequence, int most_rows);
   void adopt(Sequence& sequence, const SequencePart& part);
   std::vector<int> take_rows(Sequence& sequence, int most_rows);
