@@ -111,6 +111,8 @@ EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progres
   out.threads = options.threads;
   out.context_tokens = options.context_tokens;
   out.page_tokens = options.page_tokens;
+  // Documents are computed by themselves, beside the sequence that adopts them.
+  if (options.reuse == "segment") out.max_sequences = 2;
   out.kv = kv_from_name(options.kv);
   out.max_step_tokens = options.max_step_tokens;
   if (options.kernels != "auto") out.kernels = options.kernels;

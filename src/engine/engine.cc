@@ -109,7 +109,21 @@ Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
     spec.recovery = {.policy = RecoveryPolicy::kBoundary,
                      .boundary_tokens = request.recovery.boundary_tokens};
   }
-  const Status fits = fits_alone(core->pool(), core->profile(), spec, core->max_step_tokens());
+  const auto fits_with = [&](int max_tokens) {
+    spec.max_tokens = max_tokens;
+    return fits_alone(core->pool(), core->profile(), spec, core->max_step_tokens());
+  };
+  const int wanted = spec.max_tokens;
+  Status fits = fits_with(wanted);
+  // "Until the context is full" is until memory is: parts begin pages of their own.
+  if (!fits.ok() && request.max_tokens < 0 && fits_with(0).ok()) {
+    int holds = 0, too_many = wanted;
+    while (holds + 1 < too_many) {
+      const int middle = holds + (too_many - holds) / 2;
+      (fits_with(middle).ok() ? holds : too_many) = middle;
+    }
+    fits = fits_with(holds);
+  }
   if (!fits.ok()) return fits.error().within("generate");
   return spec;
 }

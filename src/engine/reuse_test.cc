@@ -128,6 +128,21 @@ TEST_F(ReuseTest, UsageSaysWhereTokensCameFrom) {
   EXPECT_EQ(answer(engine, dense).usage.adopted_tokens, 0);
 }
 
+TEST_F(ReuseTest, AnAnswerUntilTheContextIsFullEndsWhereMemoryDoes) {
+  EngineOptions one = options();
+  one.max_sequences = 1;
+  one.context_tokens = 320;
+  Engine engine = Engine::open(one).value();
+  Request asked = request({2, 0}, 50, 16);
+  asked.max_tokens = -1;
+  const Answer found = answer(engine, asked);
+  EXPECT_EQ(found.finish, FinishReason::kLength);
+  EXPECT_GT(found.tokens.size(), 20u);
+  EXPECT_LT(found.tokens.size(), 320u - 125u);
+  asked.max_tokens = 320 - 125;
+  EXPECT_FALSE(engine.generate(asked).ok());
+}
+
 TEST_F(ReuseTest, APromptThatEndsWithADocumentIsAnswered) {
   Engine engine = open();
   Request asked = request({2, 0}, 50);

@@ -322,8 +322,9 @@ StepPlan Scheduler::next_step() {
       if (sequence.is_computed() || is_blocked(sequence)) continue;
       const int room = options_.max_step_tokens - static_cast<int>(plan.tokens.size());
       const int logit_room = options_.max_logit_rows - static_cast<int>(plan.logit_rows.size());
+      if (room <= 0) break;
+      if (logit_room <= 0 && !sequence.builds) continue;
       const int most_rows = sequence.all_logits ? std::min(room, logit_room) : room;
-      if (most_rows <= 0 || logit_room <= 0) break;
       add_rows(plan, sequence, most_rows);
     }
   }
