@@ -14,22 +14,13 @@ namespace {
 
 using PageCounts = std::array<int, kKvFormatCount>;
 
-double bytes_of(const PageCounts& pages, const PageShape& shape) {
-  double bytes = 0;
-  for (const KvFormat format : kKvFormats) {
-    bytes +=
-        static_cast<double>(pages[index_of(format)]) * static_cast<double>(shape.bytes(format));
-  }
-  return bytes;
-}
-
 // Pages for the most sessions that so many bytes hold: all but one at their full length, that one
 // at its peak. For none, a page of each format in use: the least that a pool can have.
 PageCounts pages_for_sessions(std::size_t kv_bytes, const PageCounts& held, const PageCounts& peak,
                               const PageShape& shape) {
-  const double extra = bytes_of(peak, shape) - bytes_of(held, shape);
-  const double sessions =
-      std::floor((static_cast<double>(kv_bytes) - extra) / bytes_of(held, shape));
+  const auto session = static_cast<double>(shape.bytes(held));
+  const double extra = static_cast<double>(shape.bytes(peak)) - session;
+  const double sessions = std::floor((static_cast<double>(kv_bytes) - extra) / session);
   constexpr double kMost = std::numeric_limits<int>::max();
   PageCounts pages{};
   for (std::size_t i = 0; i < pages.size(); ++i) {
@@ -89,20 +80,19 @@ class Filling {
 
 Result<Capacity> measure_capacity(const EngineOptions& options) {
   CoreOptions core_options;
-  double session_bytes = 0;
+  std::size_t session_bytes = 0;
   core_options.pages = [&](const Model& model, const HeadProfile& profile, int context_tokens) {
     const PageShape shape = page_shape(profile, options.page_tokens, model.config().head_dim);
     const PageCounts held = peak_pages(profile, shape, context_tokens, 1);
     const PageCounts peak = peak_pages(profile, shape, context_tokens, options.max_step_tokens);
-    session_bytes = bytes_of(held, shape);
+    session_bytes = shape.bytes(held);
     return pages_for_sessions(options.kv_bytes, held, peak, shape);
   };
   REDKNOT_TRY(const std::unique_ptr<EngineCore> core, EngineCore::open(options, core_options));
   Filling filling(*core, core->context_tokens());
   filling.allocate();
   REDKNOT_RETURN_IF_ERROR(filling.decode_each());
-  return Capacity{.sessions = filling.sessions(),
-                  .bytes_per_session = static_cast<std::size_t>(session_bytes)};
+  return Capacity{.sessions = filling.sessions(), .bytes_per_session = session_bytes};
 }
 
 }  // namespace redknot

@@ -46,15 +46,15 @@ Result<ProfileFile> open_profile(const EngineOptions& options, const Model& mode
   if (!file.ok()) return file.error().within(attempt);
   const Status matches = check_model(*file, model, threads);
   if (!matches.ok()) return matches.error().within(attempt);
-  if (options.kv != KvDType::kAuto) {
+  const bool other_formats = options.kv != KvDType::kAuto;
+  if (other_formats) {
     const KvFormat format = kv_format(options.kv, model);
     for (HeadPolicy& policy : file->profile.policies) policy.kv_format = format;
-    file->validated.reset();  // what was measured had other formats
-    file->validation.reset();
   }
-  // Pages that are selected see more or fewer tokens than was measured.
-  if (file->validation && file->validation->page_tokens != options.page_tokens &&
-      selects_pages(file->profile)) {
+  // Of other sizes, pages that are selected hold more or fewer tokens.
+  const bool other_pages = file->validation && selects_pages(file->profile) &&
+                           file->validation->page_tokens != options.page_tokens;
+  if (other_formats || other_pages) {  // not what was measured
     file->validated.reset();
     file->validation.reset();
   }
@@ -97,11 +97,7 @@ Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,
                                                    const HeadProfile& profile,
                                                    const PageShape& shape, int context_tokens) {
   const auto one = peak_pages(profile, shape, context_tokens, options.max_step_tokens);
-  double one_bytes = 0;
-  for (const KvFormat format : kKvFormats) {
-    one_bytes +=
-        static_cast<double>(one[index_of(format)]) * static_cast<double>(shape.bytes(format));
-  }
+  const auto one_bytes = static_cast<double>(shape.bytes(one));
   const double sequences = options.kv_bytes > 0 ? static_cast<double>(options.kv_bytes) / one_bytes
                                                 : options.max_sequences;
   std::array<int, kKvFormatCount> pages{};

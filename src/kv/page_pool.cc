@@ -78,6 +78,14 @@ std::size_t PageShape::bytes(KvFormat format) const {
   return round_up(key_bounds_offset(format) + bounds, kPageAlignment);
 }
 
+std::size_t PageShape::bytes(const std::array<int, kKvFormatCount>& pages) const {
+  std::size_t sum = 0;
+  for (const KvFormat format : kKvFormats) {
+    sum += static_cast<std::size_t>(pages[index_of(format)]) * bytes(format);
+  }
+  return sum;
+}
+
 PageShape page_shape(const HeadProfile& profile, int page_tokens, int head_dim) {
   return {.page_tokens = page_tokens, .head_dim = head_dim, .key_bounds = selects_pages(profile)};
 }

@@ -39,7 +39,8 @@ struct PageShape {
   int head_dim = 0;      // 1..512
   bool key_bounds = false;
 
-  std::size_t bytes(KvFormat format) const;  // rounded up to 64
+  std::size_t bytes(KvFormat format) const;                               // rounded up to 64
+  std::size_t bytes(const std::array<int, kKvFormatCount>& pages) const;  // so many of each format
   // Byte offsets inside a page.
   std::size_t values_offset(KvFormat format) const;
   std::size_t key_scales_offset() const;    // q8 only

@@ -170,12 +170,7 @@ DivergenceSum Rehearsal::compare(const RehearsedText& text, SequenceKv dense, Se
 
 std::size_t kv_bytes(const HeadProfile& profile, const PageShape& pages, int tokens) {
   const PageShape shape = page_shape(profile, pages.page_tokens, pages.head_dim);
-  const auto counts = peak_pages(profile, shape, tokens, 1);
-  std::size_t bytes = 0;
-  for (const KvFormat format : kKvFormats) {
-    bytes += static_cast<std::size_t>(counts[index_of(format)]) * shape.bytes(format);
-  }
-  return bytes;
+  return shape.bytes(peak_pages(profile, shape, tokens, 1));
 }
 
 std::size_t kv_bytes_read(const HeadProfile& profile, const PageShape& pages, int tokens) {
