@@ -144,6 +144,7 @@ struct Pass {
   std::vector<int> positions;  // of the rows, increasing
   const ReusedKv* reused = nullptr;
   ReusedKv* kept = nullptr;  // the keys and values of all rows are put here, at their positions
+  const PassesFfn* passes_ffn = nullptr;
 };
 
 // Keys (normalised, not rotated) and values of one KV head, by position.
@@ -203,7 +204,23 @@ Rows attention(const Pass& pass, int index, const LayerWeights& layer, const Row
       }
     }
   }
-  return linear(layer.attention_output, layer.attention_output_bias, attended);
+  return attended;
+}
+
+// Adds what the feed-forward network gives to the rows that pass it.
+void add_ffn(const Pass& pass, int index, const LayerWeights& layer, const Rows& attended,
+             Rows& residual) {
+  const ModelConfig& config = pass.config;
+  const Rows inputs = normed(residual, layer.ffn_norm, config.rms_norm_epsilon);
+  Rows outputs =
+      config.experts > 0 ? mixture(config, layer, inputs) : feed_forward(layer.ffn, inputs);
+  if (pass.passes_ffn != nullptr && *pass.passes_ffn) {
+    const std::vector<bool> passes = (*pass.passes_ffn)(index, attended);
+    for (std::size_t row = 0; row < outputs.size(); ++row) {
+      if (!passes[row]) outputs[row].assign(outputs[row].size(), 0.0);
+    }
+  }
+  add(residual, outputs);
 }
 
 std::vector<double> forward(const Pass& pass, const ModelWeights& weights,
@@ -217,11 +234,10 @@ std::vector<double> forward(const Pass& pass, const ModelWeights& weights,
   }
   for (int index = 0; index < config.layers; ++index) {
     const LayerWeights& layer = weights.layers[static_cast<std::size_t>(index)];
-    add(residual, attention(pass, index, layer,
-                            normed(residual, layer.attention_norm, config.rms_norm_epsilon)));
-    const Rows inputs = normed(residual, layer.ffn_norm, config.rms_norm_epsilon);
-    add(residual,
-        config.experts > 0 ? mixture(config, layer, inputs) : feed_forward(layer.ffn, inputs));
+    const Rows attended = attention(
+        pass, index, layer, normed(residual, layer.attention_norm, config.rms_norm_epsilon));
+    add(residual, linear(layer.attention_output, layer.attention_output_bias, attended));
+    add_ffn(pass, index, layer, attended, residual);
   }
   const Rows logits =
       linear(weights.output, {}, normed(residual, weights.output_norm, config.rms_norm_epsilon));
@@ -325,8 +341,11 @@ ReusedKv dense_kv(const ModelConfig& config, const ModelWeights& weights,
 
 std::vector<double> composed_logits(const ModelConfig& config, const ModelWeights& weights,
                                     const HeadProfile& profile, std::span<const TokenId> tokens,
-                                    std::span<const int> positions, const ReusedKv& reused) {
-  return forward({config, profile, {positions.begin(), positions.end()}, &reused}, weights, tokens);
+                                    std::span<const int> positions, const ReusedKv& reused,
+                                    const PassesFfn& passes_ffn) {
+  const Pass pass{config,  profile, {positions.begin(), positions.end()},
+                  &reused, nullptr, &passes_ffn};
+  return forward(pass, weights, tokens);
 }
 
 }  // namespace redknot::tests

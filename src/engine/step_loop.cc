@@ -59,10 +59,10 @@ void StepLoop::step() {
     return;
   }
   const std::vector<SequenceKv*> kv = scheduler_.kv(plan);
-  const std::span<const float> logits = core_.runner().run(plan, kv);
+  const StepOutput output = core_.runner().run(plan, kv);
   scheduler_.computed(plan);
   steps_.fetch_add(1);
-  deliver(plan, logits);
+  deliver(plan, output.logits);
 }
 
 void StepLoop::take_arrivals() {

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "kernels/kernels_test.h"
+#include "runtime/page_read.h"
 #include "runtime/page_select.h"
 #include "tests/dense_forward.h"
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/attention.h"
+#include "runtime/page_read.h"
 
 namespace redknot {
 

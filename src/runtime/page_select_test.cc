@@ -8,6 +8,7 @@
 
 #include "kv/page_pool.h"
 #include "runtime/attention.h"
+#include "runtime/page_read.h"
 #include "tensor/half.h"
 
 namespace redknot {

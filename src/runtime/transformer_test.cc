@@ -262,7 +262,8 @@ TEST_P(TransformerTest, OnlyTheWantedRowsComeBackAndWithTheSameBits) {
   for (std::size_t i = 0; i < 20; ++i) positions[i] = static_cast<int>(i);
   const std::array wanted = {3, 19};
   const SequenceRows rows{&kv, positions, 0};
-  const std::span<const float> logits = transformer.run(tokens, {&rows, 1}, wanted);
+  const std::span<const float> logits =
+      transformer.run({.tokens = tokens, .sequences = {&rows, 1}, .logit_rows = wanted}).logits;
   Floats expected = machine.rows(all, 3, 1);
   const Floats last = machine.rows(all, 19, 1);
   expected.insert(expected.end(), last.begin(), last.end());

@@ -126,15 +126,18 @@ class Machine {
       }
       kv.push_back(part.kv);
     }
-    const std::span<const float> logits = runner_.run(plan, kv);
+    const std::span<const float> logits = runner_.run(plan, kv).logits;
     for (const Part& part : parts) part.kv->forget(part.kv->length());
     return {logits.begin(), logits.end()};
   }
 
   // One step of one sequence that has room for it.
-  Floats run(const StepPlan& plan, SequenceKv& kv) {
+  StepOutput run_all(const StepPlan& plan, SequenceKv& kv) {
     SequenceKv* const sequence = &kv;
-    const std::span<const float> logits = runner_.run(plan, {&sequence, 1});
+    return runner_.run(plan, {&sequence, 1});
+  }
+  Floats run(const StepPlan& plan, SequenceKv& kv) {
+    const std::span<const float> logits = run_all(plan, kv).logits;
     return {logits.begin(), logits.end()};
   }
 
