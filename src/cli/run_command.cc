@@ -68,6 +68,20 @@ std::uint64_t chosen_seed(const RunOptions& options) {
   return seed;
 }
 
+// What stands in a document is text, also where it looks like a special token.
+Status take_literally(const std::string& document, const Tokenizer& tokenizer, PromptPart& part) {
+  REDKNOT_TRY(const std::vector<int> parsed, tokenizer.tokenize(document, false, true));
+  REDKNOT_TRY(const std::vector<int> literal, tokenizer.tokenize(document, false, false));
+  const std::size_t at = part.text.find(document);
+  if (parsed == literal || at == std::string::npos) return Done{};
+  REDKNOT_TRY(part.tokens, tokenizer.tokenize(part.text.substr(0, at), false, true));
+  part.tokens.insert(part.tokens.end(), literal.begin(), literal.end());
+  REDKNOT_TRY(const std::vector<int> rest,
+              tokenizer.tokenize(part.text.substr(at + document.size()), false, true));
+  part.tokens.insert(part.tokens.end(), rest.begin(), rest.end());
+  return Done{};
+}
+
 // Documents and a question about them, as parts.
 Result<std::vector<PromptPart>> about_documents(const RunOptions& options,
                                                 const Tokenizer& tokenizer, std::string question) {
@@ -79,16 +93,21 @@ Result<std::vector<PromptPart>> about_documents(const RunOptions& options,
   }
   sample.turns.push_back({.question = std::move(question), .answer = {}});
   const eval::PromptFormat format = eval::prompt_format_for(tokenizer);
-  return eval::make_request(format, eval::write_pieces(format, sample, 0)).prompt;
+  std::vector<PromptPart> parts =
+      eval::make_request(format, eval::write_pieces(format, sample, 0)).prompt;
+  auto document = sample.documents.begin();
+  for (PromptPart& part : parts) {
+    if (part.reusable) REDKNOT_RETURN_IF_ERROR(take_literally(*document++, tokenizer, part));
+  }
+  return parts;
 }
 
 Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> prompt) {
   Request request;
   request.prompt = std::move(prompt);
-  if (options.reuse == "segment") {
-    request.reuse = Reuse::kSegment;
-    request.recovery.boundary_tokens = options.recover_tokens;
-  }
+  request.reuse = reuse_from_name(options.reuse.reuse);
+  request.canonical_context = canonical_from_name(options.reuse.canonical);
+  request.recovery = recovery_from_name(options.reuse.recovery, options.reuse.ratio);
   request.max_tokens = options.max_tokens;
   request.sampling = options.sampling;
   for (const std::string& text : options.logit_bias) {
@@ -112,7 +131,10 @@ EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progres
   out.context_tokens = options.context_tokens;
   out.page_tokens = options.page_tokens;
   // Documents are computed by themselves, beside the sequence that adopts them.
-  if (options.reuse == "segment") out.max_sequences = 2;
+  if (options.reuse.reuse == "segment") {
+    out.segment_tokens = options.context_tokens;
+    out.max_sequences = 2;
+  }
   out.kv = kv_from_name(options.kv);
   out.max_step_tokens = options.max_step_tokens;
   if (options.kernels != "auto") out.kernels = options.kernels;
@@ -244,9 +266,14 @@ std::string to_json(const Answer& answer, const RunOptions& options, std::uint64
               {"seed", seed},
               {"usage",
                {{"prompt_tokens", usage.prompt_tokens},
+                {"prefix_tokens", usage.prefix_tokens},
                 {"adopted_tokens", usage.adopted_tokens},
+                {"new_tokens", usage.new_tokens},
                 {"recovered_tokens", usage.recovered_tokens},
                 {"generated_tokens", usage.generated_tokens},
+                {"flops", usage.flops},
+                {"kv_private_bytes", usage.kv_private_bytes},
+                {"kv_shared_bytes", usage.kv_shared_bytes},
                 {"prompt_seconds", usage.prompt_seconds},
                 {"generation_seconds", usage.generation_seconds},
                 {"prompt_tokens_per_second", rate(usage.prompt_tokens, usage.prompt_seconds)},

@@ -49,20 +49,10 @@ void add_prompt_options(CLI::App& app, RunOptions& o) {
       "--doc", o.documents,
       "A document that the prompt is a question about; may be given several times. The prompt is "
       "written as redknot eval writes it: see its --help.");
-  auto* reuse = app.add_option(
-      "--reuse", o.reuse,
-      "segment: every document is computed by itself, behind what stands before the first one, as "
-      "it would be to be shared by other prompts in any order. none: attention to everything.");
-  auto* recover = app.add_option("--recover", o.recover_tokens,
-                                 "With --reuse segment: first tokens of each document but the "
-                                 "first that are computed again in their place, rounded up to "
-                                 "whole pages; 0: none.");
   documents->type_name("FILE")->allow_extra_args(false)->excludes(tokens)->excludes(no_special);
-  reuse->type_name("MODE")->check(one_of({"none", "segment"}))->needs(documents);
-  recover->type_name("TOKENS")->transform(integer_in(0, kMaxTokens))->needs(reuse);
-  reuse->capture_default_str();
-  recover->capture_default_str();
-  for (CLI::Option* option : {documents, reuse, recover}) option->group("Documents");
+  documents->group("Documents");
+  add_reuse(app, o.reuse);
+  app.get_option("--reuse")->needs(documents);
   text->type_name("TEXT")->excludes(file)->excludes(tokens);
   file->type_name("FILE")->excludes(tokens);
   tokens->type_name("FILE")->excludes(no_bos)->excludes(no_special);
@@ -153,6 +143,7 @@ void add_output_options(CLI::App& app, RunOptions& o) {
   app.add_option("--logits", o.logits_file,
                  "Write the logits of every position that was computed, of the prompt and of the "
                  "answer, to a NumPy file: float32 [positions, vocabulary].")
+      ->excludes(app.get_option("--reuse"))
       ->type_name("FILE.npy")
       ->group("Output");
   auto* no_perf = app.add_flag("--no-perf", o.no_perf, "Print no timings.");

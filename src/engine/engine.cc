@@ -7,6 +7,7 @@
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
 #include "engine/profile_choice.h"
+#include "engine/request_spec.h"
 #include "engine/step_loop.h"
 #include "engine/tokenizer_state.h"
 #include "redknot/redknot.h"
@@ -15,31 +16,6 @@ namespace redknot {
 namespace {
 
 constexpr int kMaxWaitingRequests = 1024;  // in the inbox, and as many in the scheduler
-constexpr std::size_t kMaxStopStrings = 64;
-constexpr std::size_t kMaxStopBytes = 4096;
-
-Status check_request(const Request& request, int vocabulary_size) {
-  if (request.prompt.empty()) return invalid("generate: prompt has no parts");
-  if (request.max_tokens < -1) {
-    return invalid("generate: max_tokens is ", request.max_tokens, ", less than -1");
-  }
-  if (request.stop.size() > kMaxStopStrings) {
-    return invalid("generate: ", request.stop.size(), " stop strings, more than ", kMaxStopStrings);
-  }
-  for (const std::string& stop : request.stop) {
-    if (stop.empty() || stop.size() > kMaxStopBytes) {
-      return invalid("generate: a stop string of ", stop.size(), " bytes, not 1..", kMaxStopBytes);
-    }
-  }
-  if (request.recovery.boundary_tokens < 0) {
-    return invalid("generate: recovery.boundary_tokens is ", request.recovery.boundary_tokens,
-                   ", less than 0");
-  }
-  const Status sampling = validate(request.sampling, vocabulary_size);
-  if (!sampling.ok()) return sampling.error().within("generate");
-  return Done{};
-}
-
 }  // namespace
 
 struct Engine::State {
@@ -49,55 +25,18 @@ struct Engine::State {
   std::shared_ptr<Inbox> inbox;
   std::unique_ptr<StepLoop> loop;  // last: ends first
 
-  Result<Prompt> tokenize(const Request& request) const;
   Result<SequenceSpec> sequence(const Request& request) const;
 };
-
-// The prompt's parts, joined; BOS in front if the first is text and the model asks for one.
-Result<Prompt> Engine::State::tokenize(const Request& request) const {
-  const int vocabulary = core->model().config().vocabulary_size;
-  Prompt prompt;
-  std::vector<TokenId>& tokens = prompt.tokens;
-  const Vocabulary& data = core->model().vocabulary();
-  if (request.add_bos && data.add_bos && data.bos && request.prompt.front().tokens.empty()) {
-    tokens.push_back(*data.bos);
-  }
-  for (const PromptPart& part : request.prompt) {
-    const int begin = static_cast<int>(tokens.size());
-    std::vector<int> own = part.tokens;
-    if (own.empty() && !part.text.empty()) {
-      if (!tokenizer) {
-        return unsupported("generate: this model file has no tokenizer; give token ids instead");
-      }
-      auto encoded = tokenizer->tokenize(part.text, false, part.parse_special);
-      if (!encoded.ok()) return encoded.error().within("generate");
-      own = std::move(*encoded);
-    }
-    for (const int token : own) {
-      if (token < 0 || token >= vocabulary) {
-        return invalid("generate: prompt token ", token, " is not in 0..", vocabulary - 1);
-      }
-      tokens.push_back(TokenId{token});
-    }
-    const bool reused = part.reusable && request.reuse == Reuse::kSegment && !own.empty();
-    if (reused) prompt.reusable.push_back({begin, static_cast<int>(tokens.size())});
-  }
-  if (tokens.empty()) return invalid("generate: prompt has no tokens");
-  if (!prompt.reusable.empty()) prompt.context_tokens = prompt.reusable.front().begin;
-  if (!prompt.reusable.empty() && request.all_logits) {
-    return invalid(
-        "generate: all_logits asks for every position, of reused parts nothing is "
-        "computed; ask with reuse none");
-  }
-  return prompt;
-}
 
 // What the request means to the scheduler, if it can be run at all.
 Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
   SequenceSpec spec{.prompt = {},
                     .all_logits = request.all_logits,
+                    .recovery = recovery_of(request.recovery),
                     .uses_prefixes = request.reuse != Reuse::kNone};
-  REDKNOT_TRY(spec.prompt, tokenize(request));
+  REDKNOT_TRY(spec.prompt,
+              prompt_of(request, core->model().vocabulary(), core->model().config().vocabulary_size,
+                        tokenizer ? &*tokenizer : nullptr));
   const int prompt_tokens = static_cast<int>(spec.prompt.tokens.size());
   const int room = core->context_tokens() - prompt_tokens;
   if (room < 0 || (room == 0 && request.max_tokens != 0)) {
@@ -105,10 +44,6 @@ Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
                    core->context_tokens());
   }
   spec.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
-  if (request.recovery.boundary_tokens > 0) {
-    spec.recovery = {.policy = RecoveryPolicy::kBoundary,
-                     .boundary_tokens = request.recovery.boundary_tokens};
-  }
   const auto fits_with = [&](int max_tokens) {
     spec.max_tokens = max_tokens;
     return fits_alone(core->pool(), core->profile(), spec, core->max_step_tokens());
@@ -163,6 +98,19 @@ Result<Generation> Engine::generate(Request request) {
   if (state_->loop->waiting() >= kMaxWaitingRequests || !state_->inbox->push(std::move(arrival))) {
     return exhausted("generate: ", kMaxWaitingRequests, " requests are waiting already");
   }
+  return generation;
+}
+
+// A prompt of the parts and one token behind them, so that it goes the way of every request.
+Result<Generation> Engine::preload(std::vector<PromptPart> prompt, CanonicalContext context) {
+  prompt.push_back(token_part({0}));
+  Request request{.prompt = std::move(prompt),
+                  .reuse = Reuse::kSegment,
+                  .canonical_context = context,
+                  .recovery = {.policy = RecoveryPolicy::kNone},
+                  .max_tokens = 0};
+  auto generation = generate(std::move(request));
+  if (!generation.ok()) return generation.error().within("preload");
   return generation;
 }
 

@@ -11,6 +11,7 @@
 #include "heads/visibility.h"
 #include "kv/sequence_kv.h"
 #include "model/fingerprint.h"
+#include "sched/prompt_parts.h"
 
 namespace redknot {
 namespace {
@@ -100,17 +101,21 @@ Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,
   const auto one_bytes = static_cast<double>(shape.bytes(one));
   const double sequences = options.kv_bytes > 0 ? static_cast<double>(options.kv_bytes) / one_bytes
                                                 : options.max_sequences;
+  const auto segments =
+      segment_pages(profile, shape, options.kv_bytes > 0 ? 0 : options.segment_tokens);
   std::array<int, kKvFormatCount> pages{};
   for (const KvFormat format : kKvFormats) {
     if (one[index_of(format)] == 0) continue;
-    const double count = std::floor(sequences * one[index_of(format)] * kRounding);
+    const double count =
+        std::floor(sequences * one[index_of(format)] * kRounding) + segments[index_of(format)];
     if (count < 1) {
       return invalid("open engine: kv_bytes is ", options.kv_bytes, ", too little for one page of ",
                      shape.bytes(format), " bytes of every format in use");
     }
     if (count > std::numeric_limits<int>::max()) {
       return exhausted("open engine: ", options.max_sequences, " sequences of ", context_tokens,
-                       " tokens need ", count, " KV pages");
+                       " tokens and ", options.segment_tokens, " tokens of segments need ", count,
+                       " KV pages");
     }
     pages[index_of(format)] = static_cast<int>(count);
   }

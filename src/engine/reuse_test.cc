@@ -37,14 +37,31 @@ PromptPart document(int number) {
   return part;
 }
 
+RecoveryOptions nothing() { return {.policy = RecoveryPolicy::kNone}; }
+
+RecoveryOptions boundary(int tokens) {
+  return {.policy = RecoveryPolicy::kBoundary, .boundary_tokens = tokens};
+}
+
+// One of each policy, and that of nothing.
+std::vector<RecoveryOptions> policies() {
+  return {nothing(),
+          boundary(16),
+          boundary(30),
+          {.policy = RecoveryPolicy::kDeviation, .ratio = 0.3},
+          {.policy = RecoveryPolicy::kElastic, .elastic = {.mass = 0.4, .recent_tokens = 5}},
+          {.policy = RecoveryPolicy::kKnot, .ratio = 0.3}};
+}
+
 // A system text, documents in this order, and a question.
-Request request(const std::vector<int>& documents, std::uint64_t question, int boundary = 0) {
+Request request(const std::vector<int>& documents, std::uint64_t question,
+                const RecoveryOptions& recovery = nothing()) {
   Request out = tests::greedy_request(1, 1);
   out.prompt = {token_part(tokens(9, 1))};
   for (const int number : documents) out.prompt.push_back(document(number));
   out.prompt.push_back(token_part(tokens(12, question)));
   out.reuse = Reuse::kSegment;
-  out.recovery.boundary_tokens = boundary;
+  out.recovery = recovery;
   out.sampling.log_probabilities = 0;
   return out;
 }
@@ -63,15 +80,16 @@ class ReuseTest : public testing::Test {
 };
 
 TEST_F(ReuseTest, FirstAndLaterSightsGiveTheSameBits) {
-  for (const int boundary : {0, 16, 30}) {
-    const Request asked = request({2, 0, 3, 1}, 50, boundary);
+  for (const RecoveryOptions& recovery : policies()) {
+    SCOPED_TRACE(static_cast<int>(recovery.policy));
+    const Request asked = request({2, 0, 3, 1}, 50, recovery);
     Engine fresh = open();
     const Answer first = answer(fresh, asked);
     EXPECT_EQ(answer(fresh, asked), first);
     // Other requests had the same documents in other orders before, some of them twice.
     Engine used = open();
     answer(used, request({1, 3, 0, 2}, 51));
-    answer(used, request({0, 0}, 52, 16));
+    answer(used, request({0, 0}, 52, boundary(16)));
     EXPECT_EQ(answer(used, asked), first);
   }
 }
@@ -82,11 +100,12 @@ TEST_F(ReuseTest, ABatchAndAnyStepSizeGiveTheSameBits) {
   for (int i = 0; i < 6; ++i) {
     std::vector<int> documents = {0, 1, 2, 4};
     std::shuffle(documents.begin(), documents.end(), std::mt19937(static_cast<unsigned>(i)));
-    asked.push_back(request(documents, 60 + static_cast<std::uint64_t>(i), i % 2 == 0 ? 16 : 0));
+    asked.push_back(request(documents, 60 + static_cast<std::uint64_t>(i),
+                            policies()[static_cast<std::size_t>(i)]));
     Engine engine = open();
     alone.push_back(answer(engine, asked.back()));
   }
-  for (const int step_tokens : {5, 32, 300}) {
+  for (const int step_tokens : {17, 32, 300}) {
     EngineOptions own = options();
     own.max_step_tokens = step_tokens;
     own.threads = 2;
@@ -109,7 +128,7 @@ TEST_F(ReuseTest, UnderAPoolTooSmallForAllDocumentsAnswersAreTheSame) {
     std::vector<int> documents = {0, 1, 2, 3, 4};
     std::shuffle(documents.begin(), documents.end(), random);
     documents.resize(2);
-    const Request asked = request(documents, random() % 4, 16);
+    const Request asked = request(documents, random() % 4, policies()[random() % 6]);
     Engine fresh = open();
     ASSERT_EQ(answer(engine, asked), answer(fresh, asked)) << i;
   }
@@ -119,10 +138,13 @@ TEST_F(ReuseTest, UsageSaysWhereTokensCameFrom) {
   Engine engine = open();
   const Answer plain = answer(engine, request({2, 0}, 50));
   EXPECT_EQ(plain.usage.prompt_tokens, 9 + 64 + 40 + 12);
-  EXPECT_EQ(plain.usage.adopted_tokens, 64 + 40);
+  EXPECT_EQ(plain.usage.prefix_tokens, 9 + 64);  // as dense attention has it
+  EXPECT_EQ(plain.usage.adopted_tokens, 40);
+  EXPECT_EQ(plain.usage.new_tokens, 12);
+  EXPECT_EQ(plain.usage.built_tokens, 9 + 64 + 40);
   EXPECT_EQ(plain.usage.recovered_tokens, 0);
   // The first stands right behind its own context, where nothing is missing.
-  EXPECT_EQ(answer(engine, request({2, 0}, 50, 17)).usage.recovered_tokens, 32);
+  EXPECT_EQ(answer(engine, request({2, 0}, 50, boundary(17))).usage.recovered_tokens, 32);
   Request dense = request({2, 0}, 50);
   dense.reuse = Reuse::kNone;
   EXPECT_EQ(answer(engine, dense).usage.adopted_tokens, 0);
@@ -133,7 +155,7 @@ TEST_F(ReuseTest, AnAnswerUntilTheContextIsFullEndsWhereMemoryDoes) {
   one.max_sequences = 1;
   one.context_tokens = 320;
   Engine engine = Engine::open(one).value();
-  Request asked = request({2, 0}, 50, 16);
+  Request asked = request({2, 0}, 50, boundary(16));
   asked.max_tokens = -1;
   const Answer found = answer(engine, asked);
   EXPECT_EQ(found.finish, FinishReason::kLength);
@@ -149,7 +171,8 @@ TEST_F(ReuseTest, APromptThatEndsWithADocumentIsAnswered) {
   asked.prompt.pop_back();
   const Answer found = answer(engine, asked);
   EXPECT_EQ(found.tokens.size(), 20u);
-  EXPECT_EQ(found.usage.adopted_tokens, 64);
+  EXPECT_EQ(found.usage.prefix_tokens, 9 + 64);
+  EXPECT_EQ(found.usage.new_tokens, 40);
 }
 
 TEST_F(ReuseTest, BehindItsContextOneDocumentIsThePrefixItWouldBe) {
@@ -168,10 +191,8 @@ std::vector<Request> turns(Request first, const Answer& answered, int count, Eng
   Answer last = answered;
   for (int turn = 1; turn < count; ++turn) {
     Request next = out.back();
-    std::vector<int>& text = next.prompt.back().tokens;
-    text.insert(text.end(), last.tokens.begin(), last.tokens.end());
-    const std::vector<int> question = tokens(7, 200 + static_cast<std::uint64_t>(turn));
-    text.insert(text.end(), question.begin(), question.end());
+    next.prompt.push_back(token_part(last.tokens));
+    next.prompt.push_back(token_part(tokens(7, 200 + static_cast<std::uint64_t>(turn))));
     last = answer(engine, next);
     out.push_back(std::move(next));
   }
@@ -196,18 +217,21 @@ TEST_F(ReuseTest, APrefixGivesTheBitsOfDenseAttention) {
 }
 
 TEST_F(ReuseTest, AConversationOverDocumentsFindsItsLastTurn) {
-  for (const int boundary : {0, 16}) {
+  for (const RecoveryOptions& recovery : policies()) {
+    SCOPED_TRACE(static_cast<int>(recovery.policy));
     Engine engine = open();
-    const Request first = request({2, 0, 1}, 50, boundary);
+    const Request first = request({2, 0, 1}, 50, recovery);
     const Answer answered = answer(engine, first);
     for (const Request& turn : turns(first, answered, 4, engine)) {
       Engine fresh = open();
       const Answer cold = answer(fresh, turn);
       const Answer warm = answer(engine, turn);
       EXPECT_EQ(warm, cold);
-      EXPECT_EQ(cold.usage.prefix_tokens, 0);
-      EXPECT_EQ(warm.usage.prefix_tokens, warm.usage.prompt_tokens - 1);
-      EXPECT_EQ(warm.usage.adopted_tokens, 0);
+      EXPECT_EQ(cold.usage.prefix_tokens, 9 + 64);
+      EXPECT_EQ(cold.usage.adopted_tokens, 40 + 17);
+      EXPECT_EQ(warm.usage.prefix_tokens, 9 + 64);
+      EXPECT_EQ(warm.usage.adopted_tokens, warm.usage.prompt_tokens - 1 - 9 - 64);
+      EXPECT_EQ(warm.usage.new_tokens, 1);
     }
   }
 }
@@ -244,7 +268,7 @@ TEST_F(ReuseTest, WhatCannotBeIsRefusedByName) {
   const auto refused = engine.generate(every);
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message(), HasSubstr("all_logits"));
-  const auto negative = engine.generate(request({0}, 50, -1));
+  const auto negative = engine.generate(request({0}, 50, boundary(-1)));
   ASSERT_FALSE(negative.ok());
   EXPECT_THAT(negative.error().message(), HasSubstr("boundary_tokens"));
 }

@@ -31,6 +31,7 @@ Request request_of(const Question& question, const AskOptions& options) {
   Request request = parts ? make_request(options.format, question.pieces)
                           : make_request(options.format, question.prompt);
   request.reuse = options.reuse;
+  request.canonical_context = options.canonical_context;
   request.recovery = options.recovery;
   return request;
 }

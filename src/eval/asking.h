@@ -24,6 +24,7 @@ struct AskOptions {
   PromptFormat format = PromptFormat::kPlain;
   int at_once = 4;  // requests that the engine has at any time; answers do not depend on it
   Reuse reuse = Reuse::kNone;
+  CanonicalContext canonical_context = CanonicalContext::kPrefix;
   RecoveryOptions recovery{};
   std::function<void(const Question&)> answered{};  // called after each, in their order
 };

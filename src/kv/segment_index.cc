@@ -32,6 +32,7 @@ const Segment& SegmentIndex::insert(const SegmentKey& key, Segment segment) {
   const auto before = remembered_.find(key);
   if (before != remembered_.end()) at->second.uses = before->second;
   add(pages_, at->second.segment.page_count(), 1);
+  pages_per_head_ += static_cast<int>(at->second.segment.pages().size());
   at->second.worth = worth(at->second);
   return at->second.segment;
 }
@@ -42,9 +43,10 @@ double SegmentIndex::worth(const Entry& entry) const {
   return entry.uses > 1 ? age_ + entry.uses * cost : cost;
 }
 
-void SegmentIndex::pin(const SegmentKey& key) {
+void SegmentIndex::pin(const SegmentKey& key, std::uint64_t now) {
   Entry& entry = entries_.at(key);
   ++entry.uses;
+  entry.used = now;
   entry.worth = worth(entry);
   if (entry.pins++ == 0) add(pinned_pages_, entry.segment.page_count(), 1);
 }
@@ -55,13 +57,14 @@ void SegmentIndex::unpin(const SegmentKey& key) {
   if (--entry.pins == 0) add(pinned_pages_, entry.segment.page_count(), -1);
 }
 
-SegmentIndex::Entries::iterator SegmentIndex::least_worth() {
-  auto least = entries_.end();
-  for (auto at = entries_.begin(); at != entries_.end(); ++at) {
-    if (at->second.pins > 0) continue;
-    if (least == entries_.end() || at->second.worth < least->second.worth) least = at;
+std::optional<SegmentIndex::Candidate> SegmentIndex::least_worth() const {
+  const Entries::value_type* least = nullptr;
+  for (const auto& entry : entries_) {
+    if (entry.second.pins > 0) continue;
+    if (least == nullptr || entry.second.worth < least->second.worth) least = &entry;
   }
-  return least;
+  if (least == nullptr) return std::nullopt;
+  return Candidate{least->first, least->second.used};
 }
 
 void SegmentIndex::remember(const SegmentKey& key, int uses) {
@@ -72,22 +75,15 @@ void SegmentIndex::remember(const SegmentKey& key, int uses) {
   dropped_.pop_front();
 }
 
-bool SegmentIndex::is_free(const std::array<int, kKvFormatCount>& pages) const {
-  return std::all_of(kKvFormats.begin(), kKvFormats.end(), [&](KvFormat format) {
-    return pool_.free_pages(format) >= pages[index_of(format)];
-  });
-}
-
-void SegmentIndex::make_room(const std::array<int, kKvFormatCount>& pages) {
-  while (!is_free(pages)) {
-    const auto least = least_worth();
-    if (least == entries_.end()) return;
-    age_ = std::max(age_, least->second.worth);
-    add(pages_, least->second.segment.page_count(), -1);
-    remember(least->first, least->second.uses);
-    entries_.erase(least);
-    ++evictions_;
-  }
+void SegmentIndex::drop(const SegmentKey& key) {
+  const auto entry = entries_.find(key);
+  REDKNOT_CHECK(entry != entries_.end() && entry->second.pins == 0);
+  age_ = std::max(age_, entry->second.worth);
+  add(pages_, entry->second.segment.page_count(), -1);
+  pages_per_head_ -= static_cast<int>(entry->second.segment.pages().size());
+  remember(key, entry->second.uses);
+  entries_.erase(entry);
+  ++evictions_;
 }
 
 bool SegmentIndex::check() const {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 
 #include "kv/segment.h"
 
@@ -23,8 +24,7 @@ using SegmentKey = std::array<std::byte, 32>;
 
 class SegmentIndex {
  public:
-  // The pool must outlive the object.
-  explicit SegmentIndex(PagePool& pool) : pool_(pool) {}
+  SegmentIndex() = default;
   SegmentIndex(const SegmentIndex&) = delete;
   SegmentIndex& operator=(const SegmentIndex&) = delete;
 
@@ -34,17 +34,26 @@ class SegmentIndex {
   // Requires that it is not here. It comes unpinned.
   const Segment& insert(const SegmentKey& key, Segment segment);
 
-  // Counts a use and keeps the segment until as many unpins. Requires that it is here.
-  void pin(const SegmentKey& key);
+  // Counts a use at `now`, a time that does not go back, and keeps the segment until as many
+  // unpins. Requires that it is here.
+  void pin(const SegmentKey& key, std::uint64_t now);
   void unpin(const SegmentKey& key);
   bool is_pinned(const SegmentKey& key) const { return entries_.at(key).pins > 0; }
 
-  // Drops segments that are not pinned until so many pages are free, or none is left.
-  void make_room(const std::array<int, kKvFormatCount>& pages);
+  // The one that goes next when room is wanted, and when it was last used. Nothing if all are
+  // pinned.
+  struct Candidate {
+    SegmentKey key{};
+    std::uint64_t used = 0;
+  };
+  std::optional<Candidate> least_worth() const;
+  // Requires that it is here and not pinned.
+  void drop(const SegmentKey& key);
 
   // Pages of all segments, and of those that are pinned.
   std::array<int, kKvFormatCount> pages() const { return pages_; }
   std::array<int, kKvFormatCount> pinned_pages() const { return pinned_pages_; }
+  int pages_per_head() const { return pages_per_head_; }  // of all segments; all heads alike
   int segments() const { return static_cast<int>(entries_.size()); }
   std::uint64_t evictions() const { return evictions_; }
 
@@ -57,18 +66,17 @@ class SegmentIndex {
     int pins = 0;
     int uses = 0;
     double worth = 0;
+    std::uint64_t used = 0;
   };
   using Entries = std::map<SegmentKey, Entry>;
   double worth(const Entry& entry) const;
-  Entries::iterator least_worth();
   void remember(const SegmentKey& key, int uses);
-  bool is_free(const std::array<int, kKvFormatCount>& pages) const;
 
-  PagePool& pool_;
   Entries entries_;
   std::map<SegmentKey, int> remembered_;  // uses of segments that were dropped
   std::deque<SegmentKey> dropped_;        // the keys of remembered_, in order
   std::array<int, kKvFormatCount> pages_ = {}, pinned_pages_ = {};
+  int pages_per_head_ = 0;
   double age_ = 0;  // the largest worth of a segment that was dropped
   std::uint64_t evictions_ = 0;
 };

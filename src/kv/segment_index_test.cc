@@ -29,8 +29,15 @@ class SegmentIndexTest : public testing::Test {
   }
   bool has(int number) const { return index_.find(key_of(number)) != nullptr; }
   void use(int number) {
-    index_.pin(key_of(number));
+    index_.pin(key_of(number), 0);
     index_.unpin(key_of(number));
+  }
+  void make_room(int pages) {
+    while (free() < pages) {
+      const auto least = index_.least_worth();
+      if (!least) return;
+      index_.drop(least->key);
+    }
   }
   int free() const { return pool_->free_pages(KvFormat::kF16); }
 
@@ -38,7 +45,7 @@ class SegmentIndexTest : public testing::Test {
   std::unique_ptr<PagePool> pool_ =
       PagePool::create({.shape = {.page_tokens = 16, .head_dim = 4}, .page_count = {12, 0, 0}})
           .value();
-  SegmentIndex index_{*pool_};
+  SegmentIndex index_;
 };
 
 TEST_F(SegmentIndexTest, FindsWhatWasInserted) {
@@ -53,27 +60,40 @@ TEST_F(SegmentIndexTest, FindsWhatWasInserted) {
 
 TEST_F(SegmentIndexTest, PinnedSegmentsStay) {
   for (int i = 0; i < 3; ++i) index_.insert(key_of(i), make(64));
-  index_.pin(key_of(1));
-  index_.pin(key_of(1));
+  index_.pin(key_of(1), 0);
+  index_.pin(key_of(1), 0);
   index_.unpin(key_of(1));
   EXPECT_THAT(index_.pinned_pages(), ElementsAre(4, 0, 0));
-  index_.make_room({12, 0, 0});  // cannot be
+  make_room(12);  // cannot be
   EXPECT_TRUE(has(1));
   EXPECT_FALSE(has(0) || has(2));
   EXPECT_EQ(free(), 8);
   EXPECT_EQ(index_.evictions(), 2u);
   index_.unpin(key_of(1));
-  index_.make_room({12, 0, 0});
+  make_room(12);
   EXPECT_EQ(index_.segments(), 0);
   EXPECT_TRUE(index_.check());
 }
 
 TEST_F(SegmentIndexTest, NoMoreGoThanAreInTheWay) {
   for (int i = 0; i < 3; ++i) index_.insert(key_of(i), make(64));
-  index_.make_room({0, 0, 0});
+  make_room(0);
   EXPECT_EQ(index_.segments(), 3);
-  index_.make_room({1, 0, 0});
+  make_room(1);
   EXPECT_EQ(index_.segments(), 2);
+}
+
+TEST_F(SegmentIndexTest, SaysWhenTheNextToGoWasUsed) {
+  index_.insert(key_of(0), make(16));
+  index_.insert(key_of(1), make(64));  // took longer to compute
+  index_.pin(key_of(0), 7);
+  index_.unpin(key_of(0));
+  index_.pin(key_of(1), 5);
+  ASSERT_TRUE(index_.least_worth().has_value());
+  EXPECT_EQ(index_.least_worth()->key, key_of(0));
+  EXPECT_EQ(index_.least_worth()->used, 7u);
+  index_.drop(key_of(0));
+  EXPECT_FALSE(index_.least_worth().has_value());
 }
 
 TEST_F(SegmentIndexTest, WhatComesOnceGoesBeforeWhatComesAgain) {
@@ -82,7 +102,7 @@ TEST_F(SegmentIndexTest, WhatComesOnceGoesBeforeWhatComesAgain) {
   use(0);
   // Fifty documents that come once do not drive out the one that came twice.
   for (int i = 1; i <= 50; ++i) {
-    index_.make_room({4, 0, 0});
+    make_room(4);
     index_.insert(key_of(i), make(64));
     use(i);
   }
@@ -91,7 +111,7 @@ TEST_F(SegmentIndexTest, WhatComesOnceGoesBeforeWhatComesAgain) {
   for (int round = 0; round < 6; ++round) {
     for (int i = 100; i < 103; ++i) {
       if (!has(i)) {
-        index_.make_room({4, 0, 0});
+        make_room(4);
         index_.insert(key_of(i), make(64));
       }
       use(i);
@@ -108,10 +128,10 @@ TEST_F(SegmentIndexTest, CountsAddUpWhateverHappens) {
     const int tokens = 1 + static_cast<int>(random() % 90);
     const int pages = (tokens + 15) / 16;
     if (!has(number)) {
-      index_.make_room({pages, 0, 0});
+      make_room(pages);
       if (free() >= pages) index_.insert(key_of(number), make(tokens));
     } else if (random() % 2 == 0) {
-      index_.pin(key_of(number));
+      index_.pin(key_of(number), 0);
       pinned.push_back(number);
     }
     if (!pinned.empty() && random() % 2 == 0) {

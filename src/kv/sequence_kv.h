@@ -90,6 +90,12 @@ class SequenceKv {
   // Pages that extend(tokens) would take from the pool, per format.
   std::array<int, kKvFormatCount> pages_to_extend(int tokens) const;
 
+  // Pages of a head that it holds beside those that it adopted. O(1).
+  int own_pages(int layer, int kv_head) const {
+    const std::size_t head = index(layer, kv_head);
+    return static_cast<int>(tables_[head].size()) - reused_[head];
+  }
+
   // Referenced pages, per format, counting shared ones.
   std::array<int, kKvFormatCount> pages() const;
 
@@ -104,12 +110,13 @@ class SequenceKv {
     int pages = 0;           // the copy and the new ones
   };
   Growth growth(const PageTable& table, int tokens) const;
-  void extend_table(PageTable& table, KvFormat format, int tokens);
+  void extend_table(std::size_t head, int tokens);
   std::size_t index(int layer, int kv_head) const;
 
   PagePool* pool_;
   const HeadProfile* profile_;
   std::vector<PageTable> tables_;  // [layers, kv_heads]
+  std::vector<int> reused_;        // [layers, kv_heads]: entries of the table that are reused
   int length_ = 0;
   int forgotten_ = 0;       // the largest `next` given to forget()
   int page_ended_at_ = -1;  // the length at the latest end_page()

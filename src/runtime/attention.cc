@@ -105,7 +105,7 @@ void SegPagedAttention::run(int layer, std::span<const SequenceRows> sequences,
   } else {
     run_whole(queries, out);
   }
-  finish_page_mass(sequences);
+  add_page_mass(sequences);
 }
 
 void SegPagedAttention::plan(int layer, std::span<const SequenceRows> sequences) {
@@ -113,6 +113,7 @@ void SegPagedAttention::plan(int layer, std::span<const SequenceRows> sequences)
   marks_.clear();
   cuts_.clear();
   shares_.clear();
+  unit_mass_.clear();
   for (const SequenceRows& sequence : sequences) {
     if (sequence.positions.empty()) continue;
     for (int kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
@@ -146,6 +147,8 @@ void SegPagedAttention::plan_head(Unit unit) {
     unit.first_share = -1;
     if (unit.sequence->measure == Measure::kPageMass && keeps_everything(*unit.policy)) {
       unit.first_share = static_cast<std::ptrdiff_t>(shares_.size());
+      unit.first_mass = static_cast<std::ptrdiff_t>(unit_mass_.size());
+      unit_mass_.resize(unit_mass_.size() + unit.table->size());
       shares_.resize(shares_.size() + unit.table->size() * static_cast<std::size_t>(rows(unit)));
     }
     units_.push_back(unit);
@@ -353,7 +356,7 @@ void SegPagedAttention::run_whole(const float* queries, float* out) {
       attend_cut(worker, unit, cuts_[unit.first_cut + cut], part);
       kernels_.merge_state(part, rows(unit), shape_.head_dim, whole);
     }
-    add_page_mass(unit, whole);
+    find_page_mass(unit, whole);
     write_output(unit, whole, out);
   });
 }
@@ -383,44 +386,43 @@ void SegPagedAttention::run_split(const float* queries, float* out) {
     for (int cut = 0; cut < unit.cuts; ++cut) {
       kernels_.merge_state(partial(unit, cut), rows(unit), shape_.head_dim, whole);
     }
-    add_page_mass(unit, whole);
+    find_page_mass(unit, whole);
     write_output(unit, whole, out);
   }
 }
 
-// Sums a unit's shares over its rows, page by page: where its shares of that page begin.
-void SegPagedAttention::add_page_mass(const Unit& unit, const AttentionState& whole) {
+// Of a unit's rows together, page by page.
+void SegPagedAttention::find_page_mass(const Unit& unit, const AttentionState& whole) {
   if (unit.first_share < 0) return;
+  const Share* share = shares_.data() + unit.first_share;
   for (std::size_t page = 0; page < unit.table->size(); ++page) {
-    Share* const own =
-        shares_.data() + unit.first_share + static_cast<std::ptrdiff_t>(page) * rows(unit);
-    float mass = 0.0f;
-    for (int row = 0; row < rows(unit); ++row) {
-      if (own[row].sum == 0.0f) continue;
-      mass += own[row].sum * std::exp2(own[row].maximum - whole.maximum[row]) / whole.sum[row];
+    std::int64_t& mass = unit_mass_[static_cast<std::size_t>(unit.first_mass) + page];
+    for (int row = 0; row < rows(unit); ++row, ++share) {
+      if (share->sum == 0.0f) continue;
+      const float part =
+          share->sum * std::exp2(share->maximum - whole.maximum[row]) / whole.sum[row];
+      mass += static_cast<std::int64_t>(part * static_cast<float>(kWholeMass));
     }
-    own->sum = mass;
   }
 }
 
-void SegPagedAttention::finish_page_mass(std::span<const SequenceRows> sequences) {
+void SegPagedAttention::add_page_mass(std::span<const SequenceRows> sequences) {
   page_mass_.assign(sequences.size() * static_cast<std::size_t>(shape_.kv_heads), {});
   for (const Unit& unit : units_) {
     if (unit.first_share < 0) continue;
     const auto sequence = static_cast<std::size_t>(unit.sequence - sequences.data());
-    std::vector<float>& mass = page_mass_[sequence * static_cast<std::size_t>(shape_.kv_heads) +
-                                          static_cast<std::size_t>(unit.kv_head)];
+    std::vector<std::int64_t>& mass =
+        page_mass_[sequence * static_cast<std::size_t>(shape_.kv_heads) +
+                   static_cast<std::size_t>(unit.kv_head)];
     mass.resize(unit.table->size());
-    const auto queries =
-        static_cast<float>(unit.sequence->positions.size() * static_cast<std::size_t>(group()));
     for (std::size_t page = 0; page < mass.size(); ++page) {
-      const std::ptrdiff_t at = unit.first_share + static_cast<std::ptrdiff_t>(page) * rows(unit);
-      mass[page] += shares_[static_cast<std::size_t>(at)].sum / queries;
+      mass[page] += unit_mass_[static_cast<std::size_t>(unit.first_mass) + page];
     }
   }
 }
 
-std::span<const float> SegPagedAttention::page_mass(std::size_t sequence, int kv_head) const {
+std::span<const std::int64_t> SegPagedAttention::page_mass(std::size_t sequence,
+                                                           int kv_head) const {
   return page_mass_[sequence * static_cast<std::size_t>(shape_.kv_heads) +
                     static_cast<std::size_t>(kv_head)];
 }

@@ -65,9 +65,11 @@ class SegPagedAttention {
   std::span<const std::int64_t> attended() const { return attended_; }
 
   // Of the latest run: the share of attention that the queries of a sequence under a KV head gave
-  // to each entry of its table, mean over rows and query heads. Nothing unless the sequence
-  // measures that and the head keeps everything.
-  std::span<const float> page_mass(std::size_t sequence, int kv_head) const;
+  // to each entry of its table, summed over rows and query heads, in units of kWholeMass for one
+  // query: whole numbers, whose sums do not depend on how rows are cut into steps. Nothing unless
+  // the sequence measures that and the head keeps everything.
+  std::span<const std::int64_t> page_mass(std::size_t sequence, int kv_head) const;
+  static constexpr std::int64_t kWholeMass = std::int64_t{1} << 30;
 
  private:
   static constexpr int kCutTokens = 256;
@@ -88,6 +90,7 @@ class SegPagedAttention {
     int first_cut = 0, cuts = 0;       // in cuts_
     std::ptrdiff_t first_partial = 0;  // in partials_, when its cuts are computed apart
     std::ptrdiff_t first_share = -1;   // in shares_; -1: it measures no mass
+    std::ptrdiff_t first_mass = 0;     // in unit_mass_
   };
   // What one page gave one query row: the sum of its weights under a maximum.
   struct Share {
@@ -104,7 +107,7 @@ class SegPagedAttention {
   void cut(Unit& unit);
   void count_attended(const Unit& unit);
   void add_share(const Unit& unit, int page, Worker& worker, const AttentionState& state);
-  void add_page_mass(const Unit& unit, const AttentionState& whole);
+  void find_page_mass(const Unit& unit, const AttentionState& whole);
   bool split_units();
   void load_queries(Worker& worker, const Unit& unit, const float* queries) const;
   void rotate_queries(Worker& worker, const Unit& unit, int shift) const;
@@ -112,7 +115,7 @@ class SegPagedAttention {
   void run_whole(const float* queries, float* out);
   void run_split(const float* queries, float* out);
   void write_output(const Unit& unit, const AttentionState& state, float* out) const;
-  void finish_page_mass(std::span<const SequenceRows> sequences);
+  void add_page_mass(std::span<const SequenceRows> sequences);
   AttentionState partial(const Unit& unit, int cut);
   int group() const { return shape_.query_heads / shape_.kv_heads; }
   int rows(const Unit& unit) const { return unit.tokens * group(); }
@@ -129,8 +132,10 @@ class SegPagedAttention {
   std::vector<Cut> cuts_;
   std::vector<float> partials_;  // states of separately computed cuts
   std::vector<std::int64_t> attended_;
-  std::vector<Share> shares_;                  // [pages of the unit's table, rows of the unit]
-  std::vector<std::vector<float>> page_mass_;  // [sequences * kv_heads], [pages of the table]
+  std::vector<Share> shares_;            // [pages of the unit's table, rows of the unit]
+  std::vector<std::int64_t> unit_mass_;  // [pages of the unit's table]
+  std::vector<std::vector<std::int64_t>>
+      page_mass_;  // [sequences * kv_heads], [pages of the table]
 };
 
 }  // namespace redknot

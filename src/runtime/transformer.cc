@@ -183,9 +183,8 @@ void Transformer::measure_page_mass(int layer, const ActiveRows& active, StepOut
     if (active.sequences()[i].measure != Measure::kPageMass) continue;
     SequenceOutput& own = output.sequences[i];
     for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) {
-      const std::span<const float> mass = attention_.page_mass(i, kv_head);
+      const std::span<const std::int64_t> mass = attention_.page_mass(i, kv_head);
       if (mass.empty()) continue;
-      own.mass_pages = static_cast<int>(mass.size());
       own.page_mass.resize(mass.size() *
                            static_cast<std::size_t>(config_.layers * config_.kv_heads));
       const auto head = static_cast<std::size_t>(layer * config_.kv_heads + kv_head);

@@ -6,6 +6,7 @@
 // Allocates all activation memory at construction, for max_rows rows. Used by one thread at a time.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -45,10 +46,9 @@ struct SequenceOutput {
   // Measure::kDeviation: by row, the squared distance of its values to those of its reused pages
   // in the layer behind those that it passes, summed over the heads.
   std::vector<float> deviations{};
-  // Measure::kPageMass: [layers * kv_heads, mass_pages], the share of their attention that the rows
-  // give to each entry of the head's page table; 0 for heads that do not keep everything.
-  std::vector<float> page_mass{};
-  int mass_pages = 0;
+  // Measure::kPageMass: [layers * kv_heads, entries of the page table], the attention that the rows
+  // give to each page (SegPagedAttention::page_mass); 0 for heads that do not keep everything.
+  std::vector<std::int64_t> page_mass{};
 };
 
 struct StepOutput {

@@ -32,6 +32,8 @@ int PrefixIndex::common_tokens(const Prefix& prefix, const ComposedTokens& wante
     if (a.segment != b.segment) return begin;
     if (a.segment) {
       if (a_end != b_end || a_end > common || prefix.recovery != wanted.recovery) return begin;
+      const bool looked = measured(wanted.recovery) == Measure::kPageMass;
+      if (looked && (a.question != b.question || a.question.end > common)) return begin;
       continue;
     }
     if (a_end != b_end) return std::min({common, a_end, b_end});
@@ -39,7 +41,8 @@ int PrefixIndex::common_tokens(const Prefix& prefix, const ComposedTokens& wante
   return common;
 }
 
-std::optional<SequenceKv> PrefixIndex::find(const ComposedTokens& wanted, int most_tokens) {
+std::optional<SequenceKv> PrefixIndex::find(const ComposedTokens& wanted, int most_tokens,
+                                            std::uint64_t now) {
   std::vector<std::pair<int, std::list<Prefix>::iterator>> candidates;
   for (auto at = prefixes_.begin(); at != prefixes_.end(); ++at) {
     const int common = std::min(most_tokens, common_tokens(*at, wanted));
@@ -50,13 +53,14 @@ std::optional<SequenceKv> PrefixIndex::find(const ComposedTokens& wanted, int mo
   for (const auto& [tokens, at] : candidates) {
     std::optional<SequenceKv> found = at->kv.prefix(tokens);
     if (!found) continue;
+    at->used = now;
     prefixes_.splice(prefixes_.begin(), prefixes_, at);
     return found;
   }
   return std::nullopt;
 }
 
-void PrefixIndex::insert(const ComposedTokens& tokens, const SequenceKv& kv) {
+void PrefixIndex::insert(const ComposedTokens& tokens, const SequenceKv& kv, std::uint64_t now) {
   const int length = kv.length();
   REDKNOT_CHECK(length <= static_cast<int>(tokens.tokens.size()));
   if (length == 0) return;
@@ -68,7 +72,8 @@ void PrefixIndex::insert(const ComposedTokens& tokens, const SequenceKv& kv) {
   Prefix prefix{.tokens = {tokens.tokens.begin(), tokens.tokens.begin() + length},
                 .parts = {},
                 .recovery = tokens.recovery,
-                .kv = kv.fork()};
+                .kv = kv.fork(),
+                .used = now};
   for (const SequencePart& part : tokens.parts) {
     if (part.positions.begin < length) prefix.parts.push_back(part);
   }
@@ -76,10 +81,18 @@ void PrefixIndex::insert(const ComposedTokens& tokens, const SequenceKv& kv) {
   if (prefixes_.size() > kMostPrefixes) prefixes_.pop_back();
 }
 
-bool PrefixIndex::drop_oldest() {
-  if (prefixes_.empty()) return false;
-  prefixes_.pop_back();
-  return true;
+std::optional<std::uint64_t> PrefixIndex::oldest_use() const {
+  if (prefixes_.empty()) return std::nullopt;
+  return prefixes_.back().used;
+}
+
+void PrefixIndex::drop_oldest() { prefixes_.pop_back(); }
+
+void PrefixIndex::drop_holding(const SegmentKey& key) {
+  std::erase_if(prefixes_, [&key](const Prefix& prefix) {
+    return std::any_of(prefix.parts.begin(), prefix.parts.end(),
+                       [&key](const SequencePart& part) { return part.segment == key; });
+  });
 }
 
 std::vector<const SequenceKv*> PrefixIndex::kept() const {

@@ -30,14 +30,19 @@ class PrefixIndex {
  public:
   static constexpr std::size_t kMostPrefixes = 256;
 
-  // The longest beginning, of at most `most_tokens` tokens, or nothing.
-  std::optional<SequenceKv> find(const ComposedTokens& wanted, int most_tokens);
+  // The longest beginning, of at most `most_tokens` tokens, or nothing. `now` is a time that does
+  // not go back, as below.
+  std::optional<SequenceKv> find(const ComposedTokens& wanted, int most_tokens, std::uint64_t now);
 
   // Keeps what `kv` holds. Requires kv.length() <= tokens.size().
-  void insert(const ComposedTokens& tokens, const SequenceKv& kv);
+  void insert(const ComposedTokens& tokens, const SequenceKv& kv, std::uint64_t now);
 
-  // Gives back the one that was used longest ago. False if there is none.
-  bool drop_oldest();
+  // When the one that was used longest ago was used; nothing if there is none.
+  std::optional<std::uint64_t> oldest_use() const;
+  // Gives that one back. Requires that there is one.
+  void drop_oldest();
+  // Gives back all that hold pages of a segment.
+  void drop_holding(const SegmentKey& key);
 
   int size() const { return static_cast<int>(prefixes_.size()); }
   // The page tables kept, for tests.
@@ -49,6 +54,7 @@ class PrefixIndex {
     std::vector<SequencePart> parts;
     Recovery recovery;
     SequenceKv kv;
+    std::uint64_t used = 0;
   };
   static int common_tokens(const Prefix& prefix, const ComposedTokens& wanted);
 

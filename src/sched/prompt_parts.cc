@@ -12,6 +12,8 @@
 namespace redknot {
 namespace {
 
+using PageCounts = std::array<int, kKvFormatCount>;
+
 int pages_for(int tokens, int page_tokens) { return (tokens + page_tokens - 1) / page_tokens; }
 
 int saturated(std::int64_t count) {
@@ -23,6 +25,12 @@ void add_tokens(Sha256& sha, std::span<const TokenId> tokens) {
       std::string_view(reinterpret_cast<const char*>(tokens.data()), tokens.size_bytes()));
 }
 
+void add(PageCounts& pages, const PageCounts& more) {
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    pages[i] = saturated(std::int64_t{pages[i]} + more[i]);
+  }
+}
+
 SegmentKey key_of(std::string_view salt, std::span<const TokenId> context,
                   std::span<const TokenId> tokens) {
   Sha256 sha;
@@ -30,6 +38,25 @@ SegmentKey key_of(std::string_view salt, std::span<const TokenId> context,
   add_tokens(sha, context);
   add_tokens(sha, tokens);
   return std::move(sha).finish();
+}
+
+// From the end on: separators have no part in questions.
+void find_questions(const Prompt& prompt, std::vector<SequencePart>& parts) {
+  PositionRange question;
+  for (std::size_t i = parts.size(); i-- > 0;) {
+    SequencePart& part = parts[i];
+    if (part.segment) {
+      part.question = question;
+      continue;
+    }
+    const bool separates = i + 1 < parts.size() && part.tokens() < kSeparatorTokens;
+    if (separates) continue;
+    const auto end =
+        std::upper_bound(prompt.text_ends.begin(), prompt.text_ends.end(), part.positions.begin);
+    const int piece_end = end == prompt.text_ends.end() ? part.positions.end : *end;
+    question = {part.positions.begin, std::min({piece_end, part.positions.end,
+                                                part.positions.begin + kMostQuestionTokens})};
+  }
 }
 
 }  // namespace
@@ -40,55 +67,69 @@ std::vector<SequencePart> parts_of(const Prompt& prompt, std::string_view salt) 
   const std::span<const TokenId> tokens(prompt.tokens);
   const auto context = tokens.first(static_cast<std::size_t>(prompt.context_tokens));
   int next = 0;
+  const auto add_own = [&](int part_end) {
+    if (part_end > next) parts.push_back({.positions = {next, part_end}});
+    next = part_end;
+  };
   for (const PositionRange& range : prompt.reusable) {
     REDKNOT_CHECK(range.begin >= next && range.begin < range.end && range.end <= end);
+    REDKNOT_CHECK(range.begin >= prompt.context_tokens);
     if (range.end == end) break;
-    if (range.begin > next) parts.push_back({.positions = {next, range.begin}, .segment = {}});
+    if (parts.empty() && prompt.context_tokens > 0) {
+      next = prompt.context_tokens;
+      parts.push_back({.positions = {0, next}, .segment = key_of(salt, {}, context)});
+    }
+    add_own(range.begin);
     const auto own = tokens.subspan(static_cast<std::size_t>(range.begin),
                                     static_cast<std::size_t>(range.end - range.begin));
     parts.push_back({.positions = range, .segment = key_of(salt, context, own)});
     next = range.end;
   }
-  if (next < end) parts.push_back({.positions = {next, end}, .segment = {}});
+  add_own(end);
+  find_questions(prompt, parts);
   return parts;
 }
 
-std::array<int, kKvFormatCount> own_pages(const HeadProfile& profile, const PageShape& shape,
-                                          std::span<const SequencePart> parts, int max_tokens,
-                                          int chunk_tokens, const Recovery& recovery) {
+std::size_t end_of_group(std::span<const SequencePart> parts, std::size_t first) {
+  std::size_t end = first;
+  while (parts[end].segment || parts[end].positions.begin < parts[first].question.begin) ++end;
+  return end;
+}
+
+PageCounts own_pages(const HeadProfile& profile, const PageShape& shape,
+                     std::span<const SequencePart> parts, int max_tokens, int chunk_tokens,
+                     const Recovery& recovery) {
   REDKNOT_CHECK(max_tokens >= 0 && chunk_tokens >= 1);
   // Every part begins a page of its own, so that parts add up.
-  std::array<int, kKvFormatCount> pages{};
-  const auto add = [&](const std::array<int, kKvFormatCount>& more) {
-    for (std::size_t i = 0; i < pages.size(); ++i) {
-      pages[i] = saturated(std::int64_t{pages[i]} + more[i]);
-    }
-  };
+  PageCounts pages{};
+  std::vector<int> segment_tokens;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const int tokens = parts[i].positions.end - parts[i].positions.begin;
-    if (!parts[i].segment) {
-      const std::int64_t all = std::int64_t{tokens} + (i + 1 == parts.size() ? max_tokens : 0);
-      add(peak_pages(profile, shape, saturated(all), chunk_tokens));
+    if (parts[i].segment) {
+      segment_tokens.push_back(parts[i].tokens());
       continue;
     }
-    const int recovered_pages = most_recovered_pages(recovery, tokens, shape.page_tokens);
-    std::array<int, kKvFormatCount> more{};
-    for (const HeadPolicy& policy : profile.policies) {
-      more[index_of(policy.kv_format)] += recovered_pages;
-    }
-    add(more);
+    const std::int64_t all =
+        std::int64_t{parts[i].tokens()} + (i + 1 == parts.size() ? max_tokens : 0);
+    // Nothing of what recovery looks with is forgotten until it has been computed again.
+    const bool looks = measured(recovery) == Measure::kPageMass && !segment_tokens.empty();
+    const int kept = looks ? std::min(parts[i].tokens(), kMostQuestionTokens) : 0;
+    add(pages, peak_pages(profile, shape, saturated(all), std::max(chunk_tokens, kept)));
+  }
+  const int recovered = most_recovered_pages(recovery, segment_tokens, shape.page_tokens);
+  for (const HeadPolicy& policy : profile.policies) {
+    PageCounts more{};
+    more[index_of(policy.kv_format)] = recomputes(recovery, policy) ? recovered : 0;
+    add(pages, more);
   }
   return pages;
 }
 
-std::array<int, kKvFormatCount> build_pages(const HeadProfile& profile, const PageShape& shape,
-                                            int context_tokens, int tokens) {
-  const int one =
-      pages_for(context_tokens, shape.page_tokens) + pages_for(tokens, shape.page_tokens);
-  std::array<int, kKvFormatCount> pages{};
+PageCounts segment_pages(const HeadProfile& profile, const PageShape& shape, int tokens) {
+  PageCounts pages{};
   for (const HeadPolicy& policy : profile.policies) {
-    int& count = pages[index_of(policy.kv_format)];
-    count = saturated(std::int64_t{count} + one);
+    PageCounts more{};
+    more[index_of(policy.kv_format)] = pages_for(tokens, shape.page_tokens);
+    add(pages, more);
   }
   return pages;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -151,13 +152,14 @@ class History {
     }
     EXPECT_EQ(scheduler_->segments().pinned_pages()[0], 0);
     EXPECT_TRUE(expected_.empty());
-    EXPECT_GT(finished_, 10);
+    EXPECT_GT(finished_, 4);
   }
 
   std::uint64_t segments() const {
     return static_cast<std::uint64_t>(scheduler_->segments().segments());
   }
   int prefix_tokens() const { return prefix_tokens_; }
+  bool looks() const { return looks_; }
   std::uint64_t evictions() const { return scheduler_->segments().evictions(); }
 
  private:
@@ -178,12 +180,16 @@ class History {
         const int begin = static_cast<int>(tokens.size());
         tokens.insert(tokens.end(), document.begin(), document.end());
         spec.prompt.reusable.push_back({begin, static_cast<int>(tokens.size())});
-        if (random_() % 3 == 0) add_text(draw(1, 20));
+        if (random_() % 3 == 0) add_text(draw(1, 50));
       }
-      if (random_() % 2 == 0) {
-        spec.recovery = {.policy = RecoveryPolicy::kBoundary, .boundary_tokens = draw(1, 40)};
-      }
+      spec.recovery = {.policy = static_cast<Recovery::Policy>(draw(0, 4)),
+                       .ratio = draw(0, 10) / 10.0,
+                       .boundary_tokens = draw(0, 1) * draw(0, 40),
+                       .sparse = {.mass = draw(0, 1) == 0 ? 0.5f : 1.0f},
+                       .recent_tokens = draw(0, 30)};
       if (random_() % 4 != 0) add_text(draw(1, 20));
+      spec.prompt.text_ends = {draw(4, static_cast<int>(tokens.size())),
+                               static_cast<int>(tokens.size())};
     } else {
       add_text(draw(1, random_() % 3 == 0 ? 120 : 20));
     }
@@ -198,6 +204,8 @@ class History {
       std::erase_if(spec.prompt.reusable, [&](const PositionRange& range) {
         return range.end > static_cast<int>(tokens.size());
       });
+      std::erase_if(spec.prompt.text_ends,
+                    [&](int end) { return end > static_cast<int>(tokens.size()); });
       spec.prompt.context_tokens =
           std::min(spec.prompt.context_tokens, static_cast<int>(tokens.size()));
       add_text(draw(0, 20));
@@ -233,14 +241,21 @@ class History {
     ASSERT_LE(scheduler_->running(), options_.max_sequences);
     const std::vector<SequenceKv*> kv = scheduler_->kv(plan);
     model_->store(plan, kv);
-    std::map<SequenceId, TokenId> sampled;
+    std::map<SequenceId, TokenId> next, sampled;
     for (std::size_t i = 0; i < kv.size(); ++i) {
       const SequenceId id = plan.slices[i].sequence;
       ASSERT_FALSE(paused_[id]);
-      if (scheduler_->samples(id)) sampled[id] = model_->next(*kv[i], kv[i]->length() - 1);
+      const int last = plan.slices[i].first_row + plan.slices[i].rows - 1;
+      const bool wanted = std::binary_search(plan.logit_rows.begin(), plan.logit_rows.end(), last);
+      const int position = plan.positions[static_cast<std::size_t>(last)];
+      if (wanted && position + 1 == kv[i]->length()) next[id] = model_->next(*kv[i], position);
     }
-    scheduler_->computed(plan);
+    scheduler_->computed(plan, measured_at_random(plan, kv));
     for (const StepSlice& slice : plan.slices) {
+      if (scheduler_->is_submitted(slice.sequence) && scheduler_->samples(slice.sequence)) {
+        ASSERT_TRUE(next.contains(slice.sequence));
+        sampled[slice.sequence] = next[slice.sequence];
+      }
       ASSERT_NO_FATAL_FAILURE(check_rows(plan, slice, sampled.contains(slice.sequence)));
       if (sampled.contains(slice.sequence)) {
         scheduler_->append(slice.sequence, sampled[slice.sequence]);
@@ -248,6 +263,26 @@ class History {
       if (!scheduler_->is_submitted(slice.sequence)) continue;
       if (scheduler_->ended(slice.sequence)) finish(slice.sequence);
     }
+  }
+
+  // Whatever is measured, tokens are the same.
+  std::vector<Measured> measured_at_random(const StepPlan& plan,
+                                           const std::vector<SequenceKv*>& kv) {
+    deviations_.assign(plan.tokens.size(), 0);
+    for (float& one : deviations_) one = static_cast<float>(draw(0, 9));
+    std::vector<Measured> out(kv.size());
+    for (std::size_t i = 0; i < kv.size(); ++i) {
+      const StepSlice& slice = plan.slices[i];
+      if (slice.measure == Measure::kDeviation) {
+        out[i].deviations = std::span(deviations_).first(static_cast<std::size_t>(slice.rows));
+      }
+      if (slice.measure != Measure::kPageMass) continue;
+      looks_ = true;
+      masses_.emplace_back(2 * kv[i]->table(0, 0).size());
+      for (std::int64_t& one : masses_.back()) one = draw(0, 1000);
+      out[i].page_mass = masses_.back();
+    }
+    return out;
   }
 
   // Rows of logits are those that were asked for: all, or the one that is sampled.
@@ -285,13 +320,16 @@ class History {
   std::map<SequenceId, Expected> expected_;
   std::map<SequenceId, bool> paused_;
   std::vector<Expected> earlier_;
+  std::vector<float> deviations_;
+  std::deque<std::vector<std::int64_t>> masses_;
+  bool looks_ = false;
   int finished_ = 0;
   int prefix_tokens_ = 0;
 };
 
 TEST(SchedulerHistories, EverySequenceGetsTheTokensItWouldGetAlone) {
   std::uint64_t segments = 0, evictions = 0;
-  int prefix_tokens = 0;
+  int prefix_tokens = 0, looked = 0;
   for (unsigned seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     History history(seed);
@@ -299,10 +337,12 @@ TEST(SchedulerHistories, EverySequenceGetsTheTokensItWouldGetAlone) {
     segments += history.segments();
     evictions += history.evictions();
     prefix_tokens += history.prefix_tokens();
+    looked += history.looks() ? 1 : 0;
   }
   EXPECT_GT(segments, 30u);
   EXPECT_GT(evictions, 30u);
   EXPECT_GT(prefix_tokens, 300);
+  EXPECT_GT(looked, 10);
 }
 
 }  // namespace

@@ -45,10 +45,14 @@ class SchedulerTest : public testing::Test {
     return scheduler_->submit({{.tokens = prompt(prompt_tokens)}, max_tokens, all_logits}).value();
   }
 
+  void computed(const StepPlan& plan) {
+    scheduler_->computed(plan, std::vector<Measured>(plan.slices.size()));
+  }
+
   // Computes the next step, giving every sequence that is sampled the token 7.
   StepPlan step() {
     StepPlan plan = scheduler_->next_step();
-    scheduler_->computed(plan);
+    computed(plan);
     for (const StepSlice& slice : plan.slices) {
       if (scheduler_->samples(slice.sequence)) scheduler_->append(slice.sequence, TokenId{7});
       if (scheduler_->ended(slice.sequence)) scheduler_->cancel(slice.sequence);
@@ -82,7 +86,7 @@ TEST_F(SchedulerTest, PlanHasTokensPositionsAndTheRowThatIsSampled) {
   EXPECT_THAT(second.positions, ElementsAre(4, 5));
   EXPECT_THAT(second.logit_rows, ElementsAre(1));
   const StepPlan third = step();  // the sampled token is fed back
-  EXPECT_EQ(third, (StepPlan{{TokenId{7}}, {6}, {{a, 0, 1}}, {0}}));
+  EXPECT_EQ(third, (StepPlan{{TokenId{7}}, {6}, {{a, 0, 1}}, {0}, {0}}));
   EXPECT_TRUE(step().empty());  // the second sampled token is not
 }
 
@@ -159,7 +163,7 @@ TEST_F(SchedulerTest, AllLogitsAsksForEveryRowAndKeepsToTheRowsOfAStep) {
   const SequenceId a = submit(10, 2, /*all_logits=*/true);
   EXPECT_THAT(step().logit_rows, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
   EXPECT_THAT(step().logit_rows, ElementsAre(0, 1));
-  EXPECT_THAT(step(), (StepPlan{{TokenId{7}}, {10}, {{a, 0, 1}}, {0}}));
+  EXPECT_THAT(step(), (StepPlan{{TokenId{7}}, {10}, {{a, 0, 1}}, {0}, {0}}));
 }
 
 TEST_F(SchedulerTest, SequencesThatGenerateGetTheirRowsOfLogitsFirst) {
@@ -174,11 +178,11 @@ TEST_F(SchedulerTest, SequencesThatGenerateGetTheirRowsOfLogitsFirst) {
 TEST_F(SchedulerTest, APromptAloneEndsOnceItIsComputedAndIsNotSampled) {
   start(100, {.max_step_tokens = 4});
   const SequenceId a = submit(6, 0);
-  scheduler_->computed(scheduler_->next_step());
+  computed(scheduler_->next_step());
   EXPECT_FALSE(scheduler_->ended(a));
   EXPECT_FALSE(scheduler_->samples(a));
   const StepPlan last = scheduler_->next_step();
-  scheduler_->computed(last);
+  computed(last);
   EXPECT_THAT(last.logit_rows, ElementsAre());
   EXPECT_TRUE(scheduler_->ended(a));
   EXPECT_FALSE(scheduler_->samples(a));
@@ -188,7 +192,7 @@ TEST_F(SchedulerTest, ASequenceEndsWithItsLastTokenAndRemembersAllOfThem) {
   start(100, {});
   const SequenceId a = submit(2, 2);
   for (const int token : {41, 42}) {
-    scheduler_->computed(scheduler_->next_step());
+    computed(scheduler_->next_step());
     EXPECT_TRUE(scheduler_->samples(a));
     EXPECT_FALSE(scheduler_->ended(a));
     scheduler_->append(a, TokenId{token});

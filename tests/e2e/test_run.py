@@ -205,16 +205,18 @@ class Documents(Case):
         document = write('doc.txt', 'A knot holds.')
         for options, needle in [(['--reuse', 'segment'], '--doc'),
                                 (['--doc', document, '--reuse', 'all'], '--reuse'),
-                                (['--doc', document, '--recover', 5], '--reuse'),
-                                (['--doc', document, '--reuse', 'segment', '--recover', -1],
-                                 '--recover')]:
+                                (['--doc', document, '--recovery', 'knot'], '--reuse'),
+                                (['--doc', document, '--reuse', 'prefix', '--ratio', 0.1],
+                                 '--reuse segment'),
+                                (['--doc', document, '--reuse', 'segment', '--recovery', 'some'],
+                                 '--recovery'),
+                                (['--doc', document, '--reuse', 'segment', '--ratio', 1.5],
+                                 '--ratio'),
+                                (['--doc', document, '--reuse', 'segment', '--logits', 'l.npy'],
+                                 '--logits')]:
             self.check_error(redknot('run', '-m', model(), '-p', 'a', *options), 2, needle)
         self.check_error(redknot('run', '-m', model(), '-p', 'a', '--doc', scratch / 'none.txt'), 1,
                          'none.txt')
-        document = write('doc.txt', 'A knot holds.')
-        logits = redknot('run', '-m', model(), '-p', 'a', '-n', 0, '--doc', document, '--reuse',
-                         'segment', '--logits', scratch / 'l.npy')
-        self.check_error(logits, 1, 'all_logits')
 
 
 if __name__ == '__main__':
