@@ -89,11 +89,6 @@ Result<Prompt> prompt_of(const Request& request, const Vocabulary& vocabulary, i
   if (prompt.reusable.empty()) return prompt;
   const bool is_bare = request.canonical_context == CanonicalContext::kBare;
   prompt.context_tokens = is_bare ? bare : prompt.reusable.front().begin;
-  if (request.all_logits) {
-    return invalid(
-        "generate: all_logits asks for every position, of reused parts nothing is "
-        "computed; ask with reuse none");
-  }
   return prompt;
 }
 

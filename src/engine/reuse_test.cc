@@ -236,6 +236,30 @@ TEST_F(ReuseTest, AConversationOverDocumentsFindsItsLastTurn) {
   }
 }
 
+TEST_F(ReuseTest, AllLogitsAreThoseBehindTheLastDocument) {
+  for (const RecoveryOptions& recovery : policies()) {
+    for (const int step_tokens : {17, 300}) {
+      EngineOptions own = options();
+      own.max_step_tokens = step_tokens;
+      Engine engine = Engine::open(own).value();
+      Request asked = request({2, 0, 1}, 50, recovery);
+      asked.max_tokens = 1;
+      const Answer last = answer(engine, asked);
+      asked.all_logits = true;
+      asked.max_tokens = 0;
+      Generation generation = engine.generate(asked).value();
+      std::vector<float> logits;
+      while (const auto piece = generation.next()) {
+        logits.insert(logits.end(), piece->logits.begin(), piece->logits.end());
+      }
+      const int vocabulary = engine.model().vocabulary_size;
+      ASSERT_EQ(static_cast<int>(logits.size()), 12 * vocabulary);
+      const auto row = logits.end() - vocabulary;
+      EXPECT_EQ(std::max_element(row, logits.end()) - row, last.tokens.front());
+    }
+  }
+}
+
 TEST_F(ReuseTest, SessionsShareTheDocumentsPages) {
   EngineOptions many = options();
   many.max_sequences = 20;
@@ -263,11 +287,6 @@ TEST_F(ReuseTest, SessionsShareTheDocumentsPages) {
 
 TEST_F(ReuseTest, WhatCannotBeIsRefusedByName) {
   Engine engine = open();
-  Request every = request({0}, 50);
-  every.all_logits = true;
-  const auto refused = engine.generate(every);
-  ASSERT_FALSE(refused.ok());
-  EXPECT_THAT(refused.error().message(), HasSubstr("all_logits"));
   const auto negative = engine.generate(request({0}, 50, boundary(-1)));
   ASSERT_FALSE(negative.ok());
   EXPECT_THAT(negative.error().message(), HasSubstr("boundary_tokens"));

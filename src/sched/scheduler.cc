@@ -255,7 +255,7 @@ StepPlan Scheduler::next_step() {
       if (room <= 0) break;
       if (logit_room <= 0 && !sequence.builds) continue;
       if (!sequence.has_begun()) begin(sequence);
-      sequence.add_rows(plan, sequence.all_logits() ? std::min(room, logit_room) : room, from);
+      sequence.add_rows(plan, room, logit_room, from);
     }
   }
   return plan;

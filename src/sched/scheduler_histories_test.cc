@@ -285,14 +285,22 @@ class History {
     return out;
   }
 
-  // Rows of logits are those that were asked for: all, or the one that is sampled.
+  static int last_part_of(const Prompt& prompt) {
+    return parts_of(prompt, "").back().positions.begin;
+  }
+
+  // Rows of logits are those that were asked for: all of the last part, or the one that is sampled.
   void check_rows(const StepPlan& plan, const StepSlice& slice, bool sampled) {
     std::vector<int> wanted;
     const int end = slice.first_row + slice.rows;
     const auto submitted = expected_.find(slice.sequence);
-    const bool all = submitted != expected_.end() && submitted->second.spec.all_logits;
+    const bool all = submitted != expected_.end() && submitted->second.spec.all_logits &&
+                     slice.measure == Measure::kNothing;
+    const int last_part =
+        submitted == expected_.end() ? 0 : last_part_of(submitted->second.spec.prompt);
     for (int row = slice.first_row; row < end; ++row) {
-      if (all || (sampled && row == end - 1)) wanted.push_back(row);
+      const bool asked = all && plan.positions[static_cast<std::size_t>(row)] >= last_part;
+      if (asked || (sampled && row == end - 1)) wanted.push_back(row);
     }
     std::vector<int> rows;
     std::copy_if(plan.logit_rows.begin(), plan.logit_rows.end(), std::back_inserter(rows),

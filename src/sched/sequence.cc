@@ -223,8 +223,15 @@ void Sequence::choose(const Supply& supply) {
   lay_out_recovered(chosen, probe.redone);
 }
 
+// Whether logits of all rows at these positions are wanted.
+bool Sequence::is_asked(const Rows& rows) const {
+  return all_logits_ && rows.measure == Measure::kNothing &&
+         rows.positions.begin >= parts_.back().positions.begin;
+}
+
 // The next rows, in order of their positions, all with the same measure.
-std::vector<Sequence::Rows> Sequence::take(int most_rows, const Supply& supply) {
+std::vector<Sequence::Rows> Sequence::take(int most_rows, int most_logit_rows,
+                                           const Supply& supply) {
   std::vector<Rows> taken;
   while (most_rows > 0) {
     if (laid_out_.empty() && (probe_ || !lay_out(most_rows, supply))) break;
@@ -233,17 +240,20 @@ std::vector<Sequence::Rows> Sequence::take(int most_rows, const Supply& supply) 
     const int tokens = next.positions.end - next.positions.begin;
     if (!taken.empty() && taken.front().measure != next.measure) break;
     if (next.at_once && tokens > most_rows) break;
+    const bool asked = is_asked(next);
+    const int count = std::min({tokens, most_rows, asked ? most_logit_rows : tokens});
+    if (count == 0) break;
     Rows& own = taken.emplace_back(next);
-    own.positions.end = std::min(next.positions.end, next.positions.begin + most_rows);
-    most_rows -= own.positions.end - own.positions.begin;
-    next.positions.begin = own.positions.end;
+    own.positions.end = next.positions.begin += count;
+    most_rows -= count;
+    if (asked) most_logit_rows -= count;
     if (next.positions.empty()) laid_out_.pop_front();
   }
   return taken;
 }
 
-int Sequence::add_rows(StepPlan& plan, int most_rows, const Supply& supply) {
-  const std::vector<Rows> taken = take(most_rows, supply);
+int Sequence::add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const Supply& supply) {
+  const std::vector<Rows> taken = take(most_rows, most_logit_rows, supply);
   if (taken.empty()) return 0;
   StepSlice slice{id_, static_cast<int>(plan.tokens.size()), 0, taken.front().measure};
   for (const Rows& rows : taken) {
@@ -251,7 +261,8 @@ int Sequence::add_rows(StepPlan& plan, int most_rows, const Supply& supply) {
     for (int position = rows.positions.begin; position < rows.positions.end; ++position) {
       const bool last = position + 1 == static_cast<int>(tokens_.size());
       const bool sampled = last && max_tokens_ > 0 && rows.measure == Measure::kNothing;
-      if (sampled || all_logits_) plan.logit_rows.push_back(static_cast<int>(plan.tokens.size()));
+      if (sampled || is_asked(rows))
+        plan.logit_rows.push_back(static_cast<int>(plan.tokens.size()));
       plan.tokens.push_back(tokens_[static_cast<std::size_t>(position)]);
       plan.positions.push_back(position);
       plan.depths.push_back(rows.depth);

@@ -29,7 +29,7 @@ using PageCounts = std::array<int, kKvFormatCount>;
 struct SequenceSpec {
   Prompt prompt{};             // at least one token
   int max_tokens = 0;          // to generate; 0: only compute the prompt
-  bool all_logits = false;     // logits of every row, not only of those sampled
+  bool all_logits = false;     // of the last part and what follows, not only of rows sampled
   Recovery recovery{};         // of reusable parts
   bool uses_prefixes = false;  // begins with what earlier sequences left, and leaves its own
 };
@@ -98,9 +98,9 @@ class Sequence {
   // Parts that are still to be laid out.
   std::span<const SequencePart> remaining() const { return std::span(parts_).subspan(next_part_); }
 
-  // Adds its next rows to the plan, at most so many, as one slice; returns how many. Requires that
-  // the segments of remaining parts are at hand.
-  int add_rows(StepPlan& plan, int most_rows, const Supply& supply);
+  // Adds its next rows to the plan, at most so many, and so many whose logits are wanted, as one
+  // slice; returns how many. Requires that the segments of remaining parts are at hand.
+  int add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const Supply& supply);
 
   // Takes note that a slice of the plan has been computed.
   void computed(const StepPlan& plan, const StepSlice& slice, const Measured& measured,
@@ -154,7 +154,8 @@ class Sequence {
   void recover(std::span<const PositionRange> pages, const Supply& supply);
   void lay_out_recovered(std::span<const PositionRange> pages, std::span<const PositionRange> own);
   void add_scores(const StepPlan& plan, const StepSlice& slice, const Measured& measured);
-  std::vector<Rows> take(int most_rows, const Supply& supply);
+  bool is_asked(const Rows& rows) const;
+  std::vector<Rows> take(int most_rows, int most_logit_rows, const Supply& supply);
   int whole_depth() const { return profile_->layers - 1; }  // of rows without logits
 
   SequenceId id_;
