@@ -40,7 +40,7 @@ struct Prompt {
 // that recovery may look with.
 inline constexpr int kSeparatorTokens = 32;
 // Of a question, recovery looks with so many first tokens.
-inline constexpr int kMostQuestionTokens = 256;
+inline constexpr int kMostQuestionTokens = 1024;
 
 // All of the prompt's positions, in order. A reusable range that the last token is in is an own
 // part: its logits are wanted. If there are others, their context is a segment too, behind nothing.

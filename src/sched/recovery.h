@@ -11,8 +11,8 @@
 //              what is stored (CacheBlend, Yao et al. 2024)
 //   elastic    all pages, for heads that are not local; feed-forward networks only for the tokens
 //              that attention wrote most into (the RedKnot paper)
-//   knot       pages that the question's own heads look at, found by running the question over what
-//              is reused; for context-bound heads
+//   knot       pages that the question's last token looks at, found by running the question over
+//              what is reused; for context-bound heads
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ struct Recovery {
 };
 
 // What is measured before pages are chosen, and of which rows: kDeviation of the segment's own,
-// kPageMass of the question's.
+// kPageMass of the question's last.
 Measure measured(const Recovery& recovery);
 
 // Whether a head takes what recovered tokens give.

@@ -117,7 +117,10 @@ void Sequence::lay_out_segment(const Supply& supply) {
   if (measured(recovery_) == Measure::kDeviation) {
     probe_ = Probe{.candidates = pages};
     const int depth = std::min(1, whole_depth());
-    laid_out_.push_back({part.positions, depth, Measure::kDeviation});
+    laid_out_.push_back({.positions = part.positions,
+                         .depth = depth,
+                         .measure = Measure::kDeviation,
+                         .is_probe = true});
     return;
   }
   const std::vector<PositionRange> chosen = choose_pages(recovery_, pages);
@@ -156,12 +159,17 @@ void Sequence::lay_out_group(const Supply& supply) {
   const bool looks = !probe.candidates.empty() && recovery_.ratio > 0 &&
                      deepest_recomputed(recovery_, *profile_) >= 0 && whole_table(*kv_) != nullptr;
   for (const PositionRange& own : probe.redone) {
-    const bool asks = looks && own == question;
-    // The question is to be seen in all layers.
-    laid_out_.push_back({own, asks ? profile_->layers : whole_depth(),
-                         asks ? Measure::kPageMass : Measure::kNothing});
+    laid_out_.push_back({.positions = own, .depth = whole_depth(), .is_probe = looks});
   }
-  if (looks) probe_ = std::move(probe);
+  if (!looks) return;
+  // The question's last token is where the answer begins. It is to be seen in all layers.
+  --laid_out_.back().positions.end;
+  if (laid_out_.back().positions.empty()) laid_out_.pop_back();
+  laid_out_.push_back({.positions = {question.end - 1, question.end},
+                       .depth = profile_->layers,
+                       .measure = Measure::kPageMass,
+                       .is_probe = true});
+  probe_ = std::move(probe);
 }
 
 // Makes slots for what comes next, at most so many rows of own tokens. False if there is nothing.
@@ -180,7 +188,7 @@ bool Sequence::lay_out(int most_rows, const Supply& supply) {
   const int rows = std::min(most_rows, end - first);
   if (rows <= 0) return false;
   extend(first + rows, supply);
-  laid_out_.push_back({{first, first + rows}, whole_depth()});
+  laid_out_.push_back({.positions = {first, first + rows}, .depth = whole_depth()});
   return true;
 }
 
@@ -205,11 +213,12 @@ void Sequence::recover(std::span<const PositionRange> pages, const Supply& suppl
 void Sequence::lay_out_recovered(std::span<const PositionRange> pages,
                                  std::span<const PositionRange> own) {
   const int deepest = std::min(deepest_recomputed(recovery_, *profile_), whole_depth());
-  for (const PositionRange& page : pages) laid_out_.push_back({page, deepest});
+  for (const PositionRange& page : pages)
+    laid_out_.push_back({.positions = page, .depth = deepest});
   for (const PositionRange& rows : own) {
     const bool is_last = rows == own.back();
     if (is_last || (!pages.empty() && rows.begin > pages.front().begin)) {
-      laid_out_.push_back({rows, whole_depth()});
+      laid_out_.push_back({.positions = rows, .depth = whole_depth()});
     }
   }
   std::sort(laid_out_.begin(), laid_out_.end(),
@@ -225,8 +234,7 @@ void Sequence::choose(const Supply& supply) {
 
 // Whether logits of all rows at these positions are wanted.
 bool Sequence::is_asked(const Rows& rows) const {
-  return all_logits_ && rows.measure == Measure::kNothing &&
-         rows.positions.begin >= parts_.back().positions.begin;
+  return all_logits_ && !rows.is_probe && rows.positions.begin >= parts_.back().positions.begin;
 }
 
 // The next rows, in order of their positions, all with the same measure.
@@ -260,7 +268,7 @@ int Sequence::add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const
     const int first_row = static_cast<int>(plan.tokens.size());
     for (int position = rows.positions.begin; position < rows.positions.end; ++position) {
       const bool last = position + 1 == static_cast<int>(tokens_.size());
-      const bool sampled = last && max_tokens_ > 0 && rows.measure == Measure::kNothing;
+      const bool sampled = last && max_tokens_ > 0 && !rows.is_probe;
       if (sampled || is_asked(rows))
         plan.logit_rows.push_back(static_cast<int>(plan.tokens.size()));
       plan.tokens.push_back(tokens_[static_cast<std::size_t>(position)]);
@@ -275,28 +283,31 @@ int Sequence::add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const
   return slice.rows;
 }
 
-// Adds what a slice measured to the candidates. Rows are added up in their order, and shares of
-// attention are whole numbers, so that the sum does not depend on how rows were cut into steps.
+// Adds what a slice measured to the candidates. Rows are added up in their order, so that the sum
+// does not depend on how they were cut into steps.
 void Sequence::add_scores(const StepPlan& plan, const StepSlice& slice, const Measured& measured) {
-  std::vector<PageCandidate>& candidates = probe_->candidates;
-  if (slice.measure == Measure::kDeviation) {
-    auto candidate = candidates.begin();
-    for (int row = 0; row < slice.rows; ++row) {
-      const int position = plan.positions[static_cast<std::size_t>(slice.first_row + row)];
-      while (candidate->positions.end <= position) ++candidate;
-      candidate->score += measured.deviations[static_cast<std::size_t>(row)];
-    }
-    return;
+  if (slice.measure == Measure::kPageMass) return add_mass(measured.page_mass);
+  auto candidate = probe_->candidates.begin();
+  for (int row = 0; row < slice.rows; ++row) {
+    const int position = plan.positions[static_cast<std::size_t>(slice.first_row + row)];
+    while (candidate->positions.end <= position) ++candidate;
+    candidate->score += measured.deviations[static_cast<std::size_t>(row)];
   }
+}
+
+// Of a page, by token: what the question gave it in the deeper half of the layers, where a model
+// looks up what it is about to say.
+void Sequence::add_mass(std::span<const std::int64_t> mass) {
   const PageTable& table = *whole_table(*kv_);
+  const auto first_head = static_cast<std::size_t>(profile_->layers / 2 * profile_->kv_heads);
   std::size_t entry = 0;
-  for (PageCandidate& candidate : candidates) {
+  for (PageCandidate& candidate : probe_->candidates) {
     while (table[entry].position < candidate.positions.begin) ++entry;
-    std::int64_t mass = 0;
-    for (std::size_t at = entry; at < measured.page_mass.size(); at += table.size()) {
-      mass += measured.page_mass[at];
+    std::int64_t sum = 0;
+    for (std::size_t at = first_head * table.size() + entry; at < mass.size(); at += table.size()) {
+      sum += mass[at];
     }
-    candidate.score += static_cast<double>(mass);
+    candidate.score = static_cast<double>(sum) / candidate.tokens();
   }
 }
 

@@ -136,8 +136,9 @@ class Sequence {
     PositionRange positions{};
     int depth = 0;
     Measure measure = Measure::kNothing;
-    bool at_once = false;  // they compete for feed-forward networks, so one step has them all
-    int recent = 0;        // of those that compete, the last that pass in any case
+    bool is_probe = false;  // will be computed again
+    bool at_once = false;   // they compete for feed-forward networks, so one step has them all
+    int recent = 0;         // of those that compete, the last that pass in any case
   };
   // What is being found out before recovery can choose.
   struct Probe {
@@ -155,6 +156,7 @@ class Sequence {
   void lay_out_recovered(std::span<const PositionRange> pages, std::span<const PositionRange> own);
   void add_scores(const StepPlan& plan, const StepSlice& slice, const Measured& measured);
   bool is_asked(const Rows& rows) const;
+  void add_mass(std::span<const std::int64_t> mass);
   std::vector<Rows> take(int most_rows, int most_logit_rows, const Supply& supply);
   int whole_depth() const { return profile_->layers - 1; }  // of rows without logits
 
