@@ -125,7 +125,7 @@ struct Request {
   bool ignore_end = false;          // go on after an end-of-generation token
   bool add_bos = true;        // if the model's tokenizer asks for it; never before token parts
   bool show_special = false;  // the text of special tokens is part of the answer
-  // Deliver the logits of every position (Piece::logits); with reused parts, of all behind the last.
+  // Deliver the logits of every position (Piece::logits); with reused parts, of those behind them.
   bool all_logits = false;
 };
 

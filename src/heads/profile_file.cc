@@ -47,6 +47,7 @@ Result<HeadPolicy> parse_policy(const Fields& fields) {
   HeadPolicy policy;
   REDKNOT_TRY(policy.head_class, named<HeadClass>(fields, "class", kHeadClasses));
   REDKNOT_TRY(policy.kv_format, named<KvFormat>(fields, "kv", kProfileFormats));
+  REDKNOT_TRY(policy.context_bound, fields.boolean("context_bound", true));
   if (policy.head_class == HeadClass::kGlobal) return policy;
   REDKNOT_TRY(policy.sink_tokens, tokens_field(fields, "sink", 0));
   REDKNOT_TRY(policy.window_tokens, tokens_field(fields, "window", 1));
@@ -174,6 +175,7 @@ Json policy_json(const HeadPolicy& policy) {
   }
   if (policy.head_class == HeadClass::kRetrieval) out["top_pages"] = policy.top_pages;
   out["kv"] = name(policy.kv_format);
+  if (!policy.context_bound) out["context_bound"] = false;
   return out;
 }
 
