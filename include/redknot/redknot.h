@@ -119,7 +119,8 @@ struct Request {
   Reuse reuse = Reuse::kPrefix;
   CanonicalContext canonical_context = CanonicalContext::kPrefix;
   RecoveryOptions recovery{};
-  int max_tokens = 128;  // -1: until the context is full
+  std::string cache_salt{};  // nothing is shared between requests with different ones
+  int max_tokens = 128;      // -1: until the context is full
   Sampling sampling{};
   std::vector<std::string> stop{};  // answers end before any of these
   bool ignore_end = false;          // go on after an end-of-generation token
@@ -317,8 +318,12 @@ class Engine {
   // Has the reusable parts of a prompt computed, behind their canonical context, for requests that
   // begin alike (kPrefix) or for all (kBare). The generation ends when they are at hand; its
   // usage says which were computed. The errors of generate().
-  Result<Generation> preload(std::vector<PromptPart> prompt,
-                             CanonicalContext context = CanonicalContext::kPrefix);
+  struct PreloadOptions {
+    CanonicalContext canonical_context = CanonicalContext::kPrefix;
+    std::string cache_salt{};
+  };
+  Result<Generation> preload(std::vector<PromptPart> prompt, PreloadOptions options);
+  Result<Generation> preload(std::vector<PromptPart> prompt);
 
   const ModelInfo& model() const;
   const Tokenizer* tokenizer() const;     // null if the model has none

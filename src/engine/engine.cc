@@ -33,6 +33,7 @@ Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
   SequenceSpec spec{.prompt = {},
                     .all_logits = request.all_logits,
                     .recovery = recovery_of(request.recovery),
+                    .salt = request.cache_salt,
                     .uses_prefixes = request.reuse != Reuse::kNone};
   REDKNOT_TRY(spec.prompt,
               prompt_of(request, core->model().vocabulary(), core->model().config().vocabulary_size,
@@ -102,16 +103,21 @@ Result<Generation> Engine::generate(Request request) {
 }
 
 // A prompt of the parts and one token behind them, so that it goes the way of every request.
-Result<Generation> Engine::preload(std::vector<PromptPart> prompt, CanonicalContext context) {
+Result<Generation> Engine::preload(std::vector<PromptPart> prompt, PreloadOptions options) {
   prompt.push_back(token_part({0}));
   Request request{.prompt = std::move(prompt),
                   .reuse = Reuse::kSegment,
-                  .canonical_context = context,
+                  .canonical_context = options.canonical_context,
                   .recovery = {.policy = RecoveryPolicy::kNone},
+                  .cache_salt = std::move(options.cache_salt),
                   .max_tokens = 0};
   auto generation = generate(std::move(request));
   if (!generation.ok()) return generation.error().within("preload");
   return generation;
+}
+
+Result<Generation> Engine::preload(std::vector<PromptPart> prompt) {
+  return preload(std::move(prompt), PreloadOptions{});
 }
 
 const ModelInfo& Engine::model() const { return state_->info; }

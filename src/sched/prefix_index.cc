@@ -18,6 +18,7 @@ int end_of(std::span<const SequencePart> parts, std::size_t index, int length) {
 
 // Up to where both hold the same tokens, computed in the same way, in pages cut alike.
 int PrefixIndex::common_tokens(const Prefix& prefix, const ComposedTokens& wanted) {
+  if (prefix.salt != wanted.salt) return 0;
   const auto differ = std::mismatch(prefix.tokens.begin(), prefix.tokens.end(),
                                     wanted.tokens.begin(), wanted.tokens.end());
   const int common = static_cast<int>(differ.first - prefix.tokens.begin());
@@ -72,6 +73,7 @@ void PrefixIndex::insert(const ComposedTokens& tokens, const SequenceKv& kv, std
   Prefix prefix{.tokens = {tokens.tokens.begin(), tokens.tokens.begin() + length},
                 .parts = {},
                 .recovery = tokens.recovery,
+                .salt = std::string(tokens.salt),
                 .kv = kv.fork(),
                 .used = now};
   for (const SequencePart& part : tokens.parts) {

@@ -12,6 +12,8 @@
 #include <list>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "kv/sequence_kv.h"
@@ -24,6 +26,7 @@ struct ComposedTokens {
   std::span<const TokenId> tokens;
   std::span<const SequencePart> parts;  // of the prompt; what follows continues the last
   Recovery recovery{};
+  std::string_view salt{};
 };
 
 class PrefixIndex {
@@ -53,6 +56,7 @@ class PrefixIndex {
     std::vector<TokenId> tokens;  // kv.length() of them
     std::vector<SequencePart> parts;
     Recovery recovery;
+    std::string salt;
     SequenceKv kv;
     std::uint64_t used = 0;
   };

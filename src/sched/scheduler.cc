@@ -27,6 +27,10 @@ void subtract(PageCounts& from, const PageCounts& pages) {
   for (std::size_t i = 0; i < from.size(); ++i) from[i] -= pages[i];
 }
 
+ComposedTokens composed(const Sequence& sequence) {
+  return {sequence.tokens(), sequence.parts(), sequence.recovery(), sequence.salt()};
+}
+
 }  // namespace
 
 Status fits_alone(const PagePool& pool, const HeadProfile& profile, const SequenceSpec& spec,
@@ -72,7 +76,7 @@ const Sequence* Scheduler::find(SequenceId id) const {
 Result<SequenceId> Scheduler::submit(SequenceSpec spec) {
   REDKNOT_CHECK(!spec.prompt.tokens.empty() && spec.max_tokens >= 0);
   REDKNOT_RETURN_IF_ERROR(fits_alone(pool_, profile_, spec, options_.max_step_tokens));
-  std::vector<SequencePart> parts = parts_of(spec.prompt, options_.segment_salt);
+  std::vector<SequencePart> parts = parts_of(spec.prompt, spec.salt);
   const PageCounts reserved = own_pages(profile_, pool_.shape(), parts, spec.max_tokens,
                                         options_.max_step_tokens, spec.recovery);
   const SequenceId id{next_id_++};
@@ -230,8 +234,7 @@ void Scheduler::drop_segment(const SegmentKey& key) {
 void Scheduler::begin(Sequence& sequence) {
   sequence.begin();
   if (!sequence.uses_prefixes() || sequence.all_logits()) return;
-  auto found = prefixes_.find({sequence.tokens(), sequence.parts(), sequence.recovery()},
-                              sequence.prompt_length() - 1, now_);
+  auto found = prefixes_.find(composed(sequence), sequence.prompt_length() - 1, now_);
   if (found) sequence.begin_with(std::move(*found));
 }
 

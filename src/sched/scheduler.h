@@ -15,7 +15,6 @@
 #include <deque>
 #include <functional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "heads/head_profile.h"
@@ -30,9 +29,8 @@ namespace redknot {
 
 struct SchedulerOptions {
   int max_step_tokens = 512;
-  int max_logit_rows = 64;     // of one step
-  int max_sequences = 64;      // running at a time
-  std::string segment_salt{};  // all that segments depend on beside their tokens
+  int max_logit_rows = 64;  // of one step
+  int max_sequences = 64;   // running at a time
 };
 
 // kResourceExhausted if the sequence could not run even alone, kInvalidArgument if its recovery

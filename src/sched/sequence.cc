@@ -30,7 +30,8 @@ Sequence::Sequence(SequenceId id, SequenceSpec spec, std::vector<SequencePart> p
       max_tokens_(spec.max_tokens),
       recovery_(spec.recovery),
       all_logits_(spec.all_logits),
-      uses_prefixes_(spec.uses_prefixes) {}
+      uses_prefixes_(spec.uses_prefixes),
+      salt_(std::move(spec.salt)) {}
 
 void Sequence::start(PagePool& pool, const HeadProfile& profile) {
   profile_ = &profile;

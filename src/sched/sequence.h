@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kv/segment_index.h"
@@ -31,6 +32,7 @@ struct SequenceSpec {
   int max_tokens = 0;          // to generate; 0: only compute the prompt
   bool all_logits = false;     // of the last part and what follows, not only of rows sampled
   Recovery recovery{};         // of reusable parts
+  std::string salt{};          // nothing is shared between requests of different ones
   bool uses_prefixes = false;  // begins with what earlier sequences left, and leaves its own
 };
 
@@ -80,6 +82,7 @@ class Sequence {
   int max_tokens() const { return max_tokens_; }
   const Recovery& recovery() const { return recovery_; }
   bool uses_prefixes() const { return uses_prefixes_; }
+  const std::string& salt() const { return salt_; }
   bool all_logits() const { return all_logits_; }
   bool generates() const { return static_cast<int>(tokens_.size()) > prompt_length_; }
   bool ended() const;
@@ -169,6 +172,7 @@ class Sequence {
   Recovery recovery_;
   bool all_logits_;
   bool uses_prefixes_;
+  std::string salt_;
 
   const HeadProfile* profile_ = nullptr;
   std::unique_ptr<SequenceKv> kv_;
