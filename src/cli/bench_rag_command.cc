@@ -16,7 +16,7 @@ namespace redknot::cli {
 namespace {
 
 constexpr char kDescription[] =
-    "Measure what reuse of documents costs and saves, against dense attention\n"
+    "Measure what reuse of documents costs and what it saves\n"
     "\n"
     "Usage: redknot bench rag -m MODEL [--arms LIST] [--ratios LIST] [OPTIONS]\n"
     "\n"
@@ -26,11 +26,11 @@ constexpr char kDescription[] =
     "  dense      attention to everything, nothing kept\n"
     "  prefix     the same, with what earlier prompts began with kept\n"
     "  none, boundary, deviation, elastic, knot\n"
-    "             documents reused wherever they stand, and what they missed recovered\n"
+    "             documents reused wherever they stand, what they missed recovered\n"
     "             (redknot run --help, --recovery), each at every ratio\n"
     "A row says how long the first token took, and what the answer was worth: the\n"
-    "text that is scored is that of the pass that is timed. KL and same top-1 are over\n"
-    "the tokens of the dense answer.";
+    "text that is scored is that of the pass that is timed. KL and same top-1 are\n"
+    "over the tokens of the dense answer.";
 
 constexpr char kFooter[] =
     "Examples:\n"

@@ -285,6 +285,75 @@ TEST_F(ReuseTest, SessionsShareTheDocumentsPages) {
   EXPECT_EQ(before.total_pages - before.free_pages, heads * (3 + 2 + 4 + 1 + 2));
 }
 
+TEST_F(ReuseTest, EverythingRecoveredGivesTheBitsOfDenseAttention) {
+  // All parts fill their pages, so that dense attention lies in the same pages.
+  const auto documents = [](Request asked) {
+    asked.prompt.front() = token_part(tokens(16, 1));
+    for (std::size_t i = 1; i + 1 < asked.prompt.size(); ++i) {
+      asked.prompt[i].tokens = tokens(16 + 32 * static_cast<int>(i % 2), 70 + i);
+    }
+    return asked;
+  };
+  Engine engine = open();
+  const std::vector<RecoveryOptions> all = {
+      {.policy = RecoveryPolicy::kBoundary, .ratio = 1},
+      {.policy = RecoveryPolicy::kDeviation, .ratio = 1},
+      {.policy = RecoveryPolicy::kElastic, .elastic = {.mass = 1, .mass_deep = 1}},
+      {.policy = RecoveryPolicy::kKnot, .ratio = 1}};
+  Request dense = documents(request({2, 0, 1}, 50));
+  dense.reuse = Reuse::kNone;
+  const std::vector<float> expected = answer(engine, dense).log_probabilities;
+  for (const RecoveryOptions& recovery : all) {
+    for (const CanonicalContext context : {CanonicalContext::kPrefix, CanonicalContext::kBare}) {
+      Request asked = documents(request({2, 0, 1}, 50, recovery));
+      asked.canonical_context = context;
+      const Answer found = answer(engine, asked);
+      EXPECT_EQ(found.log_probabilities, expected) << static_cast<int>(recovery.policy);
+      EXPECT_EQ(found.usage.recovered_tokens, found.usage.adopted_tokens);
+    }
+  }
+}
+
+TEST_F(ReuseTest, BareSegmentsAreSharedByPromptsThatBeginDifferently) {
+  Engine engine = open();
+  Request first = request({2, 0}, 50), second = request({0, 2}, 51);
+  second.prompt.front() = token_part(tokens(23, 9));
+  answer(engine, first);
+  EXPECT_EQ(answer(engine, second).usage.built_tokens, 23 + 104);
+  first.canonical_context = second.canonical_context = CanonicalContext::kBare;
+  EXPECT_EQ(answer(engine, first).usage.built_tokens, 104);
+  const Answer found = answer(engine, second);
+  EXPECT_EQ(found.usage.built_tokens, 0);
+  EXPECT_EQ(found.usage.adopted_tokens, 104);  // also the first misses what stands before it
+  EXPECT_EQ(found.usage.new_tokens, 23 + 12);
+}
+
+TEST_F(ReuseTest, HeadsWithWindowsAreComposedToo) {
+  EngineOptions own = options();
+  const tests::ProfileOnDisk profile(model_, {{},
+                                              {.head_class = HeadClass::kLocal,
+                                               .sink_tokens = 4,
+                                               .window_tokens = 20,
+                                               .context_bound = false}});
+  own.profile = profile.path();
+  own.kv = KvDType::kAuto;
+  own.max_sequences = 1;
+  own.segment_tokens = 512;
+  for (const RecoveryOptions& recovery : policies()) {
+    Engine engine = Engine::open(own).value();
+    const Request asked = request({2, 0, 4, 1}, 50, recovery);
+    const Answer first = answer(engine, asked);
+    EXPECT_EQ(answer(engine, asked), first);
+    answer(engine, request({1, 4, 2}, 51, recovery));
+    EXPECT_EQ(answer(engine, asked).log_probabilities, first.log_probabilities);
+  }
+  // A pool for windows alone has no room for all of a document's tokens.
+  own.segment_tokens = 0;
+  own.context_tokens = 208;
+  Engine engine = Engine::open(own).value();
+  EXPECT_FALSE(engine.generate(request({2, 0, 4, 1}, 50)).ok());
+}
+
 TEST_F(ReuseTest, WhatCannotBeIsRefusedByName) {
   Engine engine = open();
   const auto negative = engine.generate(request({0}, 50, boundary(-1)));

@@ -7,6 +7,7 @@
 // arm's answer.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
