@@ -224,6 +224,7 @@ struct ProfileSummary {
   double kl_mean = 0;      // to dense attention, nats a token
   int context_tokens = 0;  // the longest it was validated at
   std::size_t kv_bytes = 0, dense_kv_bytes = 0;  // of a sequence of that length; dense in f16
+  bool reuse_validated = false;  // what Reuse::kSegment costs under it has been measured
 };
 
 // What one (layer, KV head) keeps and sees.

@@ -2,10 +2,13 @@
 #include "cli/bench_rag_command.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <utility>
 
 #include "cli/option_checks.h"
 #include "cli/output.h"
+#include "cli/profile_files.h"
 #include "cli/progress_printer.h"
 #include "cli/replaced_file.h"
 #include "cli/reuse_options.h"
@@ -30,7 +33,8 @@ constexpr char kDescription[] =
     "             (redknot run --help, --recovery), each at every ratio\n"
     "A row says how long the first token took, and what the answer was worth: the\n"
     "text that is scored is that of the pass that is timed. KL and same top-1 are\n"
-    "over the tokens of the dense answer.";
+    "over the tokens of the dense answer. With --profile all arms run under it, and\n"
+    "what knot costs at its default ratio is written into the profile's file.";
 
 constexpr char kFooter[] =
     "Examples:\n"
@@ -123,6 +127,31 @@ std::vector<eval::RagRow> rows_of(const std::vector<eval::RagArm>& arms,
     add(kind, [&](const eval::RagSample& one) { return name_of(one.kind) == kind; });
   }
   return rows;
+}
+
+// Writes what the default recovery costs under a profile into its file, if it was measured on text,
+// the profile says nothing of it yet, or it was measured on less. What keeps it from that is said
+// and is no error.
+void record_reuse(const BenchRagOptions& options, const ProfileFile& profile,
+                  const std::vector<eval::RagRow>& rows) {
+  const auto found = std::find_if(rows.begin(), rows.end(), [](const eval::RagRow& row) {
+    return row.kind == "all" && row.arm == "knot" && row.ratio == RecoveryOptions{}.ratio;
+  });
+  if (options.text == "random" || found == rows.end() || !std::isfinite(found->kl_mean)) return;
+  if (profile.reuse && profile.reuse->questions >= found->n) return;
+  ProfileFile file = profile;
+  file.reuse = ReuseTrial{
+      .description = format("made documents, %d x %d tokens, seed %llu", options.documents,
+                            options.length, static_cast<unsigned long long>(options.seed)),
+      .policy = found->arm,
+      .ratio = found->ratio,
+      .questions = found->n,
+      .kl_mean = std::max(0.0, found->kl_mean),
+      .same_top1 = found->same_top1};
+  const Status written = replace_unchanged(options.profile, profile, file);
+  note(written.ok()
+           ? "bench rag: " + options.profile + " says now what reuse costs under it"
+           : "bench rag: " + options.profile + " stays as it is: " + written.error().message());
 }
 
 void add_workload(CLI::App& verb, BenchRagOptions& o) {
@@ -219,6 +248,10 @@ Result<ExitCode> bench_rag(const BenchRagOptions& options) {
   for (const auto& file : {options.json, options.svg}) {
     if (file) REDKNOT_RETURN_IF_ERROR(check_replaceable(*file));
   }
+  std::optional<ProfileFile> profile;
+  if (!options.profile.empty()) {
+    REDKNOT_TRY(profile, read_profile(options.profile));
+  }
   const std::vector<eval::RagArm> arms = arms_of(options);
   REDKNOT_TRY(Engine engine, open_engine(options, arms.size()));
   REDKNOT_TRY(const std::vector<eval::RagSet> sets, sets_of(options, engine));
@@ -234,6 +267,7 @@ Result<ExitCode> bench_rag(const BenchRagOptions& options) {
                 }));
   }
   const std::vector<eval::RagRow> rows = rows_of(arms, samples, options);
+  if (profile) record_reuse(options, *profile, rows);
   REDKNOT_RETURN_IF_ERROR(print(rag_table(rows)));
   if (options.json) {
     REDKNOT_RETURN_IF_ERROR(replace_file(*options.json, rag_json(rows, options, engine)));

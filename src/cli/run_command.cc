@@ -171,14 +171,21 @@ void describe(const Engine& engine) {
 }
 
 // What a user should know of the profile before the answer.
-void warn_of_profile(const Engine& engine, int tokens) {
+void warn_of_profile(const Engine& engine, const RunOptions& options) {
   const ProfileSummary* profile = engine.profile();
+  const int tokens =
+      options.context_tokens > 0 ? options.context_tokens : engine.model().context_tokens;
   if (profile == nullptr) return;
   if (!profile->validated) {
     note("the head profile is not validated: what it costs in quality has not been measured");
   } else if (tokens > profile->context_tokens) {
     note(format("the head profile is validated up to %d tokens; this context holds %d",
                 profile->context_tokens, tokens));
+  }
+  if (options.reuse.reuse == "segment" && !profile->reuse_validated) {
+    note(
+        "what reused documents cost under the head profile has not been measured: redknot bench "
+        "rag --profile does so");
   }
 }
 
@@ -293,8 +300,7 @@ Result<ExitCode> run(const RunOptions& options) {
     REDKNOT_TRY(engine, Engine::open(engine_options(options, progress)));
   }
   if (options.verbose) describe(*engine);
-  warn_of_profile(*engine, options.context_tokens > 0 ? options.context_tokens
-                                                      : engine->model().context_tokens);
+  warn_of_profile(*engine, options);
   std::vector<PromptPart> parts = {prompt};
   if (!options.documents.empty()) {
     if (engine->tokenizer() == nullptr) {

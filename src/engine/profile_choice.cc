@@ -77,6 +77,7 @@ ProfileSummary summarize(const ProfileFile& file) {
         break;
     }
   }
+  summary.reuse_validated = file.reuse.has_value();
   summary.validated = file.validated.has_value();
   if (!summary.validated) return summary;
   summary.kl_mean = file.validated->divergence.kl_mean;

@@ -139,6 +139,18 @@ Status parse_search(const Fields& root, ProfileFile& file) {
   return Done{};
 }
 
+Result<ReuseTrial> parse_reuse(const Fields& root) {
+  REDKNOT_TRY(const Fields fields, root.object("reuse"));
+  ReuseTrial trial;
+  REDKNOT_TRY(trial.description, fields.text("text"));
+  REDKNOT_TRY(trial.policy, fields.text("policy"));
+  REDKNOT_TRY(trial.ratio, fields.number("ratio"));
+  REDKNOT_TRY(trial.questions, tokens_field(fields, "questions", 1));
+  REDKNOT_TRY(trial.kl_mean, fields.number("kl_mean"));
+  REDKNOT_TRY(trial.same_top1, fields.number("same_top1"));
+  return trial;
+}
+
 Result<ProfileFile> parse_root(const Fields& root) {
   REDKNOT_TRY(const std::string format, root.text("format"));
   if (format != kFormat) return invalid("\"format\" is \"", format, "\", not \"", kFormat, "\"");
@@ -156,6 +168,9 @@ Result<ProfileFile> parse_root(const Fields& root) {
   file.profile.kv_heads = static_cast<int>(kv_heads);
   if (!root.is_null("search")) REDKNOT_RETURN_IF_ERROR(parse_search(root, file));
   REDKNOT_RETURN_IF_ERROR(parse_heads(root, file));
+  if (root.has("reuse")) {
+    REDKNOT_TRY(file.reuse, parse_reuse(root));
+  }
   if (root.is_null("validation")) return file;
   REDKNOT_TRY(const Fields validation, root.object("validation"));
   REDKNOT_TRY(MeasuredText text, parse_text(validation));
@@ -286,6 +301,12 @@ std::string to_json(const ProfileFile& file) {
   if (file.validated) {
     root["validation"] = text_json(*file.validation);
     root["validation"].update(trial_json(*file.validated));
+  }
+  if (file.reuse) {
+    root["reuse"] = {
+        {"text", file.reuse->description},         {"policy", file.reuse->policy},
+        {"ratio", rounded(file.reuse->ratio)},     {"questions", file.reuse->questions},
+        {"kl_mean", rounded(file.reuse->kl_mean)}, {"same_top1", rounded(file.reuse->same_top1)}};
   }
   root["heads"] = heads_json(file);
   std::string out;

@@ -46,6 +46,31 @@ class DefaultModel(Case):
             self.assertGreater(shared['usage']['adopted_tokens'], 100)
             self.assertGreater(shared['usage']['recovered_tokens'], 0)
 
+    def test_reuse_is_measured_against_dense_attention(self):
+        report, picture, profile = scratch / 'rag.json', scratch / 'rag.svg', scratch / 'p.json'
+        known = json.loads(PROFILE.read_text())
+        known.pop('reuse', None)
+        profile.write_text(json.dumps(known))
+        arguments = ['bench', 'rag', '-m', MODEL, '-n', 2, '--documents', 4, '--length', 128,
+                     '--kinds', 'one_hop', '--ratios', '0.1', '--profile', profile]
+        done = self.run_ok(*arguments, '--json', report, '--svg', picture)
+        self.assertIn('| knot 10 % |', done.text)
+        rows = json.loads(report.read_text())['rows']
+        self.assertEqual([row['arm'] for row in rows if row['kind'] == 'all'],
+                         ['dense', 'prefix', 'none', 'boundary', 'deviation', 'elastic', 'knot'])
+        for row in rows:
+            self.assertEqual(row['n'], 2)
+            self.assertGreater(row['ttft_p50_s'], 0)
+            self.assertGreater(row['flops'], 0)
+            self.assertLessEqual(row['ci95'][0], row['exact_match'])
+            self.assertLessEqual(row['exact_match'], row['ci95'][1])
+        self.assertEqual(rows[0]['kl_mean'], 0)
+        self.assertIn('<svg', picture.read_text())
+        self.assertEqual(json.loads(profile.read_text())['reuse']['questions'], 2)
+        few = self.run_ok('bench', 'rag', '-m', MODEL, '-n', 1, '--documents', 2, '--length', 40,
+                          '--text', 'random', '--arms', 'none')
+        self.assertNotIn('right', few.text)
+
     def test_one_hop_answers_are_right(self):
         report = scratch / 'reader.json'
         self.run_ok('eval', '-m', MODEL, '--suite', 'qa', '--kinds', 'one_hop', '--context', 512,
