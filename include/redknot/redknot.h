@@ -41,7 +41,7 @@ struct EngineOptions {
   int threads = 0;                  // 0: one per core available to the process
   int context_tokens = 4096;        // longest sequence, prompt and answer; 0: as trained
   int max_sequences = 1;            // how many such sequences the KV memory must hold
-  int segment_tokens = 0;           // and tokens of reusable parts, which all of them share
+  int segment_tokens = 0;           // and tokens of reusable parts, for all; -1: context_tokens
   std::size_t kv_bytes = 0;         // overrides both when not 0
   int page_tokens = 64;             // 16, 32, 64 or 128
   KvDType kv = KvDType::kAuto;      // other than kAuto, it overrides the profile's formats

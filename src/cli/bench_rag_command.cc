@@ -43,6 +43,8 @@ constexpr char kFooter[] =
     "    --questions 3 --page-tokens 64 --arms dense,none,knot --ratios 0.1\n"
     "\n";
 
+constexpr int kMaxPromptTokens = 1 << 22;
+
 bool has_ratio(const std::string& arm) {
   return arm == "boundary" || arm == "deviation" || arm == "elastic" || arm == "knot";
 }
@@ -137,7 +139,10 @@ void record_reuse(const BenchRagOptions& options, const ProfileFile& profile,
   const auto found = std::find_if(rows.begin(), rows.end(), [](const eval::RagRow& row) {
     return row.kind == "all" && row.arm == "knot" && row.ratio == RecoveryOptions{}.ratio;
   });
-  if (options.text == "random" || found == rows.end() || !std::isfinite(found->kl_mean)) return;
+  const BenchRagOptions standard;
+  const bool usual = options.text == "corpus" && options.kv == "auto" &&
+                     options.kinds == standard.kinds && options.canonical == "prefix";
+  if (!usual || found == rows.end() || !std::isfinite(found->kl_mean)) return;
   if (profile.reuse && profile.reuse->questions >= found->n) return;
   ProfileFile file = profile;
   file.reuse = ReuseTrial{
@@ -146,6 +151,7 @@ void record_reuse(const BenchRagOptions& options, const ProfileFile& profile,
       .policy = found->arm,
       .ratio = found->ratio,
       .questions = found->n,
+      .page_tokens = options.page_tokens,
       .kl_mean = std::max(0.0, found->kl_mean),
       .same_top1 = found->same_top1};
   const Status written = replace_unchanged(options.profile, profile, file);
@@ -183,6 +189,8 @@ void add_workload(CLI::App& verb, BenchRagOptions& o) {
       ->group("Workload");
   std::vector<std::string> kinds;
   for (int kind = 0; kind < corpus::kKinds; ++kind) {
+    // A turn of a chat refers to the one before it.
+    if (static_cast<corpus::Kind>(kind) == corpus::Kind::kChat) continue;
     kinds.emplace_back(name_of(static_cast<corpus::Kind>(kind)));
   }
   verb.add_option("--kinds", o.kinds, "Kinds of questions, separated by commas (redknot eval).")
@@ -245,6 +253,10 @@ CLI::App* add_bench_rag(CLI::App& bench, BenchRagOptions& options) {
 }
 
 Result<ExitCode> bench_rag(const BenchRagOptions& options) {
+  if (std::int64_t{options.documents} * options.length > kMaxPromptTokens) {
+    note(format("bench rag: --documents times --length is more than %d tokens", kMaxPromptTokens));
+    return ExitCode::kUsage;
+  }
   for (const auto& file : {options.json, options.svg}) {
     if (file) REDKNOT_RETURN_IF_ERROR(check_replaceable(*file));
   }

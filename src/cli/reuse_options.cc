@@ -42,7 +42,6 @@ void add_reuse(CLI::App& app, ReuseOptions& o) {
 }
 
 Reuse reuse_from_name(const std::string& name) {
-  if (name == "none") return Reuse::kNone;
   return name == "segment" ? Reuse::kSegment : Reuse::kPrefix;
 }
 

@@ -72,7 +72,7 @@ std::uint64_t chosen_seed(const RunOptions& options) {
 Status take_literally(const std::string& document, const Tokenizer& tokenizer, PromptPart& part) {
   REDKNOT_TRY(const std::vector<int> parsed, tokenizer.tokenize(document, false, true));
   REDKNOT_TRY(const std::vector<int> literal, tokenizer.tokenize(document, false, false));
-  const std::size_t at = part.text.find(document);
+  const std::size_t at = part.text.rfind(document);
   if (parsed == literal || at == std::string::npos) return Done{};
   REDKNOT_TRY(part.tokens, tokenizer.tokenize(part.text.substr(0, at), false, true));
   part.tokens.insert(part.tokens.end(), literal.begin(), literal.end());
@@ -132,7 +132,7 @@ EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progres
   out.page_tokens = options.page_tokens;
   // Documents are computed by themselves, beside the sequence that adopts them.
   if (options.reuse.reuse == "segment") {
-    out.segment_tokens = options.context_tokens;
+    out.segment_tokens = -1;
     out.max_sequences = 2;
   }
   out.kv = kv_from_name(options.kv);
@@ -277,6 +277,7 @@ std::string to_json(const Answer& answer, const RunOptions& options, std::uint64
                 {"adopted_tokens", usage.adopted_tokens},
                 {"new_tokens", usage.new_tokens},
                 {"recovered_tokens", usage.recovered_tokens},
+                {"built_tokens", usage.built_tokens},
                 {"generated_tokens", usage.generated_tokens},
                 {"flops", usage.flops},
                 {"kv_private_bytes", usage.kv_private_bytes},

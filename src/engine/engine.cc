@@ -45,9 +45,10 @@ Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
                    core->context_tokens());
   }
   spec.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
+  const std::vector<SequencePart> parts = parts_of(spec.prompt, "");
   const auto fits_with = [&](int max_tokens) {
     spec.max_tokens = max_tokens;
-    return fits_alone(core->pool(), core->profile(), spec, core->max_step_tokens());
+    return fits_alone(core->pool(), core->profile(), spec, parts, core->max_step_tokens());
   };
   const int wanted = spec.max_tokens;
   Status fits = fits_with(wanted);
@@ -58,7 +59,7 @@ Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
       const int middle = holds + (too_many - holds) / 2;
       (fits_with(middle).ok() ? holds : too_many) = middle;
     }
-    fits = fits_with(holds);
+    if (holds > 0) fits = fits_with(holds);
   }
   if (!fits.ok()) return fits.error().within("generate");
   return spec;

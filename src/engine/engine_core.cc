@@ -27,7 +27,7 @@ Status check_options(const EngineOptions& options) {
   REDKNOT_RETURN_IF_ERROR(
       check_range("max_step_tokens", options.max_step_tokens, 1, kMaxStepTokens));
   REDKNOT_RETURN_IF_ERROR(
-      check_range("segment_tokens", options.segment_tokens, 0, kMaxSegmentTokens));
+      check_range("segment_tokens", options.segment_tokens, -1, kMaxSegmentTokens));
   return check_range("max_sequences", options.max_sequences, 1, kMaxSequences);
 }
 

@@ -59,6 +59,9 @@ Result<ProfileFile> open_profile(const EngineOptions& options, const Model& mode
     file->validated.reset();
     file->validation.reset();
   }
+  if (other_formats || (file->reuse && file->reuse->page_tokens != options.page_tokens)) {
+    file->reuse.reset();
+  }
   return file;
 }
 
@@ -102,8 +105,8 @@ Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,
   const auto one_bytes = static_cast<double>(shape.bytes(one));
   const double sequences = options.kv_bytes > 0 ? static_cast<double>(options.kv_bytes) / one_bytes
                                                 : options.max_sequences;
-  const auto segments =
-      segment_pages(profile, shape, options.kv_bytes > 0 ? 0 : options.segment_tokens);
+  const int shared = options.segment_tokens < 0 ? context_tokens : options.segment_tokens;
+  const auto segments = segment_pages(profile, shape, options.kv_bytes > 0 ? 0 : shared);
   std::array<int, kKvFormatCount> pages{};
   for (const KvFormat format : kKvFormats) {
     if (one[index_of(format)] == 0) continue;
@@ -115,8 +118,7 @@ Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,
     }
     if (count > std::numeric_limits<int>::max()) {
       return exhausted("open engine: ", options.max_sequences, " sequences of ", context_tokens,
-                       " tokens and ", options.segment_tokens, " tokens of segments need ", count,
-                       " KV pages");
+                       " tokens and ", shared, " tokens of segments need ", count, " KV pages");
     }
     pages[index_of(format)] = static_cast<int>(count);
   }

@@ -62,7 +62,6 @@ Result<Prompt> prompt_of(const Request& request, const Vocabulary& vocabulary, i
       request.prompt.front().tokens.empty()) {
     tokens.push_back(*vocabulary.bos);
   }
-  const int bare = static_cast<int>(tokens.size());
   for (const PromptPart& part : request.prompt) {
     const int begin = static_cast<int>(tokens.size());
     std::vector<int> own = part.tokens;
@@ -88,7 +87,9 @@ Result<Prompt> prompt_of(const Request& request, const Vocabulary& vocabulary, i
   if (tokens.empty()) return invalid("generate: prompt has no tokens");
   if (prompt.reusable.empty()) return prompt;
   const bool is_bare = request.canonical_context == CanonicalContext::kBare;
-  prompt.context_tokens = is_bare ? bare : prompt.reusable.front().begin;
+  const int bare = vocabulary.bos && tokens.front() == *vocabulary.bos ? 1 : 0;
+  const int before = prompt.reusable.front().begin;
+  prompt.context_tokens = is_bare ? std::min(bare, before) : before;
   return prompt;
 }
 

@@ -214,9 +214,10 @@ TEST_F(ReuseLoadTest, NothingIsSharedBetweenSalts) {
   EXPECT_EQ(other.log_probabilities, first.log_probabilities);
   EXPECT_EQ(answer(engine, theirs).usage.built_tokens, 0);
   mine.reuse = theirs.reuse = Reuse::kPrefix;
-  answer(engine, mine);
-  EXPECT_EQ(answer(engine, theirs).usage.prefix_tokens, 0);
+  answer(engine, theirs);
+  EXPECT_EQ(answer(engine, mine).usage.prefix_tokens, 0);
   EXPECT_GT(answer(engine, mine).usage.prefix_tokens, 0);
+  EXPECT_GT(answer(engine, theirs).usage.prefix_tokens, 0);
 }
 
 }  // namespace

@@ -354,6 +354,19 @@ TEST_F(ReuseTest, HeadsWithWindowsAreComposedToo) {
   EXPECT_FALSE(engine.generate(request({2, 0, 4, 1}, 50)).ok());
 }
 
+TEST_F(ReuseTest, EmptyPartsAreNoParts) {
+  Engine engine = open();
+  Request asked = request({2, 0}, 50, {.policy = RecoveryPolicy::kKnot, .ratio = 0.3});
+  const Answer plain = answer(engine, asked);
+  PromptPart empty;
+  empty.reusable = true;
+  for (const std::size_t at : {0u, 2u, 3u}) {
+    asked.prompt.insert(asked.prompt.begin() + static_cast<std::ptrdiff_t>(at), empty);
+  }
+  asked.add_bos = false;
+  EXPECT_EQ(answer(engine, asked).log_probabilities, plain.log_probabilities);
+}
+
 TEST_F(ReuseTest, WhatCannotBeIsRefusedByName) {
   Engine engine = open();
   const auto negative = engine.generate(request({0}, 50, boundary(-1)));

@@ -146,6 +146,7 @@ Result<ReuseTrial> parse_reuse(const Fields& root) {
   REDKNOT_TRY(trial.policy, fields.text("policy"));
   REDKNOT_TRY(trial.ratio, fields.number("ratio"));
   REDKNOT_TRY(trial.questions, tokens_field(fields, "questions", 1));
+  REDKNOT_TRY(trial.page_tokens, tokens_field(fields, "page_tokens", 1));
   REDKNOT_TRY(trial.kl_mean, fields.number("kl_mean"));
   REDKNOT_TRY(trial.same_top1, fields.number("same_top1"));
   return trial;
@@ -303,10 +304,13 @@ std::string to_json(const ProfileFile& file) {
     root["validation"].update(trial_json(*file.validated));
   }
   if (file.reuse) {
-    root["reuse"] = {
-        {"text", file.reuse->description},         {"policy", file.reuse->policy},
-        {"ratio", rounded(file.reuse->ratio)},     {"questions", file.reuse->questions},
-        {"kl_mean", rounded(file.reuse->kl_mean)}, {"same_top1", rounded(file.reuse->same_top1)}};
+    root["reuse"] = {{"text", file.reuse->description},
+                     {"policy", file.reuse->policy},
+                     {"ratio", rounded(file.reuse->ratio)},
+                     {"questions", file.reuse->questions},
+                     {"page_tokens", file.reuse->page_tokens},
+                     {"kl_mean", rounded(file.reuse->kl_mean)},
+                     {"same_top1", rounded(file.reuse->same_top1)}};
   }
   root["heads"] = heads_json(file);
   std::string out;

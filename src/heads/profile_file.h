@@ -71,6 +71,7 @@ struct ReuseTrial {
   std::string policy{};       // of recovery
   double ratio = 0;
   int questions = 0;
+  int page_tokens = 0;
   double kl_mean = 0;  // nats, of the next token's distribution
   double same_top1 = 0;
   bool operator==(const ReuseTrial&) const = default;

@@ -52,6 +52,7 @@ ProfileFile measured_file() {
                           .policy = "knot",
                           .ratio = 0.125,
                           .questions = 200,
+                          .page_tokens = 16,
                           .kl_mean = 0.0625,
                           .same_top1 = 0.75};
   file.heads.assign(6, {.mass = {0.25, 0.5, 0.25},

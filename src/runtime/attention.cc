@@ -401,6 +401,7 @@ void SegPagedAttention::find_page_mass(const Unit& unit, const AttentionState& w
       if (share->sum == 0.0f) continue;
       const float part =
           share->sum * std::exp2(share->maximum - whole.maximum[row]) / whole.sum[row];
+      if (!(part <= 1.5f)) continue;  // not a number
       mass += static_cast<std::int64_t>(part * static_cast<float>(kWholeMass));
     }
   }

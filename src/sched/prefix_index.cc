@@ -14,6 +14,22 @@ int end_of(std::span<const SequencePart> parts, std::size_t index, int length) {
   return index + 1 == parts.size() ? length : parts[index].positions.end;
 }
 
+// Whether the segments that stand together from `first` on are the same in both, and the text
+// between and behind them that recovery looks with, within the tokens that are alike.
+bool same_group(std::span<const SequencePart> a, std::span<const SequencePart> b, std::size_t first,
+                int common) {
+  const PositionRange question = a[first].question;
+  if (question != b[first].question || question.end > common) return false;
+  for (std::size_t i = first; i < std::min(a.size(), b.size()); ++i) {
+    if (!a[i].segment && !b[i].segment && a[i].positions.begin == question.begin &&
+        b[i].positions.begin == question.begin) {
+      return true;
+    }
+    if (a[i].segment != b[i].segment || a[i].positions != b[i].positions) return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 // Up to where both hold the same tokens, computed in the same way, in pages cut alike.
@@ -34,7 +50,7 @@ int PrefixIndex::common_tokens(const Prefix& prefix, const ComposedTokens& wante
     if (a.segment) {
       if (a_end != b_end || a_end > common || prefix.recovery != wanted.recovery) return begin;
       const bool looked = measured(wanted.recovery) == Measure::kPageMass;
-      if (looked && (a.question != b.question || a.question.end > common)) return begin;
+      if (looked && !same_group(prefix.parts, wanted.parts, i, common)) return begin;
       continue;
     }
     if (a_end != b_end) return std::min({common, a_end, b_end});

@@ -31,11 +31,14 @@ void add(PageCounts& pages, const PageCounts& more) {
   }
 }
 
-SegmentKey key_of(std::string_view salt, std::span<const TokenId> context,
+// `context`: the key of what the segment is computed behind, as a segment; nothing for nothing.
+SegmentKey key_of(std::string_view salt, const std::optional<SegmentKey>& context,
                   std::span<const TokenId> tokens) {
   Sha256 sha;
   sha.add_field(salt);
-  add_tokens(sha, context);
+  sha.add_field(
+      context ? std::string_view(reinterpret_cast<const char*>(context->data()), context->size())
+              : std::string_view());
   add_tokens(sha, tokens);
   return std::move(sha).finish();
 }
@@ -65,7 +68,7 @@ std::vector<SequencePart> parts_of(const Prompt& prompt, std::string_view salt) 
   std::vector<SequencePart> parts;
   const int end = static_cast<int>(prompt.tokens.size());
   const std::span<const TokenId> tokens(prompt.tokens);
-  const auto context = tokens.first(static_cast<std::size_t>(prompt.context_tokens));
+  std::optional<SegmentKey> context;
   int next = 0;
   const auto add_own = [&](int part_end) {
     if (part_end > next) parts.push_back({.positions = {next, part_end}});
@@ -77,7 +80,8 @@ std::vector<SequencePart> parts_of(const Prompt& prompt, std::string_view salt) 
     if (range.end == end) break;
     if (parts.empty() && prompt.context_tokens > 0) {
       next = prompt.context_tokens;
-      parts.push_back({.positions = {0, next}, .segment = key_of(salt, {}, context)});
+      context = key_of(salt, {}, tokens.first(static_cast<std::size_t>(next)));
+      parts.push_back({.positions = {0, next}, .segment = context});
     }
     add_own(range.begin);
     const auto own = tokens.subspan(static_cast<std::size_t>(range.begin),
@@ -102,20 +106,23 @@ PageCounts own_pages(const HeadProfile& profile, const PageShape& shape,
   REDKNOT_CHECK(max_tokens >= 0 && chunk_tokens >= 1);
   // Every part begins a page of its own, so that parts add up.
   PageCounts pages{};
-  std::vector<int> segment_tokens;
+  int recovered = 0;
+  std::vector<int> group;  // tokens of segments whose pages are chosen together
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].segment) {
-      segment_tokens.push_back(parts[i].tokens());
+      group.push_back(parts[i].tokens());
+      if (measured(recovery) == Measure::kPageMass && end_of_group(parts, i) > i + 1) continue;
+      recovered += most_recovered_pages(recovery, group, shape.page_tokens);
+      group.clear();
       continue;
     }
     const std::int64_t all =
         std::int64_t{parts[i].tokens()} + (i + 1 == parts.size() ? max_tokens : 0);
     // Nothing of what recovery looks with is forgotten until it has been computed again.
-    const bool looks = measured(recovery) == Measure::kPageMass && !segment_tokens.empty();
+    const bool looks = measured(recovery) == Measure::kPageMass && i > 0;
     const int kept = looks ? std::min(parts[i].tokens(), kMostQuestionTokens) : 0;
     add(pages, peak_pages(profile, shape, saturated(all), std::max(chunk_tokens, kept)));
   }
-  const int recovered = most_recovered_pages(recovery, segment_tokens, shape.page_tokens);
   for (const HeadPolicy& policy : profile.policies) {
     PageCounts more{};
     more[index_of(policy.kv_format)] = recomputes(recovery, policy) ? recovered : 0;

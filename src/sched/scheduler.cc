@@ -27,6 +27,19 @@ void subtract(PageCounts& from, const PageCounts& pages) {
   for (std::size_t i = 0; i < from.size(); ++i) from[i] -= pages[i];
 }
 
+// When a sequence gets its rows of a step.
+enum class Turn { kWaited, kGenerates, kPrompt };
+
+Turn turn_of(const Sequence& sequence) {
+  if (sequence.waits_for_room()) return Turn::kWaited;
+  return sequence.generates() ? Turn::kGenerates : Turn::kPrompt;
+}
+
+bool in_plan(const StepPlan& plan, const Sequence& sequence) {
+  return std::any_of(plan.slices.begin(), plan.slices.end(),
+                     [&](const StepSlice& slice) { return slice.sequence == sequence.id(); });
+}
+
 ComposedTokens composed(const Sequence& sequence) {
   return {sequence.tokens(), sequence.parts(), sequence.recovery(), sequence.salt()};
 }
@@ -34,19 +47,19 @@ ComposedTokens composed(const Sequence& sequence) {
 }  // namespace
 
 Status fits_alone(const PagePool& pool, const HeadProfile& profile, const SequenceSpec& spec,
-                  int chunk_tokens) {
-  const int page_tokens = pool.shape().page_tokens;
-  if (spec.recovery.policy == Recovery::Policy::kElastic && chunk_tokens < page_tokens) {
-    return invalid("elastic recovery computes whole pages of ", page_tokens,
-                   " tokens; a step holds ", chunk_tokens, " (max_step_tokens)");
-  }
-  const std::vector<SequencePart> parts = parts_of(spec.prompt, "");
+                  std::span<const SequencePart> parts, int chunk_tokens) {
   PageCounts needed =
       own_pages(profile, pool.shape(), parts, spec.max_tokens, chunk_tokens, spec.recovery);
   std::set<SegmentKey> counted;
   for (const SequencePart& part : parts) {
     if (!part.segment || !counted.insert(*part.segment).second) continue;
     needed = sum(needed, segment_pages(profile, pool.shape(), part.tokens()));
+  }
+  const int page_tokens = pool.shape().page_tokens;
+  const bool elastic = spec.recovery.policy == Recovery::Policy::kElastic && !counted.empty();
+  if (elastic && chunk_tokens < page_tokens) {
+    return invalid("elastic recovery computes whole pages of ", page_tokens,
+                   " tokens; a step holds ", chunk_tokens, " (max_step_tokens)");
   }
   for (const KvFormat format : kKvFormats) {
     if (needed[index_of(format)] > pool.total_pages(format)) {
@@ -75,8 +88,8 @@ const Sequence* Scheduler::find(SequenceId id) const {
 
 Result<SequenceId> Scheduler::submit(SequenceSpec spec) {
   REDKNOT_CHECK(!spec.prompt.tokens.empty() && spec.max_tokens >= 0);
-  REDKNOT_RETURN_IF_ERROR(fits_alone(pool_, profile_, spec, options_.max_step_tokens));
   std::vector<SequencePart> parts = parts_of(spec.prompt, spec.salt);
+  REDKNOT_RETURN_IF_ERROR(fits_alone(pool_, profile_, spec, parts, options_.max_step_tokens));
   const PageCounts reserved = own_pages(profile_, pool_.shape(), parts, spec.max_tokens,
                                         options_.max_step_tokens, spec.recovery);
   const SequenceId id{next_id_++};
@@ -89,6 +102,25 @@ void Scheduler::cancel(SequenceId id) {
   std::erase_if(waiting_, has_id);
   const auto running = std::find_if(running_.begin(), running_.end(), has_id);
   if (running != running_.end()) drop(running);
+  drop_unneeded_builds();
+}
+
+// Builds of segments that no sequence is composed of, and then those that only these needed.
+void Scheduler::drop_unneeded_builds() {
+  const auto is_needed = [this](const SegmentKey& key) {
+    return std::any_of(running_.begin(), running_.end(), [&key](const Sequence& sequence) {
+      const std::span<const SequencePart> parts = sequence.parts();
+      return std::any_of(parts.begin(), parts.end(),
+                         [&key](const SequencePart& part) { return part.segment == key; });
+    });
+  };
+  for (;;) {
+    const auto unneeded = std::find_if(
+        running_.begin(), running_.end(),
+        [&](const Sequence& sequence) { return sequence.builds && !is_needed(*sequence.builds); });
+    if (unneeded == running_.end()) return;
+    drop(unneeded);
+  }
 }
 
 void Scheduler::drop(Running running) {
@@ -241,17 +273,18 @@ void Scheduler::begin(Sequence& sequence) {
 // Keeps what the sequence holds for later ones, if all of it is computed.
 void Scheduler::leave_prefix(const Sequence& sequence) {
   if (!sequence.uses_prefixes() || !sequence.is_prefix()) return;
-  prefixes_.insert({sequence.tokens(), sequence.parts(), sequence.recovery()}, sequence.kv(), now_);
+  prefixes_.insert(composed(sequence), sequence.kv(), now_);
 }
 
 StepPlan Scheduler::next_step() {
   admit();
   StepPlan plan;
   const Supply from = supply();
-  // Sequences that generate come first: each adds one row, so prompts do not hold them up.
-  for (const bool generating : {true, false}) {
+  // Sequences that generate come first: each adds one row, so prompts do not hold them up. Before
+  // them comes one that found too little room in the last step for rows that belong together.
+  for (const Turn turn : {Turn::kWaited, Turn::kGenerates, Turn::kPrompt}) {
     for (Sequence& sequence : running_) {
-      if (sequence.paused || sequence.generates() != generating) continue;
+      if (sequence.paused || turn_of(sequence) != turn || in_plan(plan, sequence)) continue;
       if (sequence.is_computed() || is_blocked(sequence)) continue;
       const int room = options_.max_step_tokens - static_cast<int>(plan.tokens.size());
       const int logit_room = options_.max_logit_rows - static_cast<int>(plan.logit_rows.size());
@@ -300,8 +333,8 @@ void Scheduler::finish_build(Sequence& build) {
     sequence.pinned.push_back(key);
   }
   if (Sequence* asked = find(*build.builds_for)) asked->add_flops(build.counts().flops);
-  const SequenceId id = build.id();
-  cancel(id);
+  const auto is_it = [&build](const Sequence& sequence) { return &sequence == &build; };
+  drop(std::find_if(running_.begin(), running_.end(), is_it));
 }
 
 bool Scheduler::is_submitted(SequenceId id) const {

@@ -33,10 +33,10 @@ struct SchedulerOptions {
   int max_sequences = 64;   // running at a time
 };
 
-// kResourceExhausted if the sequence could not run even alone, kInvalidArgument if its recovery
-// needs larger steps. Any thread.
+// `parts` are those of the prompt. kResourceExhausted if the sequence could not run even alone,
+// kInvalidArgument if its recovery needs larger steps. Any thread.
 Status fits_alone(const PagePool& pool, const HeadProfile& profile, const SequenceSpec& spec,
-                  int chunk_tokens);
+                  std::span<const SequencePart> parts, int chunk_tokens);
 
 class Scheduler {
  public:
@@ -78,7 +78,6 @@ class Scheduler {
   PromptTokens prompt_tokens(SequenceId id) const;  // so far
   KvPages kv_pages(SequenceId id) const;
   const SegmentIndex& segments() const { return segments_; }
-  const PrefixIndex& prefixes() const { return prefixes_; }
 
   // Pages that running sequences hold of their own and those of segments, by head: added to pages
   // [layers, kv_heads].
@@ -110,6 +109,7 @@ class Scheduler {
   void drop_segment(const SegmentKey& key);
   void finish_build(Sequence& build);
   void drop(Running running);
+  void drop_unneeded_builds();
 
   PagePool& pool_;
   const HeadProfile& profile_;

@@ -210,7 +210,9 @@ class History {
           std::min(spec.prompt.context_tokens, static_cast<int>(tokens.size()));
       add_text(draw(0, 20));
     }
-    const bool fits = fits_alone(*pool_, profile_, spec, options_.max_step_tokens).ok();
+    const bool fits =
+        fits_alone(*pool_, profile_, spec, parts_of(spec.prompt, ""), options_.max_step_tokens)
+            .ok();
     const Result<SequenceId> id = scheduler_->submit(spec);
     ASSERT_EQ(id.ok(), fits);
     if (fits) expected_.emplace(*id, expected_of(profile_, std::move(spec)));

@@ -2,6 +2,7 @@
 #include "sched/sequence.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/check.h"
@@ -111,10 +112,17 @@ std::vector<PageCandidate> Sequence::adopt(const SequencePart& part, const Suppl
   return pages;
 }
 
+// Whether anything can come of recovery.
+bool Sequence::recovers() const {
+  const bool some = recovery_.policy == Recovery::Policy::kElastic || recovery_.ratio > 0 ||
+                    recovery_.boundary_tokens > 0;
+  return some && deepest_recomputed(recovery_, *profile_) >= 0;
+}
+
 void Sequence::lay_out_segment(const Supply& supply) {
   const SequencePart& part = parts_[next_part_];
   const std::vector<PageCandidate> pages = adopt(part, supply);
-  if (pages.empty() || recovery_.policy == Recovery::Policy::kNone) return;
+  if (pages.empty() || !recovers()) return;
   if (measured(recovery_) == Measure::kDeviation) {
     probe_ = Probe{.candidates = pages};
     const int depth = std::min(1, whole_depth());
@@ -127,7 +135,10 @@ void Sequence::lay_out_segment(const Supply& supply) {
   const std::vector<PositionRange> chosen = choose_pages(recovery_, pages);
   recover(chosen, supply);
   lay_out_recovered(chosen, {});
-  if (recovery_.policy != Recovery::Policy::kElastic || recovery_.sparse.mass >= 1.0f) return;
+  const SparseFfn& sparse = recovery_.sparse;
+  const bool all_pass =
+      sparse.mass >= 1.0f && (sparse.mass_deep >= 1.0f || sparse.deep_start >= profile_->layers);
+  if (recovery_.policy != Recovery::Policy::kElastic || all_pass) return;
   for (Rows& rows : laid_out_) {
     rows.at_once = true;
     const int recent = std::max(rows.positions.begin, part.positions.end - recovery_.recent_tokens);
@@ -157,8 +168,7 @@ void Sequence::lay_out_group(const Supply& supply) {
   }
   extend(question.end, supply);
   probe.redone.push_back(question);
-  const bool looks = !probe.candidates.empty() && recovery_.ratio > 0 &&
-                     deepest_recomputed(recovery_, *profile_) >= 0 && whole_table(*kv_) != nullptr;
+  const bool looks = !probe.candidates.empty() && recovers() && whole_table(*kv_) != nullptr;
   for (const PositionRange& own : probe.redone) {
     laid_out_.push_back({.positions = own, .depth = whole_depth(), .is_probe = looks});
   }
@@ -242,13 +252,17 @@ bool Sequence::is_asked(const Rows& rows) const {
 std::vector<Sequence::Rows> Sequence::take(int most_rows, int most_logit_rows,
                                            const Supply& supply) {
   std::vector<Rows> taken;
+  waits_for_room_ = false;
   while (most_rows > 0) {
     if (laid_out_.empty() && (probe_ || !lay_out(most_rows, supply))) break;
     if (laid_out_.empty()) continue;  // a segment, of which nothing is computed
     Rows& next = laid_out_.front();
     const int tokens = next.positions.end - next.positions.begin;
     if (!taken.empty() && taken.front().measure != next.measure) break;
-    if (next.at_once && tokens > most_rows) break;
+    if (next.at_once && tokens > most_rows) {
+      waits_for_room_ = taken.empty();
+      break;
+    }
     const bool asked = is_asked(next);
     const int count = std::min({tokens, most_rows, asked ? most_logit_rows : tokens});
     if (count == 0) break;
@@ -292,7 +306,8 @@ void Sequence::add_scores(const StepPlan& plan, const StepSlice& slice, const Me
   for (int row = 0; row < slice.rows; ++row) {
     const int position = plan.positions[static_cast<std::size_t>(slice.first_row + row)];
     while (candidate->positions.end <= position) ++candidate;
-    candidate->score += measured.deviations[static_cast<std::size_t>(row)];
+    const float deviation = measured.deviations[static_cast<std::size_t>(row)];
+    if (std::isfinite(deviation)) candidate->score += deviation;
   }
 }
 

@@ -105,6 +105,9 @@ class Sequence {
   // slice; returns how many. Requires that the segments of remaining parts are at hand.
   int add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const Supply& supply);
 
+  // Whether it found too little room at its last turn for rows that one step must have together.
+  bool waits_for_room() const { return waits_for_room_; }
+
   // Takes note that a slice of the plan has been computed.
   void computed(const StepPlan& plan, const StepSlice& slice, const Measured& measured,
                 const Supply& supply);
@@ -139,7 +142,7 @@ class Sequence {
     PositionRange positions{};
     int depth = 0;
     Measure measure = Measure::kNothing;
-    bool is_probe = false;  // will be computed again
+    bool is_probe = false;  // only to find out; nobody gets their logits
     bool at_once = false;   // they compete for feed-forward networks, so one step has them all
     int recent = 0;         // of those that compete, the last that pass in any case
   };
@@ -149,6 +152,7 @@ class Sequence {
     std::vector<PositionRange> redone{};  // own rows that are computed again
   };
 
+  bool recovers() const;
   bool lay_out(int most_rows, const Supply& supply);
   void lay_out_segment(const Supply& supply);
   void lay_out_group(const Supply& supply);
@@ -177,6 +181,7 @@ class Sequence {
   const HeadProfile* profile_ = nullptr;
   std::unique_ptr<SequenceKv> kv_;
   bool has_begun_ = false;
+  bool waits_for_room_ = false;
   std::size_t next_part_ = 0;  // to be laid out
   std::deque<Rows> laid_out_;  // increasing
   std::optional<Probe> probe_;

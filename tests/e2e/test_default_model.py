@@ -51,22 +51,22 @@ class DefaultModel(Case):
         known = json.loads(PROFILE.read_text())
         known.pop('reuse', None)
         profile.write_text(json.dumps(known))
-        arguments = ['bench', 'rag', '-m', MODEL, '-n', 2, '--documents', 4, '--length', 128,
-                     '--kinds', 'one_hop', '--ratios', '0.1', '--profile', profile]
+        arguments = ['bench', 'rag', '-m', MODEL, '-n', 1, '--documents', 4, '--length', 256,
+                     '--ratios', '0.1', '--profile', profile]
         done = self.run_ok(*arguments, '--json', report, '--svg', picture)
         self.assertIn('| knot 10 % |', done.text)
         rows = json.loads(report.read_text())['rows']
         self.assertEqual([row['arm'] for row in rows if row['kind'] == 'all'],
                          ['dense', 'prefix', 'none', 'boundary', 'deviation', 'elastic', 'knot'])
         for row in rows:
-            self.assertEqual(row['n'], 2)
+            self.assertEqual(row['n'], 5 if row['kind'] == 'all' else 1)
             self.assertGreater(row['ttft_p50_s'], 0)
             self.assertGreater(row['flops'], 0)
             self.assertLessEqual(row['ci95'][0], row['exact_match'])
             self.assertLessEqual(row['exact_match'], row['ci95'][1])
         self.assertEqual(rows[0]['kl_mean'], 0)
         self.assertIn('<svg', picture.read_text())
-        self.assertEqual(json.loads(profile.read_text())['reuse']['questions'], 2)
+        self.assertEqual(json.loads(profile.read_text())['reuse']['questions'], 5)
         few = self.run_ok('bench', 'rag', '-m', MODEL, '-n', 1, '--documents', 2, '--length', 40,
                           '--text', 'random', '--arms', 'none')
         self.assertNotIn('right', few.text)
