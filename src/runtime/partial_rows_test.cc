@@ -60,10 +60,13 @@ TEST_P(PartialRows, WithoutLogitsNeedNotPassTheLastLayer) {
 }
 
 // Recovered tokens end at the deepest layer where a head takes what they give.
-TEST_P(PartialRows, EndWhereNoHeadTakesWhatTheyGive) {
-  const OpenModel model = small(Architecture::kQwen3, "F32");
+// Heads of 24 are projected together, heads of 32 each for its own rows.
+void end_where_no_head_takes(int head_dim, const MachineOptions& options) {
+  ModelShape shape = small_shape(Architecture::kQwen3);
+  shape.head_dim = head_dim;
+  const OpenModel model({.shape = shape, .type = "F32", .pure = true, .seed = 5});
   const HeadProfile profile = global_profile(model);
-  Machine machine(model, profile, on());
+  Machine machine(model, profile, options);
   const int heads = model.config.kv_heads;
   const Tokens text = random_tokens(32, model.vocabulary(), 1);
   const Tokens before = random_tokens(16, model.vocabulary(), 2);
@@ -106,6 +109,13 @@ TEST_P(PartialRows, EndWhereNoHeadTakesWhatTheyGive) {
                                                           profile, active, positions, reused);
     expected.erase(expected.begin(), expected.end() - static_cast<std::ptrdiff_t>(found.size()));
     EXPECT_LE(largest_difference(found, expected), kFloatTolerance) << "depth " << depth;
+  }
+}
+
+TEST_P(PartialRows, EndWhereNoHeadTakesWhatTheyGive) {
+  for (const int head_dim : {24, 32}) {
+    SCOPED_TRACE(head_dim);
+    end_where_no_head_takes(head_dim, on(2));
   }
 }
 
