@@ -29,6 +29,7 @@ Request greedy_request(int prompt_tokens, std::uint64_t seed) {
   }
   Request request;
   request.prompt = {token_part(std::move(tokens))};
+  request.reuse = Reuse::kNone;
   request.max_tokens = 20;
   request.sampling.temperature = 0.0f;
   request.ignore_end = true;

@@ -125,44 +125,131 @@ Rows mixture(const ModelConfig& config, const LayerWeights& layer, const Rows& i
   return outputs;
 }
 
-// Rotates, and for models that ask for it normalises, one head of every row.
-Rows head_rows(const ModelConfig& config, const Rows& rows, int head, const TensorView& weight) {
+// One head of a row, normalised for models that ask for it.
+Vector head_of(const ModelConfig& config, const Vector& row, int head, const Vector& norm_weight) {
+  const auto first = row.begin() + std::ptrdiff_t{head} * config.head_dim;
+  Vector one(first, first + config.head_dim);
+  if (!norm_weight.empty()) norm(one, norm_weight, config.rms_norm_epsilon);
+  return one;
+}
+
+Vector weight_of(const TensorView& tensor) {
+  return tensor.present() ? values_of(tensor) : Vector();
+}
+
+// The rows of a pass, and what stands at other positions.
+struct Pass {
+  const ModelConfig& config;
+  const HeadProfile& profile;
+  std::vector<int> positions;  // of the rows, increasing
+  const ReusedKv* reused = nullptr;
+  ReusedKv* kept = nullptr;  // the keys and values of all rows are put here, at their positions
+  const PassesFfn* passes_ffn = nullptr;
+};
+
+// Keys (normalised, not rotated) and values of one KV head, by position.
+struct HeadKeysValues {
+  Rows keys, values;
+};
+
+HeadKeysValues keys_values(const Pass& pass, int layer, int kv_head, const Rows& keys,
+                           const Rows& values, const Vector& norm_weight) {
+  const ModelConfig& config = pass.config;
+  const int head = layer * config.kv_heads + kv_head;
+  HeadKeysValues out;
+  if (pass.reused != nullptr) {
+    out.keys = pass.reused->keys[static_cast<std::size_t>(head)];
+    out.values = pass.reused->values[static_cast<std::size_t>(head)];
+  }
+  const auto positions = static_cast<std::size_t>(pass.positions.back()) + 1;
+  out.keys.resize(std::max(out.keys.size(), positions));
+  out.values.resize(out.keys.size());
+  for (std::size_t row = 0; row < keys.size(); ++row) {
+    const auto position = static_cast<std::size_t>(pass.positions[row]);
+    if (!out.keys[position].empty()) continue;  // reused
+    out.keys[position] = head_of(config, keys[row], kv_head, norm_weight);
+    out.values[position] = head_of(config, values[row], kv_head, {});
+  }
+  if (pass.kept != nullptr) {
+    pass.kept->keys.push_back(out.keys);
+    pass.kept->values.push_back(out.values);
+  }
   const Vector frequencies = rope_frequencies(config.rope);
-  const Vector norm_weight = values_of(weight);
-  Rows out;
-  for (std::size_t position = 0; position < rows.size(); ++position) {
-    const auto first = rows[position].begin() + std::ptrdiff_t{head} * config.head_dim;
-    Vector one(first, first + config.head_dim);
-    if (weight.present()) norm(one, norm_weight, config.rms_norm_epsilon);
-    rotate_dense(config.rope, frequencies, static_cast<double>(position), one);
-    out.push_back(std::move(one));
+  for (std::size_t position = 0; position < out.keys.size(); ++position) {
+    if (out.keys[position].empty()) continue;
+    rotate_dense(config.rope, frequencies, static_cast<double>(position), out.keys[position]);
   }
   return out;
 }
 
-Rows attention(const ModelConfig& config, const LayerWeights& layer,
-               std::span<const HeadPolicy> policies, const Rows& inputs) {
+Rows attention(const Pass& pass, int index, const LayerWeights& layer, const Rows& inputs) {
+  const ModelConfig& config = pass.config;
   const Rows queries = linear(layer.query, layer.query_bias, inputs);
   const Rows keys = linear(layer.key, layer.key_bias, inputs);
   const Rows values = linear(layer.value, layer.value_bias, inputs);
+  const Vector query_norm = weight_of(layer.query_norm), key_norm = weight_of(layer.key_norm);
+  const Vector frequencies = rope_frequencies(config.rope);
   Rows attended(inputs.size());
-  for (int head = 0; head < config.query_heads; ++head) {
-    const int kv_head = head / config.group_size();
-    const Rows head_queries = head_rows(config, queries, head, layer.query_norm);
-    const Rows head_keys = head_rows(config, keys, kv_head, layer.key_norm);
-    Rows head_values;
-    for (const Vector& row : values) {
-      const auto first = row.begin() + std::ptrdiff_t{kv_head} * config.head_dim;
-      head_values.emplace_back(first, first + config.head_dim);
-    }
-    for (std::size_t row = 0; row < inputs.size(); ++row) {
-      const Vector one = attend_dense(
-          seen_positions(policies[static_cast<std::size_t>(kv_head)], static_cast<int>(row)),
-          head_queries[row], head_keys, head_values);
-      attended[row].insert(attended[row].end(), one.begin(), one.end());
+  for (int kv_head = 0; kv_head < config.kv_heads; ++kv_head) {
+    const HeadKeysValues stored = keys_values(pass, index, kv_head, keys, values, key_norm);
+    for (int query = 0; query < config.group_size(); ++query) {
+      const int head = kv_head * config.group_size() + query;
+      for (std::size_t row = 0; row < inputs.size(); ++row) {
+        Vector one = head_of(config, queries[row], head, query_norm);
+        rotate_dense(config.rope, frequencies, pass.positions[row], one);
+        const Vector out =
+            attend_dense(seen_positions(pass.profile.at(index, kv_head), pass.positions[row]), one,
+                         stored.keys, stored.values);
+        attended[row].insert(attended[row].end(), out.begin(), out.end());
+      }
     }
   }
-  return linear(layer.attention_output, layer.attention_output_bias, attended);
+  return attended;
+}
+
+// Adds what the feed-forward network gives to the rows that pass it.
+void add_ffn(const Pass& pass, int index, const LayerWeights& layer, const Rows& attended,
+             Rows& residual) {
+  const ModelConfig& config = pass.config;
+  const Rows inputs = normed(residual, layer.ffn_norm, config.rms_norm_epsilon);
+  Rows outputs =
+      config.experts > 0 ? mixture(config, layer, inputs) : feed_forward(layer.ffn, inputs);
+  if (pass.passes_ffn != nullptr && *pass.passes_ffn) {
+    const std::vector<bool> passes = (*pass.passes_ffn)(index, attended);
+    for (std::size_t row = 0; row < outputs.size(); ++row) {
+      if (!passes[row]) outputs[row].assign(outputs[row].size(), 0.0);
+    }
+  }
+  add(residual, outputs);
+}
+
+std::vector<double> forward(const Pass& pass, const ModelWeights& weights,
+                            std::span<const TokenId> tokens) {
+  const ModelConfig& config = pass.config;
+  const Vector embedding = values_of(weights.token_embedding);
+  Rows residual;
+  for (const TokenId token : tokens) {
+    const auto first = embedding.begin() + static_cast<std::ptrdiff_t>(token) * config.width;
+    residual.emplace_back(first, first + config.width);
+  }
+  for (int index = 0; index < config.layers; ++index) {
+    const LayerWeights& layer = weights.layers[static_cast<std::size_t>(index)];
+    const Rows attended = attention(
+        pass, index, layer, normed(residual, layer.attention_norm, config.rms_norm_epsilon));
+    add(residual, linear(layer.attention_output, layer.attention_output_bias, attended));
+    add_ffn(pass, index, layer, attended, residual);
+  }
+  const Rows logits =
+      linear(weights.output, {}, normed(residual, weights.output_norm, config.rms_norm_epsilon));
+  Vector out;
+  for (const Vector& row : logits) out.insert(out.end(), row.begin(), row.end());
+  return out;
+}
+
+std::vector<int> positions_from(int first, std::size_t count) {
+  std::vector<int> positions(count);
+  std::iota(positions.begin(), positions.end(), first);
+  return positions;
 }
 
 }  // namespace
@@ -242,28 +329,23 @@ std::vector<double> attend_dense(std::span<const int> seen, std::span<const doub
 
 std::vector<double> dense_logits(const ModelConfig& config, const ModelWeights& weights,
                                  const HeadProfile& profile, std::span<const TokenId> tokens) {
-  const Vector embedding = values_of(weights.token_embedding);
-  Rows residual;
-  for (const TokenId token : tokens) {
-    const auto first = embedding.begin() + static_cast<std::ptrdiff_t>(token) * config.width;
-    residual.emplace_back(first, first + config.width);
-  }
-  const std::span<const HeadPolicy> policies(profile.policies);
-  for (int index = 0; index < config.layers; ++index) {
-    const LayerWeights& layer = weights.layers[static_cast<std::size_t>(index)];
-    const auto kv_heads = static_cast<std::size_t>(config.kv_heads);
-    const auto first_head = static_cast<std::size_t>(index) * kv_heads;
-    add(residual, attention(config, layer, policies.subspan(first_head, kv_heads),
-                            normed(residual, layer.attention_norm, config.rms_norm_epsilon)));
-    const Rows inputs = normed(residual, layer.ffn_norm, config.rms_norm_epsilon);
-    add(residual,
-        config.experts > 0 ? mixture(config, layer, inputs) : feed_forward(layer.ffn, inputs));
-  }
-  const Rows logits =
-      linear(weights.output, {}, normed(residual, weights.output_norm, config.rms_norm_epsilon));
-  Vector out;
-  for (const Vector& row : logits) out.insert(out.end(), row.begin(), row.end());
-  return out;
+  return forward({config, profile, positions_from(0, tokens.size())}, weights, tokens);
+}
+
+ReusedKv dense_kv(const ModelConfig& config, const ModelWeights& weights,
+                  const HeadProfile& profile, std::span<const TokenId> tokens) {
+  ReusedKv kept;
+  forward({config, profile, positions_from(0, tokens.size()), nullptr, &kept}, weights, tokens);
+  return kept;
+}
+
+std::vector<double> composed_logits(const ModelConfig& config, const ModelWeights& weights,
+                                    const HeadProfile& profile, std::span<const TokenId> tokens,
+                                    std::span<const int> positions, const ReusedKv& reused,
+                                    const PassesFfn& passes_ffn) {
+  const Pass pass{config,  profile, {positions.begin(), positions.end()},
+                  &reused, nullptr, &passes_ffn};
+  return forward(pass, weights, tokens);
 }
 
 }  // namespace redknot::tests

@@ -3,6 +3,7 @@
 // runtime is tested against; written from the formulas, sharing no code with it.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -34,5 +35,28 @@ std::vector<double> attend_dense(std::span<const int> seen, std::span<const doub
 // does.
 std::vector<double> dense_logits(const ModelConfig& config, const ModelWeights& weights,
                                  const HeadProfile& profile, std::span<const TokenId> tokens);
+
+// Keys, normalised but not rotated, and values [layers * kv_heads, positions, head_dim]; an empty
+// vector at positions that are not reused.
+struct ReusedKv {
+  std::vector<std::vector<std::vector<double>>> keys{}, values{};
+};
+
+// Those of all positions of a dense pass.
+ReusedKv dense_kv(const ModelConfig& config, const ModelWeights& weights,
+                  const HeadProfile& profile, std::span<const TokenId> tokens);
+
+// Which rows pass the feed-forward network of a layer, by what attention gave them
+// [rows, query_heads * head_dim]; the others keep their residual.
+using PassesFfn =
+    std::function<std::vector<bool>(int layer, const std::vector<std::vector<double>>& attended)>;
+
+// Logits [tokens, vocabulary_size] of tokens at increasing positions of a sequence. What is reused
+// stands at its position, for its head, in the place of what the token there would give. Without
+// passes_ffn all rows pass.
+std::vector<double> composed_logits(const ModelConfig& config, const ModelWeights& weights,
+                                    const HeadProfile& profile, std::span<const TokenId> tokens,
+                                    std::span<const int> positions, const ReusedKv& reused,
+                                    const PassesFfn& passes_ffn = {});
 
 }  // namespace redknot::tests

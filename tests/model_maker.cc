@@ -6,8 +6,14 @@
 
 #include <atomic>
 #include <random>
+#include <span>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/thread_pool.h"
+#include "heads/profile_file.h"
+#include "model/fingerprint.h"
+#include "model/model.h"
 
 namespace redknot::tests {
 
@@ -44,6 +50,24 @@ ModelOnDisk::ModelOnDisk(const RandomModelOptions& options) {
 }
 
 ModelOnDisk::~ModelOnDisk() {
+  std::error_code ignored;
+  std::filesystem::remove(path_, ignored);
+}
+
+ProfileOnDisk::ProfileOnDisk(const ModelOnDisk& model, const std::vector<HeadPolicy>& policies)
+    : path_(concat(model.path().string(), ".profile.json")) {
+  const Model open = Model::open(model.path()).value();
+  ThreadPool threads(1);
+  ProfileFile file{.model_name = "test", .fingerprint = fingerprint(open, threads)};
+  file.profile = uniform_profile(open.config().layers, open.config().kv_heads, {});
+  for (std::size_t i = 0; i < file.profile.policies.size(); ++i) {
+    file.profile.policies[i] = policies[i % policies.size()];
+  }
+  const std::string json = to_json(file);
+  EXPECT_TRUE(write_file(path_, std::as_bytes(std::span(json))).ok());
+}
+
+ProfileOnDisk::~ProfileOnDisk() {
   std::error_code ignored;
   std::filesystem::remove(path_, ignored);
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "heads/head_profile.h"
 #include "model/config.h"
 #include "model/random_model.h"
 #include "model/vocabulary.h"
@@ -26,6 +27,20 @@ class ModelOnDisk {
   ModelOnDisk(const ModelOnDisk&) = delete;
   ModelOnDisk& operator=(const ModelOnDisk&) = delete;
   ~ModelOnDisk();
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// A profile of a model on disk whose heads have these policies, in turn; in the temporary folder,
+// as long as the object lives.
+class ProfileOnDisk {
+ public:
+  ProfileOnDisk(const ModelOnDisk& model, const std::vector<HeadPolicy>& policies);
+  ProfileOnDisk(const ProfileOnDisk&) = delete;
+  ProfileOnDisk& operator=(const ProfileOnDisk&) = delete;
+  ~ProfileOnDisk();
   const std::filesystem::path& path() const { return path_; }
 
  private:

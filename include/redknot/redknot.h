@@ -41,7 +41,8 @@ struct EngineOptions {
   int threads = 0;                  // 0: one per core available to the process
   int context_tokens = 4096;        // longest sequence, prompt and answer; 0: as trained
   int max_sequences = 1;            // how many such sequences the KV memory must hold
-  std::size_t kv_bytes = 0;         // overrides max_sequences when not 0
+  int segment_tokens = 0;           // and tokens of reusable parts, for all; -1: context_tokens
+  std::size_t kv_bytes = 0;         // overrides both when not 0
   int page_tokens = 64;             // 16, 32, 64 or 128
   KvDType kv = KvDType::kAuto;      // other than kAuto, it overrides the profile's formats
   int max_step_tokens = 512;        // tokens computed in one step
@@ -53,6 +54,7 @@ struct PromptPart {
   std::string text{};         // used when tokens is empty
   std::vector<int> tokens{};  // token ids, taken as they are
   bool parse_special = true;  // text such as "<|im_end|>" stands for its token
+  bool reusable = false;      // a document, a tool list, an example: see Reuse
 };
 inline PromptPart text_part(std::string text) { return {.text = std::move(text)}; }
 inline PromptPart token_part(std::vector<int> tokens) { return {.tokens = std::move(tokens)}; }
@@ -72,15 +74,60 @@ struct Sampling {
   int log_probabilities = -1;  // >= 0: report the token's, and those of that many best tokens
 };
 
+// What is taken from earlier requests. kPrefix: what a prompt begins with, if an earlier prompt or
+// answer began alike; answers are those of kNone, bit for bit. kSegment: that too, and reusable
+// parts: each is computed once, behind its canonical context, and adopted wherever it stands in a
+// prompt; what it missed by being computed alone is recovered as RecoveryOptions say. Answers may
+// differ from kNone, but not by what was at hand.
+enum class Reuse { kNone, kPrefix, kSegment };
+
+// Behind which tokens reusable parts are computed. kPrefix: all that stands before the first of
+// them, which then misses nothing. kBare: the beginning-of-sequence token alone, so that prompts
+// that begin differently share parts.
+enum class CanonicalContext { kPrefix, kBare };
+
+// Which tokens of reused parts are computed again in their place, by whole pages, so that they see
+// what stands before them.
+enum class RecoveryPolicy {
+  kNone,
+  kBoundary,   // the first of each part (EPIC, Hu et al. 2024)
+  kDeviation,  // those whose values are farthest from the reused ones behind the first layer
+               // (CacheBlend, Yao et al. 2024)
+  kElastic,  // all, but for heads that the profile calls local, and feed-forward networks only for
+             // those that attention writes most into (the RedKnot paper)
+  kKnot,     // those that the question looks at, for heads that the profile calls context-bound
+};
+
+// Of RecoveryPolicy::kElastic. Tokens of a page compete with each other.
+struct ElasticOptions {
+  int dense_until = 0;  // layers before this one run all networks
+  double mass = 0.5;    // share of what attention wrote whose tokens pass a network; 1: all
+  int deep_start = -1;  // from this layer on mass_deep instead; -1: nowhere
+  double mass_deep = 0.5;
+  int recent_tokens = 128;  // last tokens of a part, which always pass
+};
+
+struct RecoveryOptions {
+  RecoveryPolicy policy = RecoveryPolicy::kKnot;
+  double ratio = 0.1;       // of reused tokens, 0..1; not of kNone and kElastic
+  int boundary_tokens = 0;  // kBoundary: so many of each part instead, if not 0
+  ElasticOptions elastic{};
+};
+
 struct Request {
   std::vector<PromptPart> prompt{};
-  int max_tokens = 128;  // -1: until the context is full
+  Reuse reuse = Reuse::kPrefix;
+  CanonicalContext canonical_context = CanonicalContext::kPrefix;
+  RecoveryOptions recovery{};
+  std::string cache_salt{};  // nothing is shared between requests with different ones
+  int max_tokens = 128;      // -1: until the context is full
   Sampling sampling{};
   std::vector<std::string> stop{};  // answers end before any of these
   bool ignore_end = false;          // go on after an end-of-generation token
   bool add_bos = true;        // if the model's tokenizer asks for it; never before token parts
   bool show_special = false;  // the text of special tokens is part of the answer
-  bool all_logits = false;    // deliver the logits of every position (Piece::logits)
+  // Deliver the logits of every position (Piece::logits); with reused parts, of those behind them.
+  bool all_logits = false;
 };
 
 enum class FinishReason { kNone, kStop, kLength, kError };
@@ -103,9 +150,20 @@ struct Piece {
   int logit_rows = 0;
 };
 
+// Where the tokens of a prompt came from: prefix + adopted + new = prompt.
 struct Usage {
   int prompt_tokens = 0;
+  int prefix_tokens = 0;     // at hand exactly as dense attention would compute them
+  int adopted_tokens = 0;    // from reused parts, or computed behind such by an earlier request
+  int new_tokens = 0;        // computed for this request
+  int recovered_tokens = 0;  // of the adopted ones: computed again
+  int built_tokens = 0;      // of reused parts and their context that were not at hand yet
   int generated_tokens = 0;
+  // Multiplications and additions in products of matrices and in attention, all of them: of parts
+  // that were not at hand, too.
+  double flops = 0;
+  // Of the pages that the sequence holds: those of its own, and those that it shares.
+  std::size_t kv_private_bytes = 0, kv_shared_bytes = 0;
   double prompt_seconds = 0;      // from submission to the first token
   double generation_seconds = 0;  // from the first token to the last
 };
@@ -115,7 +173,7 @@ class Generation {
   struct State;  // the library's own
   Generation(Generation&&) noexcept;
   Generation& operator=(Generation&&) noexcept;
-  ~Generation();  // cancels; pages are free at the next step
+  ~Generation();  // cancels; pages are free at the next step, or kept for reuse until wanted
 
   // The next piece; waits for it. Nothing after the last piece.
   std::optional<Piece> next();
@@ -166,6 +224,7 @@ struct ProfileSummary {
   double kl_mean = 0;      // to dense attention, nats a token
   int context_tokens = 0;  // the longest it was validated at
   std::size_t kv_bytes = 0, dense_kv_bytes = 0;  // of a sequence of that length; dense in f16
+  bool reuse_validated = false;  // what Reuse::kSegment costs under it has been measured
 };
 
 // What one (layer, KV head) keeps and sees.
@@ -180,12 +239,17 @@ struct HeadKv {
 struct Stats {
   int sequences = 0;  // running
   int waiting = 0;
-  int total_pages = 0, free_pages = 0;
-  std::size_t kv_bytes = 0;      // of all pages
-  std::size_t weight_bytes = 0;  // packed weights in memory
+  int total_pages = 0, free_pages = 0;  // what is kept for reuse is not free
+  std::size_t kv_bytes = 0;             // of all pages
+  std::size_t weight_bytes = 0;         // packed weights in memory
   int layers = 0, kv_heads = 0;
-  std::vector<HeadKv> heads;  // [layers, kv_heads]; pages of running sequences, by the latest step
+  // [layers, kv_heads]; pages of reusable parts and those that running sequences hold beside them,
+  // by the latest step.
+  std::vector<HeadKv> heads;
+  int segments = 0;                     // reusable parts at hand
+  std::uint64_t segment_evictions = 0;  // of those that had to make room
   std::uint64_t steps = 0;
+  // Computed: rows of prompts, also of parts of them and those that are recovered; of answers.
   std::uint64_t prompt_tokens = 0, generated_tokens = 0;
   std::string kernels;  // "avx512", "avx2", "reference"
   int threads = 0;
@@ -251,6 +315,16 @@ class Engine {
   // Queues a request. kInvalidArgument naming the field; kResourceExhausted if it can never fit, or
   // if the queue is full.
   Result<Generation> generate(Request request);
+
+  // Has the reusable parts of a prompt computed, behind their canonical context, for requests that
+  // begin alike (kPrefix) or for all (kBare). The generation ends when they are at hand; its
+  // usage says which were computed. The errors of generate().
+  struct PreloadOptions {
+    CanonicalContext canonical_context = CanonicalContext::kPrefix;
+    std::string cache_salt{};
+  };
+  Result<Generation> preload(std::vector<PromptPart> prompt, PreloadOptions options);
+  Result<Generation> preload(std::vector<PromptPart> prompt);
 
   const ModelInfo& model() const;
   const Tokenizer* tokenizer() const;     // null if the model has none

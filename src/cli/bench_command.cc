@@ -19,6 +19,7 @@ constexpr char kDescription[] =
     "Measure the speed of a model on this machine\n"
     "\n"
     "Usage: redknot bench -m MODEL [-p LIST] [-n LIST] [-d LIST] [OPTIONS]\n"
+    "       redknot bench rag --help\n"
     "\n"
     "Every length of -p (prefill) and of -n (decode) is measured at every depth of\n"
     "-d with every format of --kv: once to warm up, then -r times. A line shows the\n"
@@ -205,6 +206,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
                  "tokens_per_second (the median), samples, min, max, gb_per_second, "
                  "gflop_per_second, limit_share (0 to 1), page_tokens, batch_size, kernels, model.")
       ->group("Output");
+  add_bench_rag(*verb, options.rag);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench_rag_command.h"
 #include "cli/exit_code.h"
 #include "redknot/redknot.h"
 
@@ -24,6 +25,7 @@ struct BenchCommandOptions {
   int max_step_tokens = 512;
   std::string kernels = "auto";
   bool json = false;
+  BenchRagOptions rag;  // of `redknot bench rag`
 };
 
 // Adds the verb; `options` is filled when the command line is parsed and must live until then.

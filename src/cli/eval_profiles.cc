@@ -4,31 +4,15 @@
 #include <cmath>
 #include <utility>
 
-#include "cli/input.h"
 #include "cli/output.h"
-#include "cli/replaced_file.h"
+#include "cli/profile_files.h"
 
 namespace redknot::cli {
 namespace {
 
-Result<ProfileFile> read_profile(const std::string& path) {
-  REDKNOT_TRY(const std::string json, read_input(path));
-  auto file = parse_profile(json);
-  if (!file.ok()) return file.error().within("open head profile " + path);
-  return file;
-}
-
 bool finite(const Divergence& found) {
   return std::isfinite(found.kl_mean) && std::isfinite(found.kl_p99) &&
          std::isfinite(found.kl_p999) && std::isfinite(found.perplexity_ratio);
-}
-
-// Somebody may have changed the file while the evaluation ran.
-Status replace_unchanged(const std::string& path, const ProfileFile& as_read,
-                         const ProfileFile& file) {
-  REDKNOT_TRY(const ProfileFile now, read_profile(path));
-  if (now == as_read) return replace_file(path, to_json(file));
-  return Error(ErrorCode::kInvalidArgument, "write " + path + ": it was changed meanwhile");
 }
 
 void record(NamedProfile& profile, const ArmDivergence& arm, const MeasuredText& text) {

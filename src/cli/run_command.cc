@@ -15,6 +15,7 @@
 #include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
+#include "eval/prompt_format.h"
 
 namespace redknot::cli {
 namespace {
@@ -67,9 +68,46 @@ std::uint64_t chosen_seed(const RunOptions& options) {
   return seed;
 }
 
-Result<Request> make_request(const RunOptions& options, PromptPart prompt) {
+// What stands in a document is text, also where it looks like a special token.
+Status take_literally(const std::string& document, const Tokenizer& tokenizer, PromptPart& part) {
+  REDKNOT_TRY(const std::vector<int> parsed, tokenizer.tokenize(document, false, true));
+  REDKNOT_TRY(const std::vector<int> literal, tokenizer.tokenize(document, false, false));
+  const std::size_t at = part.text.rfind(document);
+  if (parsed == literal || at == std::string::npos) return Done{};
+  REDKNOT_TRY(part.tokens, tokenizer.tokenize(part.text.substr(0, at), false, true));
+  part.tokens.insert(part.tokens.end(), literal.begin(), literal.end());
+  REDKNOT_TRY(const std::vector<int> rest,
+              tokenizer.tokenize(part.text.substr(at + document.size()), false, true));
+  part.tokens.insert(part.tokens.end(), rest.begin(), rest.end());
+  return Done{};
+}
+
+// Documents and a question about them, as parts.
+Result<std::vector<PromptPart>> about_documents(const RunOptions& options,
+                                                const Tokenizer& tokenizer, std::string question) {
+  corpus::Sample sample;
+  for (const std::string& path : options.documents) {
+    REDKNOT_TRY(std::string text, read_input(path));
+    if (!text.empty() && text.back() == '\n') text.pop_back();
+    sample.documents.push_back(std::move(text));
+  }
+  sample.turns.push_back({.question = std::move(question), .answer = {}});
+  const eval::PromptFormat format = eval::prompt_format_for(tokenizer);
+  std::vector<PromptPart> parts =
+      eval::make_request(format, eval::write_pieces(format, sample, 0)).prompt;
+  auto document = sample.documents.begin();
+  for (PromptPart& part : parts) {
+    if (part.reusable) REDKNOT_RETURN_IF_ERROR(take_literally(*document++, tokenizer, part));
+  }
+  return parts;
+}
+
+Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> prompt) {
   Request request;
-  request.prompt.push_back(std::move(prompt));
+  request.prompt = std::move(prompt);
+  request.reuse = reuse_from_name(options.reuse.reuse);
+  request.canonical_context = canonical_from_name(options.reuse.canonical);
+  request.recovery = recovery_from_name(options.reuse.recovery, options.reuse.ratio);
   request.max_tokens = options.max_tokens;
   request.sampling = options.sampling;
   for (const std::string& text : options.logit_bias) {
@@ -92,6 +130,11 @@ EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progres
   out.threads = options.threads;
   out.context_tokens = options.context_tokens;
   out.page_tokens = options.page_tokens;
+  // Documents are computed by themselves, beside the sequence that adopts them.
+  if (options.reuse.reuse == "segment") {
+    out.segment_tokens = -1;
+    out.max_sequences = 2;
+  }
   out.kv = kv_from_name(options.kv);
   out.max_step_tokens = options.max_step_tokens;
   if (options.kernels != "auto") out.kernels = options.kernels;
@@ -128,14 +171,21 @@ void describe(const Engine& engine) {
 }
 
 // What a user should know of the profile before the answer.
-void warn_of_profile(const Engine& engine, int tokens) {
+void warn_of_profile(const Engine& engine, const RunOptions& options) {
   const ProfileSummary* profile = engine.profile();
+  const int tokens =
+      options.context_tokens > 0 ? options.context_tokens : engine.model().context_tokens;
   if (profile == nullptr) return;
   if (!profile->validated) {
     note("the head profile is not validated: what it costs in quality has not been measured");
   } else if (tokens > profile->context_tokens) {
     note(format("the head profile is validated up to %d tokens; this context holds %d",
                 profile->context_tokens, tokens));
+  }
+  if (options.reuse.reuse == "segment" && !profile->reuse_validated) {
+    note(
+        "what reused documents cost under the head profile has not been measured: redknot bench "
+        "rag --profile does so");
   }
 }
 
@@ -201,6 +251,10 @@ double answer_rate(const Usage& usage) {
 void print_timings(const Usage& usage) {
   std::string text = format("prompt %d tokens, %.2f s (%.1f tokens/s)", usage.prompt_tokens,
                             usage.prompt_seconds, rate(usage.prompt_tokens, usage.prompt_seconds));
+  if (usage.adopted_tokens > 0) {
+    text += format("; of documents %d, %d computed again", usage.adopted_tokens,
+                   usage.recovered_tokens);
+  }
   text += format("; answer %d tokens, %.2f s", usage.generated_tokens, usage.generation_seconds);
   if (usage.generated_tokens > 1) text += format(" (%.1f tokens/s)", answer_rate(usage));
   note(text);
@@ -219,7 +273,15 @@ std::string to_json(const Answer& answer, const RunOptions& options, std::uint64
               {"seed", seed},
               {"usage",
                {{"prompt_tokens", usage.prompt_tokens},
+                {"prefix_tokens", usage.prefix_tokens},
+                {"adopted_tokens", usage.adopted_tokens},
+                {"new_tokens", usage.new_tokens},
+                {"recovered_tokens", usage.recovered_tokens},
+                {"built_tokens", usage.built_tokens},
                 {"generated_tokens", usage.generated_tokens},
+                {"flops", usage.flops},
+                {"kv_private_bytes", usage.kv_private_bytes},
+                {"kv_shared_bytes", usage.kv_shared_bytes},
                 {"prompt_seconds", usage.prompt_seconds},
                 {"generation_seconds", usage.generation_seconds},
                 {"prompt_tokens_per_second", rate(usage.prompt_tokens, usage.prompt_seconds)},
@@ -239,9 +301,15 @@ Result<ExitCode> run(const RunOptions& options) {
     REDKNOT_TRY(engine, Engine::open(engine_options(options, progress)));
   }
   if (options.verbose) describe(*engine);
-  warn_of_profile(*engine, options.context_tokens > 0 ? options.context_tokens
-                                                      : engine->model().context_tokens);
-  REDKNOT_TRY(Request request, make_request(options, prompt));
+  warn_of_profile(*engine, options);
+  std::vector<PromptPart> parts = {prompt};
+  if (!options.documents.empty()) {
+    if (engine->tokenizer() == nullptr) {
+      return Error(ErrorCode::kUnsupported, "--doc: the model has no tokenizer");
+    }
+    REDKNOT_TRY(parts, about_documents(options, *engine->tokenizer(), prompt.text));
+  }
+  REDKNOT_TRY(Request request, make_request(options, std::move(parts)));
   const std::uint64_t seed = request.sampling.seed;
   if (options.echo) REDKNOT_RETURN_IF_ERROR(echo(*engine, prompt));
 

@@ -13,6 +13,7 @@ constexpr char kDescription[] =
     "Generate text from a prompt\n"
     "\n"
     "Usage: redknot run -m MODEL (-p TEXT | -f FILE | --tokens FILE) [OPTIONS]\n"
+    "       redknot run -m MODEL --doc FILE [--doc FILE ...] -p QUESTION [OPTIONS]\n"
     "\n"
     "The answer goes to standard output as it is made; the prompt is not repeated.\n"
     "Timings, the seed and errors go to standard error.";
@@ -22,6 +23,7 @@ constexpr char kFooter[] =
     "  redknot run -m model.gguf -p \"Once upon a time\" -n 200 --temp 0\n"
     "  redknot run -m model.gguf -f question.txt -n -1 --stop \"User:\" --seed 7\n"
     "  redknot run -m model.gguf --tokens ids.json -n 0 --logits logits.npy\n"
+    "  redknot run -m model.gguf --doc a.txt --doc b.txt -p \"Who wrote it?\"\n"
     "\n"
     "Ctrl-C ends the answer: what was generated stays, --json and --logits are\n"
     "completed, and the exit code is 130. A second Ctrl-C ends the process at once.\n"
@@ -43,6 +45,14 @@ void add_prompt_options(CLI::App& app, RunOptions& o) {
   auto* no_special =
       app.add_flag("--no-parse-special", o.no_parse_special,
                    "Take text such as \"<|im_end|>\" in the prompt literally, not as its token.");
+  auto* documents = app.add_option(
+      "--doc", o.documents,
+      "A document that the prompt is a question about; may be given several times. The prompt is "
+      "written as redknot eval writes it: see its --help.");
+  documents->type_name("FILE")->allow_extra_args(false)->excludes(tokens)->excludes(no_special);
+  documents->group("Documents");
+  add_reuse(app, o.reuse);
+  app.get_option("--reuse")->needs(documents);
   text->type_name("TEXT")->excludes(file)->excludes(tokens);
   file->type_name("FILE")->excludes(tokens);
   tokens->type_name("FILE")->excludes(no_bos)->excludes(no_special);
@@ -121,7 +131,7 @@ void add_output_options(CLI::App& app, RunOptions& o) {
   auto* json = app.add_flag("--json", o.json,
                             "Instead of streaming, print one JSON object at the end: text, tokens, "
                             "finish_reason, seed, usage.");
-  echo->excludes(json);
+  echo->excludes(json)->excludes(app.get_option("--doc"));
   special->excludes(json);
   app.add_option("--logprobs", o.sampling.log_probabilities,
                  "With --json: add the log-probability of each token, and those of the N most "
@@ -133,6 +143,7 @@ void add_output_options(CLI::App& app, RunOptions& o) {
   app.add_option("--logits", o.logits_file,
                  "Write the logits of every position that was computed, of the prompt and of the "
                  "answer, to a NumPy file: float32 [positions, vocabulary].")
+      ->excludes(app.get_option("--reuse"))
       ->type_name("FILE.npy")
       ->group("Output");
   auto* no_perf = app.add_flag("--no-perf", o.no_perf, "Print no timings.");

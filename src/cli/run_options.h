@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/reuse_options.h"
 #include "redknot/redknot.h"
 
 namespace redknot::cli {
@@ -19,6 +20,8 @@ struct RunOptions {
   std::optional<std::string> prompt;
   std::optional<std::string> prompt_file;
   std::optional<std::string> tokens_file;
+  std::vector<std::string> documents;  // files that the prompt is a question about
+  ReuseOptions reuse;
   bool no_bos = false;
   bool no_parse_special = false;
 

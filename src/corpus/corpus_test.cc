@@ -250,6 +250,36 @@ TEST(Sample, ACorrectionComesAfterWhatItCorrects) {
   }
 }
 
+TEST(Sample, ShuffledDocumentsSayTheSame) {
+  Random random(3);
+  int moved = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const Sample sample = sample_of(Kind::kContinuation, seed);
+    Sample shuffled = sample;
+    shuffle_documents(shuffled, random);
+    ASSERT_EQ(shuffled.documents.size(), sample.documents.size());
+    ASSERT_EQ(shuffled.order.size(), sample.order.size());
+    EXPECT_TRUE(std::is_permutation(sample.documents.begin(), sample.documents.end(),
+                                    shuffled.documents.begin()));
+    moved += shuffled.documents != sample.documents ? 1 : 0;
+    const auto of_subject = [](const Sample& one, int subject) {
+      std::vector<std::string> out;
+      for (std::size_t i = 0; i < one.documents.size(); ++i) {
+        if (one.order[i].subject == subject) out.push_back(one.documents[i]);
+      }
+      return out;
+    };
+    for (std::size_t i = 0; i < shuffled.order.size(); ++i) {
+      const int subject = shuffled.order[i].subject;
+      EXPECT_EQ(of_subject(shuffled, subject), of_subject(sample, subject));
+      if (!shuffled.order[i].continues) continue;
+      ASSERT_GT(i, 0u);
+      EXPECT_EQ(shuffled.order[i - 1].subject, subject);
+    }
+  }
+  EXPECT_GT(moved, 15);
+}
+
 TEST(Sample, AContinuationFollowsTheDocumentOfItsSubject) {
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     const Sample sample = sample_of(Kind::kContinuation, seed);

@@ -19,7 +19,9 @@ constexpr double kAfter = 1e-9;  // a continuation's place behind what it contin
 
 struct Document {
   double order = 0;  // documents are sorted by it
-  std::string text;
+  std::string text{};
+  int subject = 0;
+  bool continues = false;
 };
 
 // What may be written about one subject; kept only if it fits.
@@ -73,7 +75,8 @@ class Writer {
       target += share;
       pad(text, target);
     }
-    draft_.documents.push_back({order, std::move(text)});
+    const bool continues = place == Place::kContinuation;
+    draft_.documents.push_back({order, std::move(text), 0, continues});
   }
 
   void pad(std::string& text, int tokens) {
@@ -160,34 +163,39 @@ void apply(Draft& draft, World& world) {
 
 }  // namespace
 
-std::vector<std::string> write_documents(const WritingOptions& options,
-                                         const std::function<int(string_view)>& count, World& world,
-                                         NameMaker& names, Random& random) {
+std::vector<WrittenDocument> write_documents(const WritingOptions& options,
+                                             const std::function<int(string_view)>& count,
+                                             World& world, NameMaker& names, Random& random) {
   constexpr int kMarkTokens = 1;  // what opens a document
   constexpr int kSmallestFiller = 40;
   Writer writer(options, count, world, names, random);
   std::vector<Document> documents;
   int left = options.budget_tokens;
+  int subjects = 0;  // and what has none counts on
   for (const Subject& subject : world.subjects) {
     Draft draft = writer.draft(subject);
     int tokens = 0;
     for (const Document& document : draft.documents) tokens += count(document.text) + kMarkTokens;
     if (tokens > left) break;
     left -= tokens;
+    for (Document& document : draft.documents) document.subject = subjects;
+    ++subjects;
     std::move(draft.documents.begin(), draft.documents.end(), std::back_inserter(documents));
     apply(draft, world);
   }
   while (left > kSmallestFiller) {
     const int most = std::min(left - kMarkTokens, 600);
-    documents.push_back({random.fraction(), writer.filler(most)});
+    documents.push_back({random.fraction(), writer.filler(most), subjects++});
     left -= count(documents.back().text) + kMarkTokens;
   }
   std::sort(documents.begin(), documents.end(),
             [](const Document& a, const Document& b) { return a.order < b.order; });
-  std::vector<std::string> texts;
-  texts.reserve(documents.size());
-  for (Document& document : documents) texts.push_back(std::move(document.text));
-  return texts;
+  std::vector<WrittenDocument> out;
+  out.reserve(documents.size());
+  for (Document& document : documents) {
+    out.push_back({std::move(document.text), {document.subject, document.continues}});
+  }
+  return out;
 }
 
 }  // namespace redknot::corpus

@@ -2,6 +2,8 @@
 #include "corpus/sample.h"
 
 #include <algorithm>
+#include <deque>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -58,11 +60,16 @@ Sample make_prose(const SampleOptions& options, Kind first, const CountTokens& c
        .subjects = options.document_tokens / std::max(document_tokens, kSmallestSubject) + 2},
       names, random);
   Sample sample;
-  sample.documents = write_documents({.split = options.split,
-                                      .easy = easy,
-                                      .budget_tokens = options.document_tokens,
-                                      .document_tokens = document_tokens},
-                                     count, world, names, random);
+  const std::vector<WrittenDocument> written =
+      write_documents({.split = options.split,
+                       .easy = easy,
+                       .budget_tokens = options.document_tokens,
+                       .document_tokens = document_tokens},
+                      count, world, names, random);
+  for (const WrittenDocument& document : written) {
+    sample.documents.push_back(document.text);
+    sample.order.push_back(document.order);
+  }
   Questions questions(world, options.split, random);
   Kind kind = first;
   for (int attempt = 0; attempt < options.turns * 2; ++attempt) {
@@ -112,6 +119,38 @@ Result<Sample> make_sample(const SampleOptions& options, const CountTokens& coun
   }
   return invalid("make a sample: no question of the kinds asked for fits ", options.document_tokens,
                  " tokens of documents");
+}
+
+void shuffle_documents(Sample& sample, Random& random) {
+  for (std::size_t i = sample.order.size(); i < sample.documents.size(); ++i) {
+    sample.order.push_back({.subject = static_cast<int>(i)});
+  }
+  // A unit is a document and what continues it.
+  std::vector<std::vector<std::size_t>> units;
+  for (std::size_t i = 0; i < sample.documents.size(); ++i) {
+    if (units.empty() || !sample.order[i].continues) units.emplace_back();
+    units.back().push_back(i);
+  }
+  const auto subject = [&](const std::vector<std::size_t>& unit) {
+    return sample.order[unit.front()].subject;
+  };
+  std::vector<std::vector<std::size_t>> shuffled = units;
+  random.shuffle(shuffled);
+  // The places that the units of a subject got, taken in their order.
+  std::map<int, std::deque<std::vector<std::size_t>>> in_order;
+  for (const auto& unit : units) in_order[subject(unit)].push_back(unit);
+  Sample out = sample;
+  out.documents.clear();
+  out.order.clear();
+  for (const auto& place : shuffled) {
+    std::deque<std::vector<std::size_t>>& own = in_order[subject(place)];
+    for (const std::size_t i : own.front()) {
+      out.documents.push_back(std::move(sample.documents[i]));
+      out.order.push_back(sample.order[i]);
+    }
+    own.pop_front();
+  }
+  sample = std::move(out);
 }
 
 std::string prompt_text(const Sample& sample, std::size_t turn) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "corpus/documents.h"
 #include "corpus/names.h"
 #include "corpus/random.h"
 #include "redknot/result.h"
@@ -54,9 +55,10 @@ struct Turn {
 };
 
 struct Sample {
-  std::string system;                  // may be empty
-  std::vector<std::string> documents;  // in the order of the prompt
-  std::vector<Turn> turns;
+  std::string system{};                  // may be empty
+  std::vector<std::string> documents{};  // in the order of the prompt
+  std::vector<Turn> turns{};
+  std::vector<DocumentOrder> order{};  // of the documents; empty: any will do
 };
 
 // How many tokens a text has; the generator calls it for every document.
@@ -73,6 +75,10 @@ struct SampleOptions {
 // A sample with one turn at least; kInvalidArgument if no question of the mix fits the budget. For
 // kChat, its turn follows another about the same subject.
 Result<Sample> make_sample(const SampleOptions& options, const CountTokens& count, Random& random);
+
+// Puts the documents in another order that says the same: those of a subject keep theirs, and a
+// continuation stays behind what it continues.
+void shuffle_documents(Sample& sample, Random& random);
 
 // The sample up to and with question `turn`, and all answers before it, in the format that the
 // default model is trained on; ends where the answer begins. Special tokens are in the text.

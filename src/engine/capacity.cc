@@ -50,7 +50,7 @@ class Filling {
                           .slices = {{SequenceId{}, 0, 1}},
                           .logit_rows = {0}};
       SequenceKv* const pointer = &session;
-      const auto logits = core_.runner().run(plan, {&pointer, 1});
+      const auto logits = core_.runner().run(plan, {&pointer, 1}).logits;
       session.forget(session.length());
       const bool finite =
           std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });

@@ -2,12 +2,9 @@
 #include "engine/capacity.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "base/thread_pool.h"
-#include "heads/profile_file.h"
-#include "model/fingerprint.h"
+#include <optional>
+
 #include "tests/model_maker.h"
 
 namespace redknot {
@@ -15,8 +12,6 @@ namespace {
 
 class CapacityTest : public testing::Test {
  protected:
-  ~CapacityTest() override { std::filesystem::remove(profile_path_); }
-
   CapacityTest() {
     options_.model = model_.path();
     options_.page_tokens = 16;
@@ -28,23 +23,14 @@ class CapacityTest : public testing::Test {
 
   // A profile of this model whose heads have these policies, in turn.
   void use_profile(const std::vector<HeadPolicy>& policies) {
-    const Model model = Model::open(model_.path()).value();
-    ThreadPool threads(1);
-    ProfileFile file{.model_name = "test", .fingerprint = fingerprint(model, threads)};
-    file.profile = uniform_profile(model.config().layers, model.config().kv_heads, {});
-    for (std::size_t i = 0; i < file.profile.policies.size(); ++i) {
-      file.profile.policies[i] = policies[i % policies.size()];
-    }
-    const std::string json = to_json(file);
-    ASSERT_TRUE(write_file(profile_path_, std::as_bytes(std::span(json))).ok());
-    options_.profile = profile_path_;
+    profile_.emplace(model_, policies);
+    options_.profile = profile_->path();
     options_.kv = KvDType::kAuto;
   }
 
   tests::ModelOnDisk model_{
       {.shape = tests::small_shape(Architecture::kLlama), .type = "Q8_0", .seed = 1}};
-  std::filesystem::path profile_path_ =
-      std::filesystem::temp_directory_path() / ("redknot_capacity_" + std::to_string(::getpid()));
+  std::optional<tests::ProfileOnDisk> profile_;
   EngineOptions options_;
 };
 

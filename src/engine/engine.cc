@@ -7,6 +7,7 @@
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
 #include "engine/profile_choice.h"
+#include "engine/request_spec.h"
 #include "engine/step_loop.h"
 #include "engine/tokenizer_state.h"
 #include "redknot/redknot.h"
@@ -15,27 +16,6 @@ namespace redknot {
 namespace {
 
 constexpr int kMaxWaitingRequests = 1024;  // in the inbox, and as many in the scheduler
-constexpr std::size_t kMaxStopStrings = 64;
-constexpr std::size_t kMaxStopBytes = 4096;
-
-Status check_request(const Request& request, int vocabulary_size) {
-  if (request.prompt.empty()) return invalid("generate: prompt has no parts");
-  if (request.max_tokens < -1) {
-    return invalid("generate: max_tokens is ", request.max_tokens, ", less than -1");
-  }
-  if (request.stop.size() > kMaxStopStrings) {
-    return invalid("generate: ", request.stop.size(), " stop strings, more than ", kMaxStopStrings);
-  }
-  for (const std::string& stop : request.stop) {
-    if (stop.empty() || stop.size() > kMaxStopBytes) {
-      return invalid("generate: a stop string of ", stop.size(), " bytes, not 1..", kMaxStopBytes);
-    }
-  }
-  const Status sampling = validate(request.sampling, vocabulary_size);
-  if (!sampling.ok()) return sampling.error().within("generate");
-  return Done{};
-}
-
 }  // namespace
 
 struct Engine::State {
@@ -45,52 +25,44 @@ struct Engine::State {
   std::shared_ptr<Inbox> inbox;
   std::unique_ptr<StepLoop> loop;  // last: ends first
 
-  Result<std::vector<int>> tokenize(const Request& request) const;
-  Result<int> answer_limit(const Request& request, int prompt_tokens) const;
+  Result<SequenceSpec> sequence(const Request& request) const;
 };
 
-// The prompt's parts, joined; BOS in front if the first is text and the model asks for one.
-Result<std::vector<int>> Engine::State::tokenize(const Request& request) const {
-  const int vocabulary = core->model().config().vocabulary_size;
-  std::vector<int> tokens;
-  const Vocabulary& data = core->model().vocabulary();
-  if (request.add_bos && data.add_bos && data.bos && request.prompt.front().tokens.empty()) {
-    tokens.push_back(static_cast<int>(*data.bos));
-  }
-  for (const PromptPart& part : request.prompt) {
-    if (!part.tokens.empty()) {
-      tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
-      continue;
-    }
-    if (part.text.empty()) continue;
-    if (!tokenizer) {
-      return unsupported("generate: this model file has no tokenizer; give token ids instead");
-    }
-    auto encoded = tokenizer->tokenize(part.text, false, part.parse_special);
-    if (!encoded.ok()) return encoded.error().within("generate");
-    tokens.insert(tokens.end(), encoded->begin(), encoded->end());
-  }
-  if (tokens.empty()) return invalid("generate: prompt has no tokens");
-  for (const int token : tokens) {
-    if (token < 0 || token >= vocabulary) {
-      return invalid("generate: prompt token ", token, " is not in 0..", vocabulary - 1);
-    }
-  }
-  return tokens;
-}
-
-// How many tokens may be generated: what was asked for, or what the context leaves.
-Result<int> Engine::State::answer_limit(const Request& request, int prompt_tokens) const {
+// What the request means to the scheduler, if it can be run at all.
+Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
+  SequenceSpec spec{.prompt = {},
+                    .all_logits = request.all_logits,
+                    .recovery = recovery_of(request.recovery),
+                    .salt = request.cache_salt,
+                    .uses_prefixes = request.reuse != Reuse::kNone};
+  REDKNOT_TRY(spec.prompt,
+              prompt_of(request, core->model().vocabulary(), core->model().config().vocabulary_size,
+                        tokenizer ? &*tokenizer : nullptr));
+  const int prompt_tokens = static_cast<int>(spec.prompt.tokens.size());
   const int room = core->context_tokens() - prompt_tokens;
   if (room < 0 || (room == 0 && request.max_tokens != 0)) {
     return invalid("generate: prompt has ", prompt_tokens, " tokens, the context holds ",
                    core->context_tokens());
   }
-  const int limit = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
-  const Status fits =
-      fits_alone(core->pool(), core->profile(), prompt_tokens + limit, core->max_step_tokens());
+  spec.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
+  const std::vector<SequencePart> parts = parts_of(spec.prompt, "");
+  const auto fits_with = [&](int max_tokens) {
+    spec.max_tokens = max_tokens;
+    return fits_alone(core->pool(), core->profile(), spec, parts, core->max_step_tokens());
+  };
+  const int wanted = spec.max_tokens;
+  Status fits = fits_with(wanted);
+  // "Until the context is full" is until memory is: parts begin pages of their own.
+  if (!fits.ok() && request.max_tokens < 0 && fits_with(0).ok()) {
+    int holds = 0, too_many = wanted;
+    while (holds + 1 < too_many) {
+      const int middle = holds + (too_many - holds) / 2;
+      (fits_with(middle).ok() ? holds : too_many) = middle;
+    }
+    if (holds > 0) fits = fits_with(holds);
+  }
   if (!fits.ok()) return fits.error().within("generate");
-  return limit;
+  return spec;
 }
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -120,9 +92,7 @@ Result<Generation> Engine::generate(Request request) {
   REDKNOT_RETURN_IF_ERROR(check_request(request, state_->core->model().config().vocabulary_size));
   Arrival arrival;
   arrival.submitted = std::chrono::steady_clock::now();
-  REDKNOT_TRY(arrival.tokens, state_->tokenize(request));
-  REDKNOT_TRY(arrival.max_tokens,
-              state_->answer_limit(request, static_cast<int>(arrival.tokens.size())));
+  REDKNOT_TRY(arrival.spec, state_->sequence(request));
   request.prompt.clear();
   arrival.request = std::move(request);
   arrival.state = std::make_shared<Generation::State>(state_->inbox);
@@ -131,6 +101,24 @@ Result<Generation> Engine::generate(Request request) {
     return exhausted("generate: ", kMaxWaitingRequests, " requests are waiting already");
   }
   return generation;
+}
+
+// A prompt of the parts and one token behind them, so that it goes the way of every request.
+Result<Generation> Engine::preload(std::vector<PromptPart> prompt, PreloadOptions options) {
+  prompt.push_back(token_part({0}));
+  Request request{.prompt = std::move(prompt),
+                  .reuse = Reuse::kSegment,
+                  .canonical_context = options.canonical_context,
+                  .recovery = {.policy = RecoveryPolicy::kNone},
+                  .cache_salt = std::move(options.cache_salt),
+                  .max_tokens = 0};
+  auto generation = generate(std::move(request));
+  if (!generation.ok()) return generation.error().within("preload");
+  return generation;
+}
+
+Result<Generation> Engine::preload(std::vector<PromptPart> prompt) {
+  return preload(std::move(prompt), PreloadOptions{});
 }
 
 const ModelInfo& Engine::model() const { return state_->info; }

@@ -13,6 +13,7 @@ namespace {
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxStepTokens = 1 << 16;
 constexpr int kMaxSequences = 1 << 16;
+constexpr int kMaxSegmentTokens = 1 << 28;
 
 Status check_range(const char* option, long long value, long long least, long long most) {
   if (value >= least && value <= most) return Done{};
@@ -25,6 +26,8 @@ Status check_options(const EngineOptions& options) {
       check_range("context_tokens", options.context_tokens, 0, kMaxContextTokens));
   REDKNOT_RETURN_IF_ERROR(
       check_range("max_step_tokens", options.max_step_tokens, 1, kMaxStepTokens));
+  REDKNOT_RETURN_IF_ERROR(
+      check_range("segment_tokens", options.segment_tokens, -1, kMaxSegmentTokens));
   return check_range("max_sequences", options.max_sequences, 1, kMaxSequences);
 }
 

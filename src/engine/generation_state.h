@@ -13,6 +13,7 @@
 
 #include "base/queue.h"
 #include "redknot/redknot.h"
+#include "sched/scheduler.h"
 
 namespace redknot {
 
@@ -42,9 +43,8 @@ void end_with_error(Generation::State& state, Error error);
 
 // A request on its way to the loop, checked and tokenized.
 struct Arrival {
-  Request request;  // prompt parts are empty: see tokens
-  std::vector<int> tokens;
-  int max_tokens = 0;
+  Request request;  // prompt parts are empty: see spec
+  SequenceSpec spec{};
   std::chrono::steady_clock::time_point submitted;
   std::shared_ptr<Generation::State> state;
 };

@@ -11,6 +11,7 @@
 #include "heads/visibility.h"
 #include "kv/sequence_kv.h"
 #include "model/fingerprint.h"
+#include "sched/prompt_parts.h"
 
 namespace redknot {
 namespace {
@@ -58,6 +59,9 @@ Result<ProfileFile> open_profile(const EngineOptions& options, const Model& mode
     file->validated.reset();
     file->validation.reset();
   }
+  if (other_formats || (file->reuse && file->reuse->page_tokens != options.page_tokens)) {
+    file->reuse.reset();
+  }
   return file;
 }
 
@@ -76,6 +80,7 @@ ProfileSummary summarize(const ProfileFile& file) {
         break;
     }
   }
+  summary.reuse_validated = file.reuse.has_value();
   summary.validated = file.validated.has_value();
   if (!summary.validated) return summary;
   summary.kl_mean = file.validated->divergence.kl_mean;
@@ -100,17 +105,20 @@ Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,
   const auto one_bytes = static_cast<double>(shape.bytes(one));
   const double sequences = options.kv_bytes > 0 ? static_cast<double>(options.kv_bytes) / one_bytes
                                                 : options.max_sequences;
+  const int shared = options.segment_tokens < 0 ? context_tokens : options.segment_tokens;
+  const auto segments = segment_pages(profile, shape, options.kv_bytes > 0 ? 0 : shared);
   std::array<int, kKvFormatCount> pages{};
   for (const KvFormat format : kKvFormats) {
     if (one[index_of(format)] == 0) continue;
-    const double count = std::floor(sequences * one[index_of(format)] * kRounding);
+    const double count =
+        std::floor(sequences * one[index_of(format)] * kRounding) + segments[index_of(format)];
     if (count < 1) {
       return invalid("open engine: kv_bytes is ", options.kv_bytes, ", too little for one page of ",
                      shape.bytes(format), " bytes of every format in use");
     }
     if (count > std::numeric_limits<int>::max()) {
       return exhausted("open engine: ", options.max_sequences, " sequences of ", context_tokens,
-                       " tokens need ", count, " KV pages");
+                       " tokens and ", shared, " tokens of segments need ", count, " KV pages");
     }
     pages[index_of(format)] = static_cast<int>(count);
   }

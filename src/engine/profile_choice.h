@@ -24,9 +24,10 @@ ProfileSummary summarize(const ProfileFile& file);
 
 HeadKv describe(const HeadPolicy& policy);  // without bytes
 
-// Pages for options.max_sequences sequences of `context_tokens`, or as many as options.kv_bytes
-// hold, formats in the proportion that a sequence needs them. kInvalidArgument if that is less than
-// one page of a format in use; kResourceExhausted if there are more than can be counted.
+// Pages for options.max_sequences sequences of `context_tokens` and for options.segment_tokens, or
+// as many as options.kv_bytes hold, formats in the proportion that a sequence needs them.
+// kInvalidArgument if that is less than one page of a format in use; kResourceExhausted if there
+// are more than can be counted.
 Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,
                                                    const HeadProfile& profile,
                                                    const PageShape& shape, int context_tokens);

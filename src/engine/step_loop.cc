@@ -59,19 +59,19 @@ void StepLoop::step() {
     return;
   }
   const std::vector<SequenceKv*> kv = scheduler_.kv(plan);
-  const std::span<const float> logits = core_.runner().run(plan, kv);
-  scheduler_.computed(plan);
+  const StepOutput output = core_.runner().run(plan, kv);
+  std::vector<Measured> measured;
+  for (const SequenceOutput& one : output.sequences) {
+    measured.push_back({one.flops, one.deviations, one.page_mass});
+  }
+  scheduler_.computed(plan, measured);
   steps_.fetch_add(1);
-  deliver(plan, logits);
+  deliver(plan, output.logits);
 }
 
 void StepLoop::take_arrivals() {
   while (std::optional<Arrival> arrival = inbox_->try_pop()) {
-    SequenceSpec spec;
-    spec.max_tokens = arrival->max_tokens;
-    spec.all_logits = arrival->request.all_logits;
-    for (const int token : arrival->tokens) spec.prompt.push_back(TokenId{token});
-    Result<SequenceId> id = scheduler_.submit(std::move(spec));
+    Result<SequenceId> id = scheduler_.submit(arrival->spec);
     Stream stream(std::move(*arrival));
     if (!id.ok()) {
       // Checked before it was queued; only a change of the pool could bring this about.
@@ -110,6 +110,10 @@ void StepLoop::deliver(const StepPlan& plan, std::span<const float> logits) {
     const std::size_t first = next;
     while (next < plan.logit_rows.size() && plan.logit_rows[next] < slice.first_row + slice.rows) {
       ++next;
+    }
+    if (!scheduler_.is_submitted(slice.sequence)) {
+      prompt_tokens_.fetch_add(static_cast<std::uint64_t>(slice.rows));
+      continue;
     }
     deliver_slice(slice, std::span(plan.logit_rows).subspan(first, next - first),
                   logits.data() + first * vocabulary);
@@ -197,17 +201,32 @@ void StepLoop::add_probabilities(const SampledToken& sampled, const Stream& stre
   }
 }
 
+void StepLoop::update_usage(SequenceId id, const Stream& stream, bool with_pages) {
+  Generation::State& state = *stream.arrival.state;
+  const std::lock_guard lock(state.mutex);
+  const PromptTokens prompt = scheduler_.prompt_tokens(id);
+  Usage& usage = state.usage;
+  usage.prompt_tokens = static_cast<int>(stream.arrival.spec.prompt.tokens.size());
+  usage.prefix_tokens = prompt.prefix;
+  usage.adopted_tokens = prompt.adopted;
+  usage.new_tokens = prompt.computed;
+  usage.recovered_tokens = prompt.recovered;
+  usage.built_tokens = prompt.built;
+  usage.generated_tokens = stream.generated;
+  usage.flops = prompt.flops;
+  usage.prompt_seconds = stream.prompt_seconds;
+  usage.generation_seconds = stream.last_seconds - stream.prompt_seconds;
+  if (!with_pages) return;
+  const KvPages pages = scheduler_.kv_pages(id);
+  usage.kv_private_bytes = core_.pool().shape().bytes(pages.own);
+  usage.kv_shared_bytes = core_.pool().shape().bytes(pages.shared);
+}
+
 // Queues a piece; the last one ends the sequence.
 void StepLoop::send(SequenceId id, Stream& stream, Piece piece) {
   Generation::State& state = *stream.arrival.state;
   const bool last = piece.finish != FinishReason::kNone;
-  {
-    const std::lock_guard lock(state.mutex);
-    state.usage = {.prompt_tokens = static_cast<int>(stream.arrival.tokens.size()),
-                   .generated_tokens = stream.generated,
-                   .prompt_seconds = stream.prompt_seconds,
-                   .generation_seconds = stream.last_seconds - stream.prompt_seconds};
-  }
+  update_usage(id, stream, last || stream.generated <= 1);
   state.pieces.push(std::move(piece));
   if (!last) return;
   state.pieces.close();
@@ -229,12 +248,16 @@ void StepLoop::publish_stats() {
   std::vector<int> head_pages(head_pages_.size());
   scheduler_.count_pages(head_pages);
   for (std::size_t i = 0; i < head_pages.size(); ++i) head_pages_[i].store(head_pages[i]);
+  segments_.store(scheduler_.segments().segments());
+  segment_evictions_.store(scheduler_.segments().evictions());
 }
 
 void StepLoop::add_to(Stats& stats) const {
   stats.sequences = running_.load();
   stats.waiting = waiting_.load();
   stats.free_pages = free_pages_.load();
+  stats.segments = segments_.load();
+  stats.segment_evictions = segment_evictions_.load();
   stats.steps = steps_.load();
   stats.prompt_tokens = prompt_tokens_.load();
   stats.generated_tokens = generated_tokens_.load();

@@ -56,6 +56,7 @@ class StepLoop {
   void deliver_slice(const StepSlice& slice, std::span<const int> logit_rows, const float* logits);
   void add_token(SequenceId id, Stream& stream, std::span<const float> logits, Piece& piece);
   void add_probabilities(const SampledToken& sampled, const Stream& stream, Piece& piece) const;
+  void update_usage(SequenceId id, const Stream& stream, bool with_pages);
   void send(SequenceId id, Stream& stream, Piece piece);
   void fail(SequenceId id, Stream& stream, Error error);
   bool ends(const Stream& stream, TokenId token) const;
@@ -67,8 +68,9 @@ class StepLoop {
   std::shared_ptr<Inbox> inbox_;
   Scheduler scheduler_;
   std::unordered_map<SequenceId, Stream> streams_;
-  std::atomic<int> running_{0}, waiting_{0}, free_pages_{0};
-  std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0};
+  std::atomic<int> running_{0}, waiting_{0}, free_pages_{0}, segments_{0};
+  std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0},
+      segment_evictions_{0};
   std::vector<std::atomic<int>> head_pages_;  // [layers, kv_heads]
   std::thread thread_;
 };

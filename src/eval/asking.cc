@@ -25,6 +25,17 @@ Result<std::string> read_answer(Generation& generation) {
   return generation.error() ? *generation.error() : io_error("the engine gave no reason");
 }
 
+// As parts only where they may be reused: cut text may have other tokens.
+Request request_of(const Question& question, const AskOptions& options) {
+  const bool parts = options.reuse == Reuse::kSegment && !question.pieces.empty();
+  Request request = parts ? make_request(options.format, question.pieces)
+                          : make_request(options.format, question.prompt);
+  request.reuse = options.reuse;
+  request.canonical_context = options.canonical_context;
+  request.recovery = options.recovery;
+  return request;
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> ask(Engine& engine, std::span<const Question> questions,
@@ -35,7 +46,7 @@ Result<std::vector<std::string>> ask(Engine& engine, std::span<const Question> q
   std::size_t next = 0;
   while (answers.size() < questions.size()) {
     while (next < questions.size() && running.size() < static_cast<std::size_t>(options.at_once)) {
-      auto generation = engine.generate(make_request(options.format, questions[next].prompt));
+      auto generation = engine.generate(request_of(questions[next], options));
       if (!generation.ok()) return generation.error().within(concat("ask question ", next + 1));
       running.push_back(std::move(*generation));
       ++next;

@@ -13,15 +13,19 @@
 namespace redknot::eval {
 
 struct Question {
-  std::string prompt{};   // ends where the answer begins
-  std::string text{};     // what is asked, without the documents, for people
-  std::string answer{};   // expected
-  int prompt_tokens = 0;  // with BOS
+  std::string prompt{};               // ends where the answer begins
+  std::vector<PromptPiece> pieces{};  // of the prompt; empty: it is one
+  std::string text{};                 // what is asked, without the documents, for people
+  std::string answer{};               // expected
+  int prompt_tokens = 0;              // with BOS
 };
 
 struct AskOptions {
   PromptFormat format = PromptFormat::kPlain;
   int at_once = 4;  // requests that the engine has at any time; answers do not depend on it
+  Reuse reuse = Reuse::kNone;
+  CanonicalContext canonical_context = CanonicalContext::kPrefix;
+  RecoveryOptions recovery{};
   std::function<void(const Question&)> answered{};  // called after each, in their order
 };
 

@@ -15,15 +15,20 @@ namespace {
 constexpr std::array<std::string_view, 5> kMarks = {"<|system|>", "<|document|>", "<|user|>",
                                                     "<|assistant|>", "<|end|>"};
 
-std::string plain_prompt(const corpus::Sample& sample, std::size_t turn) {
-  REDKNOT_CHECK(turn < sample.turns.size());
-  std::string out;
-  if (!sample.system.empty()) out += sample.system + "\n\n";
-  for (const std::string& document : sample.documents) out += "Document: " + document + "\n\n";
-  for (std::size_t i = 0; i < turn; ++i) {
-    out += "Question: " + sample.turns[i].question + "\nAnswer: " + sample.turns[i].answer + "\n\n";
+// How the parts of a prompt are written.
+struct Wording {
+  const char *system, *after_system, *document, *after_document, *question, *answer;
+};
+
+constexpr Wording wording(PromptFormat format) {
+  if (format == PromptFormat::kMarks) {
+    return {"<|system|> ", "<|end|>", "<|document|> ", "", "<|user|> ", "<|assistant|>"};
   }
-  return out + "Question: " + sample.turns[turn].question + "\nAnswer:";
+  return {"", "\n\n", "Document: ", "\n\n", "Question: ", "\nAnswer:"};
+}
+
+std::string answered(PromptFormat format, const corpus::Turn& turn) {
+  return format == PromptFormat::kMarks ? corpus::answer_text(turn) : " " + turn.answer + "\n\n";
 }
 
 }  // namespace
@@ -36,9 +41,31 @@ PromptFormat prompt_format_for(const Tokenizer& tokenizer) {
   return all ? PromptFormat::kMarks : PromptFormat::kPlain;
 }
 
+std::vector<PromptPiece> write_pieces(PromptFormat format, const corpus::Sample& sample,
+                                      std::size_t turn) {
+  REDKNOT_CHECK(turn < sample.turns.size());
+  const Wording words = wording(format);
+  std::vector<PromptPiece> pieces;
+  if (!sample.system.empty()) {
+    pieces.push_back({.text = words.system + sample.system + words.after_system});
+  }
+  for (const std::string& document : sample.documents) {
+    pieces.push_back(
+        {.text = words.document + document + words.after_document, .is_document = true});
+  }
+  std::string questions;
+  for (std::size_t i = 0; i <= turn; ++i) {
+    if (i > 0) questions += answered(format, sample.turns[i - 1]);
+    questions += words.question + sample.turns[i].question + words.answer;
+  }
+  pieces.push_back({.text = std::move(questions)});
+  return pieces;
+}
+
 std::string write_prompt(PromptFormat format, const corpus::Sample& sample, std::size_t turn) {
-  return format == PromptFormat::kMarks ? corpus::prompt_text(sample, turn)
-                                        : plain_prompt(sample, turn);
+  std::string out;
+  for (const PromptPiece& piece : write_pieces(format, sample, turn)) out += piece.text;
+  return out;
 }
 
 std::string with_answer(PromptFormat format, const std::string& prompt, const std::string& answer) {
@@ -54,14 +81,24 @@ Result<int> count_prompt_tokens(PromptFormat format, const Tokenizer& tokenizer,
   return static_cast<int>(tokens.size());
 }
 
-Request make_request(PromptFormat format, std::string prompt) {
+Request make_request(PromptFormat format, std::vector<PromptPiece> pieces) {
   Request request;
-  request.prompt = {
-      {.text = std::move(prompt), .tokens = {}, .parse_special = format == PromptFormat::kMarks}};
+  for (PromptPiece& piece : pieces) {
+    request.prompt.push_back({.text = std::move(piece.text),
+                              .tokens = {},
+                              .parse_special = format == PromptFormat::kMarks,
+                              .reusable = piece.is_document});
+  }
   request.max_tokens = kAnswerTokens;
   request.sampling.temperature = 0;
   if (format == PromptFormat::kPlain) request.stop = {"\n"};
   return request;
+}
+
+Request make_request(PromptFormat format, std::string prompt) {
+  std::vector<PromptPiece> pieces(1);
+  pieces.front().text = std::move(prompt);
+  return make_request(format, std::move(pieces));
 }
 
 }  // namespace redknot::eval

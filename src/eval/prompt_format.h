@@ -19,6 +19,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "corpus/sample.h"
 #include "redknot/redknot.h"
@@ -29,7 +30,18 @@ enum class PromptFormat { kMarks, kPlain };
 
 PromptFormat prompt_format_for(const Tokenizer& tokenizer);
 
+// A part of a prompt, as text.
+struct PromptPiece {
+  std::string text{};
+  bool is_document = false;  // may be reused in other prompts
+  bool operator==(const PromptPiece&) const = default;
+};
+
 // The sample up to and with the question of `turn`; ends where the answer begins.
+std::vector<PromptPiece> write_pieces(PromptFormat format, const corpus::Sample& sample,
+                                      std::size_t turn);
+
+// The same as one text.
 std::string write_prompt(PromptFormat format, const corpus::Sample& sample, std::size_t turn);
 
 // The prompt and the expected answer, as the format ends it.
@@ -40,7 +52,8 @@ std::string with_answer(PromptFormat format, const std::string& prompt, const st
 Result<int> count_prompt_tokens(PromptFormat format, const Tokenizer& tokenizer,
                                 const std::string& prompt);
 
-// Greedy, at most kAnswerTokens, ends where the format ends an answer.
+// Greedy, at most kAnswerTokens, ends where the format ends an answer. Documents are reusable.
+Request make_request(PromptFormat format, std::vector<PromptPiece> pieces);
 Request make_request(PromptFormat format, std::string prompt);
 
 // Enough for a UUID or a sentence of the corpus.

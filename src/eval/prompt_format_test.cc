@@ -77,6 +77,24 @@ TEST(PromptFormat, PlainPromptsEndWhereTheAnswerBegins) {
             "Question: Where does Ana live?\nAnswer:");
 }
 
+TEST(PromptFormat, PiecesAreThePromptAndDocumentsMayBeReused) {
+  const corpus::Sample sample = chat();
+  for (const PromptFormat format : {PromptFormat::kMarks, PromptFormat::kPlain}) {
+    std::string whole;
+    std::size_t documents = 0;
+    for (const PromptPiece& piece : write_pieces(format, sample, 1)) {
+      whole += piece.text;
+      documents += piece.is_document ? 1 : 0;
+    }
+    EXPECT_EQ(whole, write_prompt(format, sample, 1));
+    EXPECT_EQ(documents, sample.documents.size());
+    const Request request = make_request(format, write_pieces(format, sample, 1));
+    EXPECT_FALSE(request.prompt.front().reusable);
+    EXPECT_TRUE(request.prompt[1].reusable);
+    EXPECT_FALSE(request.prompt.back().reusable);
+  }
+}
+
 TEST(PromptFormat, EarlierTurnsHaveTheirAnswer) {
   corpus::Sample sample = chat();
   sample.system.clear();

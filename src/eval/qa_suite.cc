@@ -40,6 +40,7 @@ Result<Question> make_question(const corpus::Sample& sample, PromptFormat format
                                const Tokenizer& tokenizer) {
   const std::size_t last = sample.turns.size() - 1;
   Question question{.prompt = write_prompt(format, sample, last),
+                    .pieces = write_pieces(format, sample, last),
                     .text = sample.turns[last].question,
                     .answer = sample.turns[last].answer};
   REDKNOT_TRY(question.prompt_tokens, count_prompt_tokens(format, tokenizer, question.prompt));

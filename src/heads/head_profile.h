@@ -35,6 +35,9 @@ struct HeadPolicy {
   int window_tokens = 0;  // not of global heads; >= 1: a token always sees itself
   KvFormat kv_format = KvFormat::kF16;
   int top_pages = 0;  // retrieval only; >= 1: pages that a query selects
+  // Whether its keys and values depend on what stands before a segment, so that it takes what
+  // recovered tokens give it (sched/recovery.h).
+  bool context_bound = true;
   bool operator==(const HeadPolicy&) const = default;
 };
 

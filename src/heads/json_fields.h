@@ -47,6 +47,13 @@ class Fields {
     REDKNOT_TRY(const nlohmann::ordered_json* field, find(name));
     return to_number(*field, at(name));
   }
+  // `fallback` if there is no such field.
+  Result<bool> boolean(const char* name, bool fallback) const {
+    if (!has(name)) return fallback;
+    REDKNOT_TRY(const nlohmann::ordered_json* field, find(name));
+    if (!field->is_boolean()) return invalid(at(name), " is not true or false");
+    return field->get<bool>();
+  }
   Result<const nlohmann::ordered_json*> list(const char* name, std::size_t most) const {
     REDKNOT_TRY(const nlohmann::ordered_json* field, find(name));
     if (!field->is_array()) return invalid(at(name), " is not a list");

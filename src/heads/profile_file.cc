@@ -47,6 +47,7 @@ Result<HeadPolicy> parse_policy(const Fields& fields) {
   HeadPolicy policy;
   REDKNOT_TRY(policy.head_class, named<HeadClass>(fields, "class", kHeadClasses));
   REDKNOT_TRY(policy.kv_format, named<KvFormat>(fields, "kv", kProfileFormats));
+  REDKNOT_TRY(policy.context_bound, fields.boolean("context_bound", true));
   if (policy.head_class == HeadClass::kGlobal) return policy;
   REDKNOT_TRY(policy.sink_tokens, tokens_field(fields, "sink", 0));
   REDKNOT_TRY(policy.window_tokens, tokens_field(fields, "window", 1));
@@ -138,6 +139,19 @@ Status parse_search(const Fields& root, ProfileFile& file) {
   return Done{};
 }
 
+Result<ReuseTrial> parse_reuse(const Fields& root) {
+  REDKNOT_TRY(const Fields fields, root.object("reuse"));
+  ReuseTrial trial;
+  REDKNOT_TRY(trial.description, fields.text("text"));
+  REDKNOT_TRY(trial.policy, fields.text("policy"));
+  REDKNOT_TRY(trial.ratio, fields.number("ratio"));
+  REDKNOT_TRY(trial.questions, tokens_field(fields, "questions", 1));
+  REDKNOT_TRY(trial.page_tokens, tokens_field(fields, "page_tokens", 1));
+  REDKNOT_TRY(trial.kl_mean, fields.number("kl_mean"));
+  REDKNOT_TRY(trial.same_top1, fields.number("same_top1"));
+  return trial;
+}
+
 Result<ProfileFile> parse_root(const Fields& root) {
   REDKNOT_TRY(const std::string format, root.text("format"));
   if (format != kFormat) return invalid("\"format\" is \"", format, "\", not \"", kFormat, "\"");
@@ -155,6 +169,9 @@ Result<ProfileFile> parse_root(const Fields& root) {
   file.profile.kv_heads = static_cast<int>(kv_heads);
   if (!root.is_null("search")) REDKNOT_RETURN_IF_ERROR(parse_search(root, file));
   REDKNOT_RETURN_IF_ERROR(parse_heads(root, file));
+  if (root.has("reuse")) {
+    REDKNOT_TRY(file.reuse, parse_reuse(root));
+  }
   if (root.is_null("validation")) return file;
   REDKNOT_TRY(const Fields validation, root.object("validation"));
   REDKNOT_TRY(MeasuredText text, parse_text(validation));
@@ -174,6 +191,7 @@ Json policy_json(const HeadPolicy& policy) {
   }
   if (policy.head_class == HeadClass::kRetrieval) out["top_pages"] = policy.top_pages;
   out["kv"] = name(policy.kv_format);
+  if (!policy.context_bound) out["context_bound"] = false;
   return out;
 }
 
@@ -284,6 +302,15 @@ std::string to_json(const ProfileFile& file) {
   if (file.validated) {
     root["validation"] = text_json(*file.validation);
     root["validation"].update(trial_json(*file.validated));
+  }
+  if (file.reuse) {
+    root["reuse"] = {{"text", file.reuse->description},
+                     {"policy", file.reuse->policy},
+                     {"ratio", rounded(file.reuse->ratio)},
+                     {"questions", file.reuse->questions},
+                     {"page_tokens", file.reuse->page_tokens},
+                     {"kl_mean", rounded(file.reuse->kl_mean)},
+                     {"same_top1", rounded(file.reuse->same_top1)}};
   }
   root["heads"] = heads_json(file);
   std::string out;

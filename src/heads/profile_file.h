@@ -65,6 +65,18 @@ struct ProfileTrial {
   bool operator==(const ProfileTrial&) const = default;
 };
 
+// What reuse of segments under the profile costs, against the same profile without it.
+struct ReuseTrial {
+  std::string description{};  // of the text
+  std::string policy{};       // of recovery
+  double ratio = 0;
+  int questions = 0;
+  int page_tokens = 0;
+  double kl_mean = 0;  // nats, of the next token's distribution
+  double same_top1 = 0;
+  bool operator==(const ReuseTrial&) const = default;
+};
+
 struct ProfileFile {
   std::string model_name{};
   std::string fingerprint{};  // model/fingerprint.h
@@ -77,6 +89,7 @@ struct ProfileFile {
   // Of the profile as it is; absent: nobody has measured what it costs.
   std::optional<MeasuredText> validation{};
   std::optional<ProfileTrial> validated{};
+  std::optional<ReuseTrial> reuse{};  // absent: nobody has measured that
   bool operator==(const ProfileFile&) const = default;
 };
 

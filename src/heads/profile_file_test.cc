@@ -47,6 +47,14 @@ ProfileFile measured_file() {
                               .kv_format = KvFormat::kQ8};
   file.profile.policies[5] = {
       .head_class = HeadClass::kRetrieval, .sink_tokens = 4, .window_tokens = 128, .top_pages = 9};
+  file.profile.policies[2].context_bound = false;
+  file.reuse = ReuseTrial{.description = "corpus, seed 9",
+                          .policy = "knot",
+                          .ratio = 0.125,
+                          .questions = 200,
+                          .page_tokens = 16,
+                          .kl_mean = 0.0625,
+                          .same_top1 = 0.75};
   file.heads.assign(6, {.mass = {0.25, 0.5, 0.25},
                         .windows = {8, 64, 400},
                         .prefix_shift = 0.125,

@@ -70,7 +70,10 @@ std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int t
 }  // namespace
 
 SequenceKv::SequenceKv(PagePool& pool, const HeadProfile& profile)
-    : pool_(&pool), profile_(&profile), tables_(profile.policies.size()) {
+    : pool_(&pool),
+      profile_(&profile),
+      tables_(profile.policies.size()),
+      reused_(profile.policies.size()) {
   REDKNOT_CHECK(profile.policies.size() ==
                 static_cast<std::size_t>(profile.layers) * profile.kv_heads);
 }
@@ -79,16 +82,20 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
     : pool_(other.pool_),
       profile_(other.profile_),
       tables_(std::exchange(other.tables_, {})),
+      reused_(std::exchange(other.reused_, {})),
       length_(std::exchange(other.length_, 0)),
-      forgotten_(std::exchange(other.forgotten_, 0)) {}
+      forgotten_(std::exchange(other.forgotten_, 0)),
+      page_ended_at_(std::exchange(other.page_ended_at_, -1)) {}
 
 SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   SequenceKv taken(std::move(other));
   std::swap(pool_, taken.pool_);
   std::swap(profile_, taken.profile_);
   std::swap(tables_, taken.tables_);
+  std::swap(reused_, taken.reused_);
   std::swap(length_, taken.length_);
   std::swap(forgotten_, taken.forgotten_);
+  std::swap(page_ended_at_, taken.page_ended_at_);
   return *this;
 }
 
@@ -112,7 +119,8 @@ SequenceKv::Growth SequenceKv::growth(const PageTable& table, int tokens) const 
   const int page_tokens = pool_->shape().page_tokens;
   Growth growth;
   int free_slots = 0;
-  if (tokens > 0 && !table.empty() && table.back().shift == 0) {
+  const bool ended = page_ended_at_ == length_;
+  if (tokens > 0 && !table.empty() && table.back().shift == 0 && !ended) {
     REDKNOT_DCHECK(table.back().end() == length_);
     free_slots = page_tokens - table.back().tokens;
     growth.continues = free_slots > 0;
@@ -132,7 +140,9 @@ std::array<int, kKvFormatCount> SequenceKv::pages_to_extend(int tokens) const {
   return sum.total();
 }
 
-void SequenceKv::extend_table(PageTable& table, KvFormat format, int tokens) {
+void SequenceKv::extend_table(std::size_t head, int tokens) {
+  PageTable& table = tables_[head];
+  const KvFormat format = profile_->policies[head].kv_format;
   const int page_tokens = pool_->shape().page_tokens;
   const Growth plan = growth(table, tokens);
   int position = length_;
@@ -145,6 +155,8 @@ void SequenceKv::extend_table(PageTable& table, KvFormat format, int tokens) {
   }
   if (plan.continues) {
     PageRef& last = table.back();
+    reused_[head] -= last.reused ? 1 : 0;
+    last.reused = false;
     last.tokens = std::min(page_tokens, end - last.position);
     position = last.end();
   }
@@ -166,7 +178,7 @@ Status SequenceKv::extend(int tokens) {
     }
   }
   for (std::size_t head = 0; head < tables_.size(); ++head) {
-    extend_table(tables_[head], profile_->policies[head].kv_format, tokens);
+    extend_table(head, tokens);
   }
   length_ += tokens;
   return Done{};
@@ -180,6 +192,7 @@ void SequenceKv::forget(int next) {
     if (needed.recent.begin == 0) continue;
     std::erase_if(tables_[head], [&](const PageRef& entry) {
       if (is_needed(entry, needed)) return false;
+      reused_[head] -= entry.reused ? 1 : 0;
       pool_->release(entry.page);
       return true;
     });
@@ -193,13 +206,37 @@ SequenceKv SequenceKv::fork(const HeadProfile& profile) const {
   }
   SequenceKv copy(*pool_, profile);
   copy.tables_ = tables_;
+  copy.reused_ = reused_;
   copy.length_ = length_;
   copy.forgotten_ = forgotten_;
+  copy.page_ended_at_ = page_ended_at_;
   for (const PageTable& table : tables_) {
     for (const PageRef& entry : table) pool_->share(entry.page);
   }
   if (&profile != profile_) copy.forget(length_);
   return copy;
+}
+
+std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
+  REDKNOT_CHECK(tokens >= 0 && tokens <= length_);
+  SequenceKv out(*pool_, *profile_);
+  out.length_ = tokens;
+  out.forgotten_ = std::min(forgotten_, tokens);
+  for (std::size_t head = 0; head < tables_.size(); ++head) {
+    for (PageRef entry : tables_[head]) {
+      if (entry.position >= tokens) break;
+      if (entry.end() > tokens && entry.reused) return std::nullopt;
+      entry.tokens = std::min(entry.tokens, tokens - entry.position);
+      pool_->share(entry.page);
+      out.tables_[head].push_back(entry);
+      out.reused_[head] += entry.reused ? 1 : 0;
+    }
+    const VisibleRange needed = still_needed(profile_->policies[head], tokens);
+    if (!covers(out.tables_[head], needed.sink)) return std::nullopt;
+    if (!covers(out.tables_[head], {needed.recent.begin, tokens})) return std::nullopt;
+  }
+  out.forget(tokens);
+  return out;
 }
 
 void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens,
@@ -218,9 +255,33 @@ void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, in
     table.push_back({.page = page,
                      .position = position,
                      .tokens = std::min(page_tokens, end - position),
-                     .shift = shift});
+                     .shift = shift,
+                     .reused = true});
     position = table.back().end();
   }
+  reused_[index(layer, kv_head)] += static_cast<int>(pages.size());
+}
+
+Status SequenceKv::recover(int layer, int kv_head, PositionRange positions) {
+  PageTable& table = tables_[index(layer, kv_head)];
+  const KvFormat format = profile_->at(layer, kv_head).kv_format;
+  const auto concerned = [&positions](const PageRef& entry) {
+    return entry.reused && !positions.empty() && entry.position < positions.end &&
+           entry.end() > positions.begin;
+  };
+  const auto wanted = std::count_if(table.begin(), table.end(), concerned);
+  if (wanted > pool_->free_pages(format)) {
+    return exhausted("recover ", positions.end - positions.begin, " tokens: needs ", wanted, " ",
+                     name(format), " pages, ", pool_->free_pages(format), " are free");
+  }
+  for (PageRef& entry : table) {
+    if (!concerned(entry)) continue;
+    pool_->release(std::exchange(entry.page, pool_->allocate(format).value()));
+    entry.shift = 0;
+    entry.reused = false;
+    --reused_[index(layer, kv_head)];
+  }
+  return Done{};
 }
 
 void SequenceKv::advance(int tokens) {
@@ -254,6 +315,9 @@ bool SequenceKv::check() const {
       end = entry.end();
     }
     if (end > length_) return false;
+    const auto reused = std::count_if(tables_[head].begin(), tables_[head].end(),
+                                      [](const PageRef& entry) { return entry.reused; });
+    if (reused != reused_[head]) return false;
     if (!covers(tables_[head], needed.sink)) return false;  // (3)
     if (!covers(tables_[head], {needed.recent.begin, length_})) return false;
   }

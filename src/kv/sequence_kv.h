@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct PageRef {
   int position = 0;
   int tokens = 0;
   int shift = 0;
+  bool reused = false;  // adopted: this sequence reads its slots and never writes them
   int end() const { return position + tokens; }
   bool operator==(const PageRef&) const = default;
 };
@@ -50,9 +52,14 @@ class SequenceKv {
   const PageTable& table(int layer, int kv_head) const;
 
   // Makes room for the next `tokens` positions of every head, or changes nothing and returns
-  // kResourceExhausted. A partly filled last page is continued if its shift is zero; if it is also
-  // shared it is copied first (copy on write). New slots stand at shift 0. O(layers x kv_heads).
+  // kResourceExhausted. A partly filled last page is continued if its shift is zero and end_page()
+  // was not called behind it; if it is also shared it is copied first (copy on write).
+  // New slots stand at shift 0. O(layers x kv_heads).
   Status extend(int tokens);
+
+  // The next token begins a page of its own, also where the last one has free slots: where a part
+  // of a prompt ends, so that a part lies in the same pages whatever follows it.
+  void end_page() { page_ended_at_ = length_; }
 
   // Gives back pages that queries at `next` and later cannot see; there will be no earlier query.
   // Requires 0 <= next <= length().
@@ -64,14 +71,30 @@ class SequenceKv {
   // must outlive the sequence.
   SequenceKv fork(const HeadProfile& profile) const;
 
+  // A sequence of the first `tokens` tokens of this one, sharing its pages, as if no more had ever
+  // been appended and no page ended there; nothing if a head has given back what queries there see,
+  // or if it would end within an adopted page. Requires 0 <= tokens <= length(). O(pages).
+  std::optional<SequenceKv> prefix(int tokens) const;
+
   // Appends, for one head, pages that hold `tokens` tokens (all pages full but the last), shared by
   // reference, standing at the sequence's current end under `shift`. The caller does so for
   // every head and then calls advance(tokens). Requires the pages' format to be the head's.
   void adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens, int shift);
   void advance(int tokens);
 
+  // Puts pages of this sequence alone in the place of those adopted ones of a head that hold a
+  // position of the range: at the same positions, under no shift, their slots to be written anew.
+  // kResourceExhausted, and nothing has changed, if the pool has too few.
+  Status recover(int layer, int kv_head, PositionRange positions);
+
   // Pages that extend(tokens) would take from the pool, per format.
   std::array<int, kKvFormatCount> pages_to_extend(int tokens) const;
+
+  // Pages of a head that it holds beside those that it adopted. O(1).
+  int own_pages(int layer, int kv_head) const {
+    const std::size_t head = index(layer, kv_head);
+    return static_cast<int>(tables_[head].size()) - reused_[head];
+  }
 
   // Referenced pages, per format, counting shared ones.
   std::array<int, kKvFormatCount> pages() const;
@@ -87,14 +110,16 @@ class SequenceKv {
     int pages = 0;           // the copy and the new ones
   };
   Growth growth(const PageTable& table, int tokens) const;
-  void extend_table(PageTable& table, KvFormat format, int tokens);
+  void extend_table(std::size_t head, int tokens);
   std::size_t index(int layer, int kv_head) const;
 
   PagePool* pool_;
   const HeadProfile* profile_;
   std::vector<PageTable> tables_;  // [layers, kv_heads]
+  std::vector<int> reused_;        // [layers, kv_heads]: entries of the table that are reused
   int length_ = 0;
-  int forgotten_ = 0;  // the largest `next` given to forget()
+  int forgotten_ = 0;       // the largest `next` given to forget()
+  int page_ended_at_ = -1;  // the length at the latest end_page()
 };
 
 // Most pages that a sequence of `tokens` tokens without adopted ones, computed in chunks of at most

@@ -83,7 +83,7 @@ class World {
   void step() {
     if (sequences_.empty()) return create();
     const std::size_t at = random_() % sequences_.size();
-    switch (random_() % 12) {
+    switch (random_() % 14) {
       case 0:
         return create();
       case 1:
@@ -98,6 +98,10 @@ class World {
         return forget(at, draw(0, sequences_[at].kv.length()));
       case 7:
         return forget(at, sequences_[at].kv.length());
+      case 8:
+        return sequences_[at].kv.end_page();
+      case 9:
+        return recover(at);
       default:
         return extend(at, draw(1, random_() % 3 == 0 ? 70 : 5));
     }
@@ -209,13 +213,42 @@ class World {
       Markers& expected = sequence.expected[static_cast<std::size_t>(head)];
       expected.resize(static_cast<std::size_t>(sequence.kv.length()));
       for (const PageRef& entry : table(sequence.kv, head)) {
-        for (int position = std::max(begin, entry.position); position < entry.end(); ++position) {
-          ASSERT_EQ(entry.shift, 0);
-          ASSERT_EQ(pool_->reference_count(entry.page), 1);
-          expected[static_cast<std::size_t>(position)] = ++last_marker_;
-          std::memcpy(slot(entry, position), &last_marker_, sizeof last_marker_);
-        }
+        write_entry(sequence, head, entry, begin);
       }
+    }
+  }
+
+  // A new marker in each slot of an entry from position `begin` on.
+  void write_entry(ModelledSequence& sequence, int head, const PageRef& entry, int begin) {
+    Markers& expected = sequence.expected[static_cast<std::size_t>(head)];
+    for (int position = std::max(begin, entry.position); position < entry.end(); ++position) {
+      ASSERT_EQ(entry.shift, 0);
+      ASSERT_FALSE(entry.reused);
+      ASSERT_EQ(pool_->reference_count(entry.page), 1);
+      expected[static_cast<std::size_t>(position)] = ++last_marker_;
+      std::memcpy(slot(entry, position), &last_marker_, sizeof last_marker_);
+    }
+  }
+
+  // New pages for some adopted ones of one head, with new markers in all of their slots.
+  void recover(std::size_t at) {
+    ModelledSequence& sequence = sequences_[at];
+    const int head = draw(0, head_count() - 1);
+    const int begin = draw(0, sequence.kv.length());
+    const PositionRange range{begin, begin + draw(0, 40)};
+    const std::vector<PageTable> before = tables(sequence.kv);
+    if (!sequence.kv.recover(head / profile_.kv_heads, head % profile_.kv_heads, range).ok()) {
+      ++refused_;
+      ASSERT_EQ(tables(sequence.kv), before);
+      return;
+    }
+    const PageTable& after = table(sequence.kv, head);
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      const PageRef& old = before[static_cast<std::size_t>(head)][i];
+      const bool concerned =
+          old.reused && old.position < range.end && old.end() > range.begin && !range.empty();
+      ASSERT_EQ(after[i] == old, !concerned);
+      if (concerned) write_entry(sequence, head, after[i], after[i].position);
     }
   }
 

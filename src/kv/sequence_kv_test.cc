@@ -171,9 +171,11 @@ TEST(SequenceKv, AdoptedPagesStandAtTheEndUnderTheirShift) {
   kv.adopt(0, 0, page_ids(segment), 20, /*shift=*/10);
   kv.advance(20);
   EXPECT_EQ(kv.table(0, 0)[1],
-            (PageRef{.page = page_ids(segment)[0], .position = 10, .tokens = 16, .shift = 10}));
+            (PageRef{page_ids(segment)[0], /*position=*/10, /*tokens=*/16, /*shift=*/10,
+                     /*reused=*/true}));
   EXPECT_EQ(kv.table(0, 0)[2],
-            (PageRef{.page = page_ids(segment)[1], .position = 26, .tokens = 4, .shift = 10}));
+            (PageRef{page_ids(segment)[1], /*position=*/26, /*tokens=*/4, /*shift=*/10,
+                     /*reused=*/true}));
   EXPECT_EQ(kv.length(), 30);
   EXPECT_TRUE(kv.check());
 }
@@ -222,6 +224,56 @@ TEST(SequenceKv, AdoptedPrefixIsCopiedBeforeItIsContinued) {
   EXPECT_THAT(ranges(kv), ElementsAre(std::pair(0, 16), std::pair(16, 32)));
   EXPECT_EQ(page_ids(kv)[0], page_ids(prefix)[0]);
   EXPECT_NE(page_ids(kv)[1], page_ids(prefix)[1]);
+}
+
+TEST(SequenceKv, TokensBehindAnEndedPageBeginTheirOwn) {
+  const auto pool = make_pool(8);
+  const HeadProfile profile = uniform_profile(1, 1, {});
+  SequenceKv kv(*pool, profile);
+  kv.end_page();  // of nothing
+  ASSERT_TRUE(kv.extend(5).ok());
+  kv.end_page();
+  kv.end_page();
+  const SequenceKv fork = kv.fork();
+  EXPECT_EQ(kv.pages_to_extend(11)[kF16], 1);
+  ASSERT_TRUE(kv.extend(3).ok());
+  ASSERT_TRUE(kv.extend(1).ok());
+  EXPECT_THAT(ranges(kv), ElementsAre(std::pair(0, 5), std::pair(5, 9)));
+  SequenceKv other = fork.fork();
+  ASSERT_TRUE(other.extend(1).ok());
+  EXPECT_THAT(ranges(other), ElementsAre(std::pair(0, 5), std::pair(5, 6)));
+  EXPECT_TRUE(kv.check() && other.check());
+}
+
+TEST(SequenceKv, RecoveredPagesAreTheSequencesOwnAndTheOthersStay) {
+  const auto pool = make_pool(8);
+  const HeadProfile profile = uniform_profile(1, 1, {});
+  SequenceKv segment(*pool, profile);
+  SequenceKv kv(*pool, profile);
+  ASSERT_TRUE(segment.extend(40).ok());
+  ASSERT_TRUE(kv.extend(10).ok());
+  kv.adopt(0, 0, page_ids(segment), 40, /*shift=*/10);
+  kv.advance(40);
+  ASSERT_TRUE(kv.recover(0, 0, {.begin = 30, .end = 31}).ok());  // in 26..41
+  EXPECT_THAT(ranges(kv), ElementsAre(std::pair(0, 10), std::pair(10, 26), std::pair(26, 42),
+                                      std::pair(42, 50)));
+  const PageTable& table = kv.table(0, 0);
+  EXPECT_EQ(table[1].page, page_ids(segment)[0]);
+  EXPECT_NE(table[2].page, page_ids(segment)[1]);
+  EXPECT_EQ(table[3].page, page_ids(segment)[2]);
+  EXPECT_EQ(pool->reference_count(table[2].page), 1);
+  EXPECT_EQ(pool->reference_count(page_ids(segment)[1]), 1);
+  EXPECT_EQ(table[2].shift, 0);
+  EXPECT_FALSE(table[2].reused);
+  EXPECT_TRUE(table[1].reused && table[3].reused && !table[0].reused);
+  // Again: it is its own already. And its own are never concerned.
+  ASSERT_TRUE(kv.recover(0, 0, {.begin = 0, .end = 42}).ok());
+  EXPECT_EQ(pool->reference_count(page_ids(segment)[0]), 1);
+  EXPECT_EQ(pool->free_pages(KvFormat::kF16), 8 - 3 - 1 - 2);
+  ASSERT_TRUE(kv.extend(32).ok());  // takes the two that are left
+  EXPECT_FALSE(kv.recover(0, 0, {.begin = 42, .end = 50}).ok());
+  EXPECT_TRUE(kv.table(0, 0)[3].reused);
+  EXPECT_TRUE(kv.check());
 }
 
 TEST(SequenceKv, DestructionAndMovesReleaseEachPageOnce) {

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "runtime/page_read.h"
 
 namespace redknot {
 namespace {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "profiler/rehearsal.h"
+#include "runtime/page_read.h"
 #include "tensor/half.h"
 #include "tests/dense_forward.h"
 #include "tests/model_maker.h"

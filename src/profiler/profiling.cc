@@ -19,6 +19,18 @@
 namespace redknot {
 namespace {
 
+// What a head gives behind another prefix differs by so much, or its stored keys and values may
+// stand for those that recovered tokens would give. On the default model the half of the heads that
+// is above recovers what all of them do.
+constexpr double kContextBoundShift = 0.3;
+
+void mark_context_bound(ProfileFile& file) {
+  for (std::size_t head = 0; head < file.heads.size(); ++head) {
+    const std::optional<double> shift = file.heads[head].prefix_shift;
+    file.profile.policies[head].context_bound = !shift || *shift >= kContextBoundShift;
+  }
+}
+
 constexpr int kMassRowsPerStep = 64;
 // The end of a text behind two prefixes, and how much of it is measured.
 constexpr int kShiftTokens = 64;
@@ -224,6 +236,7 @@ class Profiling {
     });
     result_.chosen = found.trial;
     result_.file.profile = std::move(found.profile);
+    mark_context_bound(result_.file);
     result_.file.curve = std::move(found.trials);
     return Done{};
   }

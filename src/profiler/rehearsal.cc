@@ -68,7 +68,7 @@ std::span<const float> Rehearsal::advance(SequenceKv& kv, std::span<const TokenI
     plan.positions.push_back(position);
   }
   SequenceKv* const sequences[] = {&kv};
-  const std::span<const float> logits = core_->runner().run(plan, sequences);
+  const std::span<const float> logits = core_->runner().run(plan, sequences).logits;
   kv.forget(end);
   return logits;
 }

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "heads/visibility.h"
+#include "runtime/page_read.h"
 #include "runtime/page_select.h"
 
 namespace redknot {
@@ -44,6 +45,7 @@ struct SegPagedAttention::Worker {
   std::vector<SlotRange> slots;                            // [rows]
   std::vector<std::vector<std::pair<float, int>>> scores;  // [tokens]: of pages it may select
   std::vector<float> cut_state, whole_state;
+  std::vector<Share> before;  // [rows]: of a cut's state before the page at hand
   std::vector<float> scratch;
 };
 
@@ -67,27 +69,6 @@ void clear(const AttentionState& state, int rows, int dim) {
 
 }  // namespace
 
-PageView page_view(PagePool& pool, PageId page) {
-  const PageShape& shape = pool.shape();
-  const KvFormat format = pool.format(page);
-  std::byte* bytes = pool.bytes(page);
-  constexpr std::array<PageFormat, kKvFormatCount> kFormats = {PageFormat::kF16, PageFormat::kQ8,
-                                                               PageFormat::kF32};
-  PageView view{.format = kFormats[index_of(format)],
-                .page_tokens = shape.page_tokens,
-                .head_dim = shape.head_dim,
-                .keys = bytes,
-                .values = bytes + shape.values_offset(format)};
-  if (format == KvFormat::kQ8) {
-    view.key_scales = reinterpret_cast<std::uint16_t*>(bytes + shape.key_scales_offset());
-    view.value_scales = reinterpret_cast<std::uint16_t*>(bytes + shape.value_scales_offset());
-  }
-  if (shape.key_bounds) {
-    view.key_bounds = reinterpret_cast<std::uint16_t*>(bytes + shape.key_bounds_offset(format));
-  }
-  return view;
-}
-
 SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PagePool& pool,
                                      const Kernels& kernels, ThreadPool& threads, RopeTable& rope)
     : shape_(shape), pool_(pool), kernels_(kernels), threads_(threads), rope_(rope) {
@@ -101,6 +82,7 @@ SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PagePool& pool
     worker.visible.resize(static_cast<std::size_t>(rows / group));
     worker.slots.resize(static_cast<std::size_t>(rows));
     worker.scores.resize(static_cast<std::size_t>(rows / group));
+    worker.before.resize(static_cast<std::size_t>(rows));
     worker.cut_state.resize(state_floats(rows, shape.head_dim));
     worker.whole_state.resize(state_floats(rows, shape.head_dim));
     worker.scratch.resize(attend_scratch_floats(rows, shape.head_dim, pool.shape().page_tokens));
@@ -113,18 +95,25 @@ void SegPagedAttention::run(int layer, std::span<const SequenceRows> sequences,
                             const float* queries, float* out) {
   plan(layer, sequences);
   select_pages(queries);
-  for (Unit& unit : units_) cut(unit);
+  attended_.clear();
+  for (Unit& unit : units_) {
+    cut(unit);
+    count_attended(unit);
+  }
   if (split_units()) {
     run_split(queries, out);
   } else {
     run_whole(queries, out);
   }
+  add_page_mass(sequences);
 }
 
 void SegPagedAttention::plan(int layer, std::span<const SequenceRows> sequences) {
   units_.clear();
   marks_.clear();
   cuts_.clear();
+  shares_.clear();
+  unit_mass_.clear();
   for (const SequenceRows& sequence : sequences) {
     if (sequence.positions.empty()) continue;
     for (int kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
@@ -155,6 +144,13 @@ void SegPagedAttention::plan_head(Unit unit) {
       marks_.resize(marks_.size() +
                     (static_cast<std::size_t>(unit.tokens) + 1) * unit.table->size());
     }
+    unit.first_share = -1;
+    if (unit.sequence->measure == Measure::kPageMass && keeps_everything(*unit.policy)) {
+      unit.first_share = static_cast<std::ptrdiff_t>(shares_.size());
+      unit.first_mass = static_cast<std::ptrdiff_t>(unit_mass_.size());
+      unit_mass_.resize(unit_mass_.size() + unit.table->size());
+      shares_.resize(shares_.size() + unit.table->size() * static_cast<std::size_t>(rows(unit)));
+    }
     units_.push_back(unit);
   }
 }
@@ -177,11 +173,13 @@ void SegPagedAttention::select_for_unit(Worker& worker, const Unit& unit) {
   const std::ptrdiff_t dim = shape_.head_dim;
   for (auto& scores : worker.scores) scores.clear();
   for (int i = 0; i < static_cast<int>(unit.table->size()); ++i) {
-    const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
+    const auto at = static_cast<std::size_t>(i);
+    const PageRef& page = (*unit.table)[at];
     const PageView view = page_view(pool_, page.page);
     for (int token = 0; token < unit.tokens; ++token) {
       const int position = unit.sequence->positions[unit.first_token + token];
       const VisibleRange& seen = worker.visible[static_cast<std::size_t>(token)];
+      if (always_selected(page, page_tokens, position)) marks(unit, token)[at] = 1;
       if (!may_select(page, page_tokens, position, seen)) continue;
       rotate_queries(worker, unit, page.shift);
       float best = -std::numeric_limits<float>::infinity();
@@ -235,6 +233,28 @@ void SegPagedAttention::cut(Unit& unit) {
   unit.cuts = static_cast<int>(cuts_.size()) - unit.first_cut;
 }
 
+// The slots that the rows of a unit attend to.
+void SegPagedAttention::count_attended(const Unit& unit) {
+  const auto first = static_cast<std::size_t>(unit.sequence->first_row + unit.first_token);
+  attended_.resize(std::max(attended_.size(), first + static_cast<std::size_t>(unit.tokens)));
+  for (int token = 0; token < unit.tokens; ++token) {
+    const VisibleRange seen =
+        visible(*unit.policy, unit.sequence->positions[unit.first_token + token]);
+    std::int64_t slots = 0;
+    if (unit.first_mark < 0) {
+      slots = std::max(0, seen.sink.end - seen.sink.begin) +
+              std::max(0, seen.recent.end - seen.recent.begin);
+    } else {
+      for (std::size_t page = 0; page < unit.table->size(); ++page) {
+        const SlotRange own =
+            slots_of((*unit.table)[page], seen, selected(unit, token, static_cast<int>(page)));
+        slots += own.sink_end + own.recent_end - own.recent_begin;
+      }
+    }
+    attended_[first + static_cast<std::size_t>(token)] += slots;
+  }
+}
+
 // Whether there are too few units to keep all threads busy, so that cuts are to be computed apart.
 // Gives each unit its place for partial states then.
 bool SegPagedAttention::split_units() {
@@ -284,7 +304,7 @@ void SegPagedAttention::rotate_queries(Worker& worker, const Unit& unit, int shi
 
 // Adds the pages of one cut to an empty state.
 void SegPagedAttention::attend_cut(Worker& worker, const Unit& unit, const Cut& cut,
-                                   const AttentionState& state) const {
+                                   const AttentionState& state) {
   clear(state, rows(unit), shape_.head_dim);
   for (int i = cut.first; i < cut.last; ++i) {
     const PageRef& page = (*unit.table)[static_cast<std::size_t>(i)];
@@ -298,12 +318,29 @@ void SegPagedAttention::attend_cut(Worker& worker, const Unit& unit, const Cut& 
     }
     if (!seen) continue;
     rotate_queries(worker, unit, page.shift);
+    for (int row = 0; unit.first_share >= 0 && row < rows(unit); ++row) {
+      worker.before[static_cast<std::size_t>(row)] = {state.maximum[row], state.sum[row]};
+    }
     kernels_.attend_page({.page = page_view(pool_, page.page),
                           .rows = rows(unit),
                           .queries = worker.rotated.data(),
                           .slots = worker.slots.data(),
                           .state = state,
                           .scratch = worker.scratch.data()});
+    if (unit.first_share >= 0) add_share(unit, i, worker, state);
+  }
+}
+
+// What a page added to the state of its cut.
+void SegPagedAttention::add_share(const Unit& unit, int page, Worker& worker,
+                                  const AttentionState& state) {
+  for (int row = 0; row < rows(unit); ++row) {
+    const Share& before = worker.before[static_cast<std::size_t>(row)];
+    const float kept =
+        before.sum == 0.0f ? 0.0f : before.sum * std::exp2(before.maximum - state.maximum[row]);
+    shares_[static_cast<std::size_t>(unit.first_share +
+                                     static_cast<std::ptrdiff_t>(page) * rows(unit) + row)] = {
+        state.maximum[row], std::max(0.0f, state.sum[row] - kept)};
   }
 }
 
@@ -319,6 +356,7 @@ void SegPagedAttention::run_whole(const float* queries, float* out) {
       attend_cut(worker, unit, cuts_[unit.first_cut + cut], part);
       kernels_.merge_state(part, rows(unit), shape_.head_dim, whole);
     }
+    find_page_mass(unit, whole);
     write_output(unit, whole, out);
   });
 }
@@ -341,15 +379,53 @@ void SegPagedAttention::run_split(const float* queries, float* out) {
     load_queries(worker, unit, queries);
     attend_cut(worker, unit, cuts_[unit.first_cut + cut], partial(unit, cut));
   });
-  for (const Unit& unit : units_) {
+  for (Unit& unit : units_) {
     const AttentionState whole =
         state_in(workers_[0].whole_state.data(), rows(unit), shape_.head_dim);
     clear(whole, rows(unit), shape_.head_dim);
     for (int cut = 0; cut < unit.cuts; ++cut) {
       kernels_.merge_state(partial(unit, cut), rows(unit), shape_.head_dim, whole);
     }
+    find_page_mass(unit, whole);
     write_output(unit, whole, out);
   }
+}
+
+// Of a unit's rows together, page by page.
+void SegPagedAttention::find_page_mass(const Unit& unit, const AttentionState& whole) {
+  if (unit.first_share < 0) return;
+  const Share* share = shares_.data() + unit.first_share;
+  for (std::size_t page = 0; page < unit.table->size(); ++page) {
+    std::int64_t& mass = unit_mass_[static_cast<std::size_t>(unit.first_mass) + page];
+    for (int row = 0; row < rows(unit); ++row, ++share) {
+      if (share->sum == 0.0f) continue;
+      const float part =
+          share->sum * std::exp2(share->maximum - whole.maximum[row]) / whole.sum[row];
+      if (!(part <= 1.5f)) continue;  // not a number
+      mass += static_cast<std::int64_t>(part * static_cast<float>(kWholeMass));
+    }
+  }
+}
+
+void SegPagedAttention::add_page_mass(std::span<const SequenceRows> sequences) {
+  page_mass_.assign(sequences.size() * static_cast<std::size_t>(shape_.kv_heads), {});
+  for (const Unit& unit : units_) {
+    if (unit.first_share < 0) continue;
+    const auto sequence = static_cast<std::size_t>(unit.sequence - sequences.data());
+    std::vector<std::int64_t>& mass =
+        page_mass_[sequence * static_cast<std::size_t>(shape_.kv_heads) +
+                   static_cast<std::size_t>(unit.kv_head)];
+    mass.resize(unit.table->size());
+    for (std::size_t page = 0; page < mass.size(); ++page) {
+      mass[page] += unit_mass_[static_cast<std::size_t>(unit.first_mass) + page];
+    }
+  }
+}
+
+std::span<const std::int64_t> SegPagedAttention::page_mass(std::size_t sequence,
+                                                           int kv_head) const {
+  return page_mass_[sequence * static_cast<std::size_t>(shape_.kv_heads) +
+                    static_cast<std::size_t>(kv_head)];
 }
 
 void SegPagedAttention::write_output(const Unit& unit, const AttentionState& state,

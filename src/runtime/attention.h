@@ -23,14 +23,16 @@
 #include "kernels/kernels.h"
 #include "kv/sequence_kv.h"
 #include "runtime/rope_table.h"
+#include "sched/step_plan.h"
 
 namespace redknot {
 
 // The rows of one sequence in a step.
 struct SequenceRows {
   const SequenceKv* kv = nullptr;
-  std::span<const int> positions;  // strictly increasing
+  std::span<const int> positions{};  // strictly increasing
   int first_row = 0;
+  Measure measure = Measure::kNothing;
 };
 
 struct AttentionShape {
@@ -38,8 +40,6 @@ struct AttentionShape {
   int kv_heads = 0;
   int head_dim = 0;
 };
-
-PageView page_view(PagePool& pool, PageId page);
 
 // Is shown what the attention of every layer was asked and what it answered: for measuring.
 class AttentionObserver {
@@ -61,6 +61,16 @@ class SegPagedAttention {
   // Every position of the rows has its key and value in the tables of `layer` already.
   void run(int layer, std::span<const SequenceRows> sequences, const float* queries, float* out);
 
+  // Of the latest run: how many slots each row attended to, summed over the KV heads; by row.
+  std::span<const std::int64_t> attended() const { return attended_; }
+
+  // Of the latest run: the share of attention that the queries of a sequence under a KV head gave
+  // to each entry of its table, summed over rows and query heads, in units of kWholeMass for one
+  // query: whole numbers, whose sums do not depend on how rows are cut into steps. Nothing unless
+  // the sequence measures that and the head keeps everything.
+  std::span<const std::int64_t> page_mass(std::size_t sequence, int kv_head) const;
+  static constexpr std::int64_t kWholeMass = std::int64_t{1} << 30;
+
  private:
   static constexpr int kCutTokens = 256;
   static constexpr int kBlockRows = 96;  // query rows that share a widened page
@@ -79,6 +89,12 @@ class SegPagedAttention {
     std::ptrdiff_t first_mark = -1;    // in marks_; -1: its queries select no pages
     int first_cut = 0, cuts = 0;       // in cuts_
     std::ptrdiff_t first_partial = 0;  // in partials_, when its cuts are computed apart
+    std::ptrdiff_t first_share = -1;   // in shares_; -1: it measures no mass
+    std::ptrdiff_t first_mass = 0;     // in unit_mass_
+  };
+  // What one page gave one query row: the sum of its weights under a maximum.
+  struct Share {
+    float maximum, sum;
   };
   struct Worker;  // one thread's scratch memory
 
@@ -89,14 +105,17 @@ class SegPagedAttention {
   std::span<std::uint8_t> marks(const Unit& unit, int token);
   bool selected(const Unit& unit, int token, int page) const;
   void cut(Unit& unit);
+  void count_attended(const Unit& unit);
+  void add_share(const Unit& unit, int page, Worker& worker, const AttentionState& state);
+  void find_page_mass(const Unit& unit, const AttentionState& whole);
   bool split_units();
   void load_queries(Worker& worker, const Unit& unit, const float* queries) const;
   void rotate_queries(Worker& worker, const Unit& unit, int shift) const;
-  void attend_cut(Worker& worker, const Unit& unit, const Cut& cut,
-                  const AttentionState& state) const;
+  void attend_cut(Worker& worker, const Unit& unit, const Cut& cut, const AttentionState& state);
   void run_whole(const float* queries, float* out);
   void run_split(const float* queries, float* out);
   void write_output(const Unit& unit, const AttentionState& state, float* out) const;
+  void add_page_mass(std::span<const SequenceRows> sequences);
   AttentionState partial(const Unit& unit, int cut);
   int group() const { return shape_.query_heads / shape_.kv_heads; }
   int rows(const Unit& unit) const { return unit.tokens * group(); }
@@ -112,6 +131,11 @@ class SegPagedAttention {
   std::vector<std::uint8_t> marks_;
   std::vector<Cut> cuts_;
   std::vector<float> partials_;  // states of separately computed cuts
+  std::vector<std::int64_t> attended_;
+  std::vector<Share> shares_;            // [pages of the unit's table, rows of the unit]
+  std::vector<std::int64_t> unit_mass_;  // [pages of the unit's table]
+  std::vector<std::vector<std::int64_t>>
+      page_mass_;  // [sequences * kv_heads], [pages of the table]
 };
 
 }  // namespace redknot

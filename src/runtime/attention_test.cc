@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "kernels/kernels_test.h"
+#include "runtime/page_read.h"
 #include "runtime/page_select.h"
 #include "tests/dense_forward.h"
 
@@ -272,7 +273,14 @@ class World {
     std::set<int> seen(always.begin(), always.end());
     std::vector<std::pair<double, const PageRef*>> candidates;
     for (const PageRef& page : pages) {
-      if (page.tokens < shape_.page_tokens || page.end() > position + 1) continue;
+      if (page.end() > position + 1) continue;
+      if (page.tokens < shape_.page_tokens) {
+        // The rest of a part has no bounds: it is always seen from behind it.
+        for (int at = page.position; at < page.end() && page.end() <= position; ++at) {
+          seen.insert(at);
+        }
+        continue;
+      }
       bool all_seen = true;
       for (int i = page.position; i < page.end(); ++i) all_seen &= seen.count(i) == 1;
       if (!all_seen) candidates.emplace_back(-promise(page, position, group), &page);

@@ -25,6 +25,17 @@ void Activations::quantize(const Kernels& kernels, int index) {
   kernels.quantize_row(row(index), width_, quantized_, index);
 }
 
+Matmul product_of(const PackedMatrix& matrix, const Activations& input, int rows, float* output,
+                  std::size_t output_stride) {
+  return {.weights = &matrix,
+          .panel_count = matrix.panels(),
+          .rows = rows,
+          .input = input.data(),
+          .quantized = input.quantized(),
+          .output = output,
+          .output_stride = output_stride};
+}
+
 void multiply_all(ThreadPool& pool, const Kernels& kernels, std::span<const Matmul> products) {
   // A dozen tasks a thread: enough to even out a thread that lost its core, few enough that handing
   // them out costs nothing.

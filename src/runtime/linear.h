@@ -2,6 +2,8 @@
 // Linear layers over all threads: products that share their input run as one loop.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -40,6 +42,21 @@ class Activations {
   std::vector<std::int32_t> sums_;
   QuantizedRows quantized_;
 };
+
+// A product of the first `rows` rows of an input, whatever that is rounded to.
+Matmul product_of(const PackedMatrix& matrix, const Activations& input, int rows, float* output,
+                  std::size_t output_stride);
+
+// Calls body(row) for all rows, on all threads where that pays.
+template <typename Body>
+void for_rows(ThreadPool& threads, int count, const Body& body) {
+  constexpr int kRowsPerTask = 8;  // so few the calling thread does alone
+  const int tasks = (count + kRowsPerTask - 1) / kRowsPerTask;
+  threads.parallel_for(tasks, [&](int task, int) {
+    const int end = std::min(count, (task + 1) * kRowsPerTask);
+    for (int row = task * kRowsPerTask; row < end; ++row) body(row);
+  });
+}
 
 void multiply_all(ThreadPool& pool, const Kernels& kernels, std::span<const Matmul> products);
 

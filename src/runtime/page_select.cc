@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/attention.h"
+#include "runtime/page_read.h"
 
 namespace redknot {
 
@@ -12,8 +13,13 @@ void bound_keys(const PageTable& table, PositionRange positions, PagePool& pool,
   for (auto page = table.rbegin(); page != table.rend(); ++page) {
     if (page->end() <= positions.begin) break;
     if (page->position >= positions.end || page->tokens < pool.shape().page_tokens) continue;
+    if (page->reused) continue;  // bounded by whoever filled it
     kernels.bound_keys(page_view(pool, page->page));
   }
+}
+
+bool always_selected(const PageRef& page, int page_tokens, int position) {
+  return page.tokens < page_tokens && page.end() <= position;
 }
 
 bool may_select(const PageRef& page, int page_tokens, int position, const VisibleRange& visible) {

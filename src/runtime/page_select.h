@@ -22,6 +22,10 @@ namespace redknot {
 void bound_keys(const PageTable& table, PositionRange positions, PagePool& pool,
                 const Kernels& kernels);
 
+// Whether a query at `position` sees the page whatever it selects, because it has no bounds and
+// never will: the last page of a part of a prompt, if it is not full and another part has begun.
+bool always_selected(const PageRef& page, int page_tokens, int position);
+
 // Whether a query at `position` may select the page: it is full, holds nothing later, and something
 // that the query does not see anyway.
 bool may_select(const PageRef& page, int page_tokens, int position, const VisibleRange& visible);

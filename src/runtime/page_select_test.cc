@@ -8,6 +8,7 @@
 
 #include "kv/page_pool.h"
 #include "runtime/attention.h"
+#include "runtime/page_read.h"
 #include "tensor/half.h"
 
 namespace redknot {
@@ -36,6 +37,13 @@ TEST(PageSelect, OnlyFullPagesOfThePastThatHoldSomethingUnseenMayBeSelected) {
   const HeadPolicy narrow{.head_class = HeadClass::kRetrieval, .window_tokens = 3, .top_pages = 1};
   EXPECT_TRUE(may_select(page_at(192), kPageTokens, 207, visible(narrow, 207)));
   EXPECT_FALSE(may_select(page_at(192), kPageTokens, 206, visible(narrow, 206))) << "not past";
+}
+
+TEST(PageSelect, TheRestOfAPartIsAlwaysSeenFromBehindIt) {
+  const PageRef rest = page_at(32, 5);
+  EXPECT_TRUE(always_selected(rest, kPageTokens, 37));
+  EXPECT_FALSE(always_selected(rest, kPageTokens, 36)) << "it may still grow";
+  EXPECT_FALSE(always_selected(page_at(32), kPageTokens, 100)) << "it has bounds";
 }
 
 TEST(PageSelect, MarksTheBestAndOfEqualOnesTheEarlier) {

@@ -5,7 +5,7 @@
 
 namespace redknot {
 
-std::span<const float> Runner::run(const StepPlan& plan, std::span<SequenceKv* const> kv) {
+StepOutput Runner::run(const StepPlan& plan, std::span<SequenceKv* const> kv) {
   REDKNOT_CHECK(kv.size() == plan.slices.size());
   REDKNOT_CHECK(plan.tokens.size() == plan.positions.size());
   sequences_.clear();
@@ -15,9 +15,13 @@ std::span<const float> Runner::run(const StepPlan& plan, std::span<SequenceKv* c
                           std::span(plan.positions)
                               .subspan(static_cast<std::size_t>(slice.first_row),
                                        static_cast<std::size_t>(slice.rows)),
-                          slice.first_row});
+                          slice.first_row, slice.measure});
   }
-  return transformer_.run(plan.tokens, sequences_, plan.logit_rows);
+  return transformer_.run({.tokens = plan.tokens,
+                           .sequences = sequences_,
+                           .depths = plan.depths,
+                           .ffn_groups = plan.ffn_groups,
+                           .logit_rows = plan.logit_rows});
 }
 
 }  // namespace redknot

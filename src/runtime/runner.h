@@ -15,9 +15,9 @@ class Runner {
   // The transformer must outlive the object.
   explicit Runner(Transformer& transformer) : transformer_(transformer) {}
 
-  // kv[i] belongs to plan.slices[i] and has a slot for each of its positions already. Returns
-  // logits [plan.logit_rows, vocabulary_size], valid until the next run.
-  std::span<const float> run(const StepPlan& plan, std::span<SequenceKv* const> kv);
+  // kv[i] belongs to plan.slices[i] and has a slot for each of its positions already. Sequences of
+  // the output are in the order of the slices.
+  StepOutput run(const StepPlan& plan, std::span<SequenceKv* const> kv);
 
  private:
   Transformer& transformer_;

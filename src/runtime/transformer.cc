@@ -6,13 +6,10 @@
 #include <numeric>
 
 #include "base/check.h"
-#include "runtime/page_select.h"
+#include "runtime/ffn_select.h"
 
 namespace redknot {
 namespace {
-
-// Below this many rows the work per row is done by the calling thread alone.
-constexpr int kRowsPerTask = 8;
 
 bool any_integer(const PackedWeights& weights) {
   const auto integer = [](const PackedMatrix& m) { return m.inputs > 0 && is_integer(m.format); };
@@ -27,13 +24,11 @@ bool any_integer(const PackedWeights& weights) {
   });
 }
 
-// The entry of a table that holds a position. Requires that there is one.
-const PageRef& page_at(const PageTable& table, int position) {
-  const auto after =
-      std::upper_bound(table.begin(), table.end(), position,
-                       [](int wanted, const PageRef& page) { return wanted < page.position; });
-  REDKNOT_CHECK(after != table.begin() && position < std::prev(after)->end());
-  return *std::prev(after);
+// The Euclidean length of a row.
+float length_of(const float* row, int count) {
+  double sum = 0.0;
+  for (int i = 0; i < count; ++i) sum += static_cast<double>(row[i]) * row[i];
+  return static_cast<float>(std::sqrt(sum));
 }
 
 }  // namespace
@@ -43,134 +38,165 @@ Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights
                          const TransformerOptions& options)
     : config_(config),
       weights_(weights),
-      pool_(pool),
       kernels_(kernels),
       threads_(threads),
       options_(options),
       rope_(config.rope),
       attention_({config.query_heads, config.kv_heads, config.head_dim}, pool, kernels, threads,
-                 rope_) {
+                 rope_),
+      key_values_(config, pool, kernels, threads, rope_, options.max_rows),
+      feed_forward_(config, kernels, threads, options.max_rows, any_integer(weights)) {
   const int rows = options.max_rows;
-  const auto count = [rows](int columns) {
-    return static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns);
-  };
   const bool quantized = any_integer(weights);
   residual_ = Activations(rows, config.width, false);
   normed_ = Activations(rows, config.width, quantized);
   attended_ = Activations(rows, config.query_heads * config.head_dim, quantized);
-  queries_.resize(count(config.query_heads * config.head_dim));
-  keys_.resize(count(config.kv_heads * config.head_dim));
-  values_.resize(count(config.kv_heads * config.head_dim));
+  queries_.resize(static_cast<std::size_t>(rows) *
+                  static_cast<std::size_t>(config.query_heads * config.head_dim));
   logits_.resize(static_cast<std::size_t>(options.max_logit_rows) *
                  static_cast<std::size_t>(config.vocabulary_size));
-  if (config.experts == 0) {
-    gate_ = Activations(rows, config.ffn_width, quantized);
-    up_.resize(count(config.ffn_width));
-    return;
-  }
-  const int used = rows * config.experts_used;
-  experts_.router.resize(count(config.experts));
-  experts_.chosen.resize(static_cast<std::size_t>(used));
-  experts_.weights.resize(static_cast<std::size_t>(used));
-  experts_.rows.resize(static_cast<std::size_t>(used));
-  experts_.slots.resize(static_cast<std::size_t>(used));
-  experts_.first.resize(static_cast<std::size_t>(config.experts) + 1);
-  experts_.gate = Activations(used, config.ffn_width, quantized);
-  experts_.up.resize(static_cast<std::size_t>(used) * static_cast<std::size_t>(config.ffn_width));
-  experts_.down.resize(static_cast<std::size_t>(used) * static_cast<std::size_t>(config.width));
 }
 
-// Calls body(row) for all rows, on all threads where that pays.
-void Transformer::for_rows(int count, auto&& body) {
-  const int tasks = (count + kRowsPerTask - 1) / kRowsPerTask;
-  threads_.parallel_for(tasks, [&](int task, int) {
-    const int end = std::min(count, (task + 1) * kRowsPerTask);
-    for (int row = task * kRowsPerTask; row < end; ++row) body(row);
-  });
+void Transformer::add_flops(const ActiveRows& active, double per_row) {
+  for (const int row : active.rows()) flops_[static_cast<std::size_t>(row)] += per_row;
 }
 
-Matmul Transformer::product(const PackedMatrix& matrix, const Activations& input, float* output,
-                            std::size_t stride) const {
-  return {.weights = &matrix,
-          .panel_count = matrix.panels(),
-          .rows = rows_,
-          .input = input.data(),
-          .quantized = input.quantized(),
-          .output = output,
-          .output_stride = stride};
-}
-
-std::span<const float> Transformer::run(std::span<const TokenId> tokens,
-                                        std::span<const SequenceRows> sequences,
-                                        std::span<const int> logit_rows) {
-  REDKNOT_CHECK(static_cast<int>(tokens.size()) <= options_.max_rows);
-  REDKNOT_CHECK(static_cast<int>(logit_rows.size()) <= options_.max_logit_rows);
-  rows_ = static_cast<int>(tokens.size());
+StepOutput Transformer::run(const StepRows& step) {
+  const std::size_t rows = step.tokens.size();
+  REDKNOT_CHECK(static_cast<int>(rows) <= options_.max_rows);
+  REDKNOT_CHECK(static_cast<int>(step.logit_rows.size()) <= options_.max_logit_rows);
+  ActiveRows active(step.sequences, step.depths, step.logit_rows, config_.layers);
+  REDKNOT_CHECK(active.count() == static_cast<int>(rows));
+  StepOutput output;
+  output.sequences.resize(step.sequences.size());
+  flops_.assign(rows, 0.0);
   const auto width = static_cast<std::size_t>(config_.width);
-  for_rows(rows_, [&](int row) {
-    weights_.embed(tokens[static_cast<std::size_t>(row)], {residual_.row(row), width});
+  for_rows(threads_, active.count(), [&](int row) {
+    weights_.embed(step.tokens[static_cast<std::size_t>(row)], {residual_.row(row), width});
   });
-  for (int layer = 0; layer < config_.layers; ++layer) {
-    const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
-    attend(layer, weights, sequences);
-    if (config_.experts == 0) {
-      feed_forward(weights);
-    } else {
-      mixture(weights);
+  for (int layer = 0; layer < config_.layers && active.count() > 0; ++layer) {
+    attend(layer, active, output);
+    if (active.count() > 0) feed_forward(layer, active, step.ffn_groups);
+  }
+  output.logits = logits_of(step.logit_rows, active);
+  for (std::size_t i = 0; i < step.sequences.size(); ++i) {
+    const auto first = flops_.begin() + step.sequences[i].first_row;
+    const auto end = first + static_cast<std::ptrdiff_t>(step.sequences[i].positions.size());
+    output.sequences[i].flops = std::accumulate(first, end, 0.0);
+  }
+  return output;
+}
+
+// Logits of rows of the step, all of which have passed all layers.
+std::span<const float> Transformer::logits_of(std::span<const int> rows, const ActiveRows& active) {
+  const auto vocabulary = static_cast<std::size_t>(config_.vocabulary_size);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto found = std::lower_bound(active.rows().begin(), active.rows().end(), rows[i]);
+    const auto from = static_cast<int>(found - active.rows().begin());
+    const auto to = static_cast<int>(i);
+    kernels_.rms_norm(residual_.row(from), weights_.output_norm().data(), config_.rms_norm_epsilon,
+                      config_.width, normed_.row(to));
+    normed_.quantize(kernels_, to);
+    flops_[static_cast<std::size_t>(rows[i])] += 2.0 * config_.width * config_.vocabulary_size;
+  }
+  const Matmul head = product_of(weights_.output(), normed_, static_cast<int>(rows.size()),
+                                 logits_.data(), vocabulary);
+  multiply_all(threads_, kernels_, {&head, 1});
+  return {logits_.data(), rows.size() * vocabulary};
+}
+
+// Keys and values of all active rows; attention of those that pass the layer, which remain.
+void Transformer::attend(int layer, ActiveRows& active, StepOutput& output) {
+  const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
+  for_rows(threads_, active.count(), [&](int row) {
+    kernels_.rms_norm(residual_.row(row), weights.attention_norm.data(), config_.rms_norm_epsilon,
+                      config_.width, normed_.row(row));
+    normed_.quantize(kernels_, row);
+  });
+  const int query_width = config_.query_heads * config_.head_dim;
+  std::vector<Matmul> projections;
+  const bool some_pass = std::any_of(active.depths().begin(), active.depths().end(),
+                                     [layer](int depth) { return depth > layer; });
+  if (some_pass) {
+    Matmul& query = projections.emplace_back(product_of(weights.query.matrix, normed_,
+                                                        active.count(), queries_.data(),
+                                                        static_cast<std::size_t>(query_width)));
+    if (!weights.query.bias.empty()) query.bias = weights.query.bias.data();
+    add_flops(active, 2.0 * config_.width * query_width);
+  }
+  key_values_.plan(layer, weights, active, normed_, projections);
+  key_values_.add_flops(active, flops_);
+  multiply_all(threads_, kernels_, projections);
+  key_values_.store(layer, weights, active);
+  measure_deviations(layer, active, output);
+  const std::vector<int> kept = active.keep(layer);
+  if (active.count() == 0) return;
+  if (!kept.empty()) compact(kept);
+  if (config_.qk_norm) norm_queries(weights, active.count());
+  attention_.run(layer, active.sequences(), queries_.data(), attended_.data());
+  if (observer_ != nullptr) {
+    observer_->attended(layer, active.sequences(), queries_.data(), attended_.data());
+  }
+  measure_page_mass(layer, active, output);
+  const double per_slot = 4.0 * config_.head_dim * (config_.query_heads / config_.kv_heads);
+  for (int row = 0; row < active.count(); ++row) {
+    const auto at = static_cast<std::size_t>(row);
+    flops_[static_cast<std::size_t>(active.rows()[at])] +=
+        per_slot * static_cast<double>(attention_.attended()[at]);
+  }
+  for_rows(threads_, active.count(), [&](int row) { attended_.quantize(kernels_, row); });
+  Matmul product = product_of(weights.attention_output.matrix, attended_, active.count(),
+                              residual_.data(), static_cast<std::size_t>(config_.width));
+  product.accumulate = true;
+  if (!weights.attention_output.bias.empty()) product.bias = weights.attention_output.bias.data();
+  multiply_all(threads_, kernels_, {&product, 1});
+  add_flops(active, 2.0 * config_.width * query_width);
+}
+
+// Moves the rows that go on to the front.
+void Transformer::compact(std::span<const int> kept) {
+  const int query_width = config_.query_heads * config_.head_dim;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const auto to = static_cast<int>(i);
+    if (kept[i] == to) continue;
+    std::copy_n(residual_.row(kept[i]), config_.width, residual_.row(to));
+    std::copy_n(queries_.data() + static_cast<std::ptrdiff_t>(kept[i]) * query_width, query_width,
+                queries_.data() + static_cast<std::ptrdiff_t>(to) * query_width);
+  }
+}
+
+// Of the rows that end at this layer, before they are dropped.
+void Transformer::measure_deviations(int layer, const ActiveRows& active, StepOutput& output) {
+  for (std::size_t i = 0; i < active.sequences().size(); ++i) {
+    const SequenceRows& sequence = active.sequences()[i];
+    if (sequence.measure != Measure::kDeviation) continue;
+    const auto first = static_cast<std::size_t>(sequence.first_row);
+    for (std::size_t row = first; row < first + sequence.positions.size(); ++row) {
+      if (active.depths()[row] != layer) continue;
+      output.sequences[i].deviations.push_back(key_values_.deviations()[row]);
     }
   }
-  for (std::size_t i = 0; i < logit_rows.size(); ++i) {
-    const auto row = static_cast<int>(i);
-    kernels_.rms_norm(residual_.row(logit_rows[i]), weights_.output_norm().data(),
-                      config_.rms_norm_epsilon, config_.width, normed_.row(row));
-    normed_.quantize(kernels_, row);
+}
+
+void Transformer::measure_page_mass(int layer, const ActiveRows& active, StepOutput& output) {
+  for (std::size_t i = 0; i < active.sequences().size(); ++i) {
+    if (active.sequences()[i].measure != Measure::kPageMass) continue;
+    SequenceOutput& own = output.sequences[i];
+    for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) {
+      const std::span<const std::int64_t> mass = attention_.page_mass(i, kv_head);
+      if (mass.empty()) continue;
+      own.page_mass.resize(mass.size() *
+                           static_cast<std::size_t>(config_.layers * config_.kv_heads));
+      const auto head = static_cast<std::size_t>(layer * config_.kv_heads + kv_head);
+      std::copy(mass.begin(), mass.end(),
+                own.page_mass.begin() + static_cast<std::ptrdiff_t>(head * mass.size()));
+    }
   }
-  const auto vocabulary = static_cast<std::size_t>(config_.vocabulary_size);
-  rows_ = static_cast<int>(logit_rows.size());
-  const Matmul head = product(weights_.output(), normed_, logits_.data(), vocabulary);
-  multiply_all(threads_, kernels_, {&head, 1});
-  return {logits_.data(), logit_rows.size() * vocabulary};
 }
 
-void Transformer::norm_rows(const std::vector<float>& weight, const Activations& from,
-                            Activations& to) {
-  for_rows(rows_, [&](int row) {
-    kernels_.rms_norm(from.row(row), weight.data(), config_.rms_norm_epsilon, config_.width,
-                      to.row(row));
-    to.quantize(kernels_, row);
-  });
-}
-
-void Transformer::attend(int layer, const PackedLayer& weights,
-                         std::span<const SequenceRows> sequences) {
-  norm_rows(weights.attention_norm, residual_, normed_);
-  const auto projection = [&](const Linear& linear, std::vector<float>& output) {
-    Matmul matmul = product(linear.matrix, normed_, output.data(),
-                            static_cast<std::size_t>(linear.matrix.outputs));
-    if (!linear.bias.empty()) matmul.bias = linear.bias.data();
-    return matmul;
-  };
-  const Matmul projections[] = {projection(weights.query, queries_), projection(weights.key, keys_),
-                                projection(weights.value, values_)};
-  multiply_all(threads_, kernels_, projections);
-  if (config_.qk_norm) norm_queries(weights);
-  store_keys_values(layer, weights, sequences);
-  if (pool_.shape().key_bounds) bound_keys(layer, sequences);
-  attention_.run(layer, sequences, queries_.data(), attended_.data());
-  if (observer_ != nullptr) {
-    observer_->attended(layer, sequences, queries_.data(), attended_.data());
-  }
-  for_rows(rows_, [&](int row) { attended_.quantize(kernels_, row); });
-  Matmul output = product(weights.attention_output.matrix, attended_, residual_.data(),
-                          static_cast<std::size_t>(config_.width));
-  output.accumulate = true;
-  if (!weights.attention_output.bias.empty()) output.bias = weights.attention_output.bias.data();
-  multiply_all(threads_, kernels_, {&output, 1});
-}
-
-void Transformer::norm_queries(const PackedLayer& weights) {
+void Transformer::norm_queries(const PackedLayer& weights, int rows) {
   const int dim = config_.head_dim;
-  for_rows(rows_, [&](int row) {
+  for_rows(threads_, rows, [&](int row) {
     for (int head = 0; head < config_.query_heads; ++head) {
       float* query =
           queries_.data() + (static_cast<std::ptrdiff_t>(row) * config_.query_heads + head) * dim;
@@ -179,193 +205,52 @@ void Transformer::norm_queries(const PackedLayer& weights) {
   });
 }
 
-// Normalises and rotates the keys of all rows and writes keys and values to their pages. One task
-// is one KV head of one sequence's rows, up to a page's worth.
-void Transformer::store_keys_values(int layer, const PackedLayer& weights,
-                                    std::span<const SequenceRows> sequences) {
-  constexpr int kTokensPerTask = 64;
-  struct Task {
-    const SequenceRows* sequence;
-    int kv_head, first, end;
-  };
-  std::vector<Task> tasks;
-  for (const SequenceRows& sequence : sequences) {
-    const int count = static_cast<int>(sequence.positions.size());
-    if (count == 0) continue;
-    rope_.prepare(sequence.positions.front(), sequence.positions.back() + 1);
-    for (int first = 0; first < count; first += kTokensPerTask) {
-      for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) {
-        tasks.push_back({&sequence, kv_head, first, std::min(count, first + kTokensPerTask)});
+// The active rows that pass the network of a layer: all but those that lose in their group.
+std::vector<int> Transformer::ffn_rows(int layer, const ActiveRows& active,
+                                       std::span<const FfnGroup> groups) {
+  std::vector<std::uint8_t> marks(static_cast<std::size_t>(active.count()), 1);
+  const std::span<const int> rows = active.rows();
+  for (const FfnGroup& group : groups) {
+    if (layer < group.sparse.dense_until) continue;
+    const auto at = [&rows](int row) {
+      return std::lower_bound(rows.begin(), rows.end(), row) - rows.begin();
+    };
+    const auto first = static_cast<std::size_t>(at(group.first_row));
+    const auto count = static_cast<std::size_t>(at(group.first_row + group.rows)) - first;
+    std::vector<float> scores(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      scores[i] = length_of(attended_.row(static_cast<int>(first + i)),
+                            config_.query_heads * config_.head_dim);
+    }
+    const std::span<std::uint8_t> own = std::span(marks).subspan(first, count);
+    std::fill(own.begin(), own.end(), std::uint8_t{0});
+    const bool deep = layer >= group.sparse.deep_start;
+    mark_by_mass(scores, deep ? group.sparse.mass_deep : group.sparse.mass, group.recent_rows, own);
+  }
+  std::vector<int> chosen;
+  for (std::size_t row = 0; row < marks.size(); ++row) {
+    if (marks[row] != 0) chosen.push_back(static_cast<int>(row));
+  }
+  return chosen;
+}
+
+void Transformer::feed_forward(int layer, const ActiveRows& active,
+                               std::span<const FfnGroup> groups) {
+  const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
+  const double per_row = feed_forward_.row_flops();
+  if (!groups.empty()) {
+    const std::vector<int> chosen = ffn_rows(layer, active, groups);
+    if (static_cast<int>(chosen.size()) < active.count()) {
+      feed_forward_.run(weights, residual_, chosen);
+      for (const int row : chosen) {
+        const int step_row = active.rows()[static_cast<std::size_t>(row)];
+        flops_[static_cast<std::size_t>(step_row)] += per_row;
       }
+      return;
     }
   }
-  const auto run = [&](int index, int) {
-    const Task& task = tasks[static_cast<std::size_t>(index)];
-    for (int token = task.first; token < task.end; ++token) {
-      store_row(layer, weights, *task.sequence, token, task.kv_head);
-    }
-  };
-  if (rows_ < kRowsPerTask) {
-    for (int task = 0; task < static_cast<int>(tasks.size()); ++task) run(task, 0);
-  } else {
-    threads_.parallel_for(static_cast<int>(tasks.size()), run);
-  }
-}
-
-// Of the pages that the step's rows have filled.
-void Transformer::bound_keys(int layer, std::span<const SequenceRows> sequences) {
-  const auto run = [&](int kv_head, int) {
-    for (const SequenceRows& sequence : sequences) {
-      if (sequence.positions.empty()) continue;
-      redknot::bound_keys(sequence.kv->table(layer, kv_head),
-                          {sequence.positions.front(), sequence.positions.back() + 1}, pool_,
-                          kernels_);
-    }
-  };
-  if (rows_ < kRowsPerTask) {
-    for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) run(kv_head, 0);
-  } else {
-    threads_.parallel_for(config_.kv_heads, run);
-  }
-}
-
-void Transformer::store_row(int layer, const PackedLayer& weights, const SequenceRows& sequence,
-                            int token, int kv_head) {
-  const int dim = config_.head_dim;
-  const int position = sequence.positions[static_cast<std::size_t>(token)];
-  const PageRef& page = page_at(sequence.kv->table(layer, kv_head), position);
-  REDKNOT_DCHECK(page.shift == 0 && pool_.reference_count(page.page) == 1);
-  const std::ptrdiff_t at =
-      (static_cast<std::ptrdiff_t>(sequence.first_row + token) * config_.kv_heads + kv_head) * dim;
-  float* key = keys_.data() + at;
-  if (config_.qk_norm) {
-    kernels_.rms_norm(key, weights.key_norm.data(), config_.rms_norm_epsilon, dim, key);
-  }
-  float rotated[512];
-  kernels_.rotate(key, rope_.at(position), dim, 1.0f, rotated);
-  kernels_.write_slot(page_view(pool_, page.page), position - page.position, rotated,
-                      values_.data() + at);
-}
-
-void Transformer::feed_forward(const PackedLayer& weights) {
-  norm_rows(weights.ffn_norm, residual_, normed_);
-  const auto ffn_width = static_cast<std::size_t>(config_.ffn_width);
-  const Matmul inward[] = {product(weights.ffn.gate, normed_, gate_.data(), ffn_width),
-                           product(weights.ffn.up, normed_, up_.data(), ffn_width)};
-  multiply_all(threads_, kernels_, inward);
-  for_rows(rows_, [&](int row) {
-    kernels_.silu_multiply(gate_.row(row), up_.data() + static_cast<std::size_t>(row) * ffn_width,
-                           config_.ffn_width);
-    gate_.quantize(kernels_, row);
-  });
-  Matmul down =
-      product(weights.ffn.down, gate_, residual_.data(), static_cast<std::size_t>(config_.width));
-  down.accumulate = true;
-  multiply_all(threads_, kernels_, {&down, 1});
-}
-
-// Softmax over all experts, the `experts_used` largest, ties to the lower index; their weights
-// renormalised if the model says so. Rows of `chosen` are in falling order of weight.
-void Transformer::choose_for_row(int row) {
-  const auto experts = static_cast<std::size_t>(config_.experts);
-  const auto used = static_cast<std::size_t>(config_.experts_used);
-  const std::span<float> scores(experts_.router.data() + static_cast<std::size_t>(row) * experts,
-                                experts);
-  const float peak = *std::max_element(scores.begin(), scores.end());
-  float total = 0.0f;
-  for (float& score : scores) total += score = std::exp(score - peak);
-  std::vector<int> order(experts);
-  std::iota(order.begin(), order.end(), 0);
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(used), order.end(),
-                    [&](int a, int b) {
-                      const float x = scores[static_cast<std::size_t>(a)];
-                      const float y = scores[static_cast<std::size_t>(b)];
-                      return x != y ? x > y : a < b;
-                    });
-  float chosen_total = 0.0f;
-  for (std::size_t i = 0; i < used; ++i) {
-    chosen_total += scores[static_cast<std::size_t>(order[i])];
-  }
-  const float divisor = config_.renormalize_experts ? chosen_total : total;
-  for (std::size_t i = 0; i < used; ++i) {
-    const std::size_t at = static_cast<std::size_t>(row) * used + i;
-    experts_.chosen[at] = order[i];
-    experts_.weights[at] = scores[static_cast<std::size_t>(order[i])] / divisor;
-  }
-}
-
-// Lists the rows of each expert, so that its weights are read once for all of them.
-void Transformer::group_by_expert() {
-  const int used = config_.experts_used;
-  const int pairs = rows_ * used;
-  std::fill(experts_.first.begin(), experts_.first.end(), 0);
-  for (int pair = 0; pair < pairs; ++pair) {
-    ++experts_.first[static_cast<std::size_t>(experts_.chosen[static_cast<std::size_t>(pair)]) + 1];
-  }
-  std::partial_sum(experts_.first.begin(), experts_.first.end(), experts_.first.begin());
-  std::vector<int> next(experts_.first.begin(), experts_.first.end() - 1);
-  for (int pair = 0; pair < pairs; ++pair) {
-    const auto expert = static_cast<std::size_t>(experts_.chosen[static_cast<std::size_t>(pair)]);
-    const int slot = next[expert]++;
-    experts_.rows[static_cast<std::size_t>(slot)] = pair / used;
-    experts_.slots[static_cast<std::size_t>(pair)] = slot;
-  }
-}
-
-void Transformer::choose_experts() {
-  for_rows(rows_, [&](int row) { choose_for_row(row); });
-  group_by_expert();
-}
-
-void Transformer::mixture(const PackedLayer& weights) {
-  norm_rows(weights.ffn_norm, residual_, normed_);
-  const Matmul router = product(weights.router, normed_, experts_.router.data(),
-                                static_cast<std::size_t>(config_.experts));
-  multiply_all(threads_, kernels_, {&router, 1});
-  choose_experts();
-
-  const auto ffn_width = static_cast<std::size_t>(config_.ffn_width);
-  const auto width = static_cast<std::size_t>(config_.width);
-  std::vector<Matmul> inward, outward;
-  for (int expert = 0; expert < config_.experts; ++expert) {
-    const auto e = static_cast<std::size_t>(expert);
-    const int first = experts_.first[e];
-    const int count = experts_.first[e + 1] - first;
-    if (count == 0) continue;
-    const auto at = static_cast<std::size_t>(first);
-    const PackedFfn& ffn = weights.experts[e];
-    for (const auto& [matrix, out] :
-         {std::pair(&ffn.gate, experts_.gate.data()), std::pair(&ffn.up, experts_.up.data())}) {
-      Matmul& matmul =
-          inward.emplace_back(product(*matrix, normed_, out + at * ffn_width, ffn_width));
-      matmul.rows = count;
-      matmul.input_rows = experts_.rows.data() + at;
-    }
-    Matmul& down = outward.emplace_back(
-        product(ffn.down, experts_.gate, experts_.down.data() + at * width, width));
-    down.rows = count;
-    down.input = experts_.gate.row(first);
-    down.quantized = experts_.gate.quantized_from(first);
-  }
-  multiply_all(threads_, kernels_, inward);
-  for_rows(rows_ * config_.experts_used, [&](int slot) {
-    kernels_.silu_multiply(experts_.gate.row(slot),
-                           experts_.up.data() + static_cast<std::size_t>(slot) * ffn_width,
-                           config_.ffn_width);
-    experts_.gate.quantize(kernels_, slot);
-  });
-  multiply_all(threads_, kernels_, outward);
-  for_rows(rows_, [&](int row) {
-    for (int choice = 0; choice < config_.experts_used; ++choice) {
-      const std::size_t pair =
-          static_cast<std::size_t>(row) * static_cast<std::size_t>(config_.experts_used) +
-          static_cast<std::size_t>(choice);
-      kernels_.add_scaled(
-          residual_.row(row),
-          experts_.down.data() + static_cast<std::size_t>(experts_.slots[pair]) * width,
-          experts_.weights[pair], config_.width);
-    }
-  });
+  feed_forward_.run(weights, residual_, active.count());
+  add_flops(active, per_row);
 }
 
 }  // namespace redknot

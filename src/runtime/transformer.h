@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The forward pass of one step: token rows in, logits of the wanted rows out. Llama-family decoder:
 // RMSNorm, grouped-query attention with rotary embedding, SwiGLU feed-forward, dense or mixture of
-// experts (top-k of a softmax over the router's outputs).
+// experts.
 //
 // Allocates all activation memory at construction, for max_rows rows. Used by one thread at a time.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -14,7 +15,10 @@
 #include "kernels/kernels.h"
 #include "kv/sequence_kv.h"
 #include "model/config.h"
+#include "runtime/active_rows.h"
 #include "runtime/attention.h"
+#include "runtime/feed_forward.h"
+#include "runtime/key_values.h"
 #include "runtime/linear.h"
 #include "runtime/packed_weights.h"
 #include "runtime/rope_table.h"
@@ -24,6 +28,32 @@ namespace redknot {
 struct TransformerOptions {
   int max_rows = 512;       // tokens of a step
   int max_logit_rows = 64;  // of which logits are wanted
+};
+
+// Rows of several sequences that pass the model together.
+struct StepRows {
+  std::span<const TokenId> tokens{};          // by row; each row's position is in its sequence's
+  std::span<const SequenceRows> sequences{};  // in row order, without gaps
+  std::span<const int> depths{};              // as in StepPlan, as the following
+  std::span<const FfnGroup> ffn_groups{};
+  std::span<const int> logit_rows{};
+};
+
+// What a step gave for one of its sequences, beside logits.
+struct SequenceOutput {
+  // Multiplications and additions that its rows took in products of matrices and in attention.
+  double flops = 0;
+  // Measure::kDeviation: by row, the squared distance of its values to those of its reused pages
+  // in the layer behind those that it passes, summed over the heads.
+  std::vector<float> deviations{};
+  // Measure::kPageMass: [layers * kv_heads, entries of the page table], the attention that the rows
+  // give to each page (SegPagedAttention::page_mass); 0 for heads that do not keep everything.
+  std::vector<std::int64_t> page_mass{};
+};
+
+struct StepOutput {
+  std::span<const float> logits;  // [logit_rows, vocabulary_size], valid until the next run
+  std::vector<SequenceOutput> sequences;
 };
 
 class Transformer {
@@ -37,60 +67,37 @@ class Transformer {
   // Null, as at first: nobody is shown anything. It must outlive the runs.
   void show(AttentionObserver* observer) { observer_ = observer; }
 
-  // Runs rows of several sequences. tokens: by row; each row's position is in its sequence's rows.
-  // Writes keys and values to the sequences' pages. Returns logits [logit_rows, vocabulary_size],
-  // valid until the next run.
-  std::span<const float> run(std::span<const TokenId> tokens,
-                             std::span<const SequenceRows> sequences,
-                             std::span<const int> logit_rows);
+  // Writes keys and values to the sequences' pages.
+  StepOutput run(const StepRows& step);
 
  private:
-  // Memory of the mixture of experts.
-  struct Experts {
-    std::vector<float> router;   // [rows, experts]
-    std::vector<int> chosen;     // [rows, used], experts in falling order of weight
-    std::vector<float> weights;  // [rows, used]
-    std::vector<int> rows;       // grouped by expert: the row of each (row, choice)
-    std::vector<int> slots;      // [rows, used]: where a (row, choice) is in `rows`
-    std::vector<int> first;      // [experts + 1], into rows
-    Activations gate;            // [rows * used, ffn_width]
-    std::vector<float> up, down;
-  };
-
-  void for_rows(int count, auto&& body);
-  void attend(int layer, const PackedLayer& weights, std::span<const SequenceRows> sequences);
-  void store_keys_values(int layer, const PackedLayer& weights,
-                         std::span<const SequenceRows> sequences);
-  void bound_keys(int layer, std::span<const SequenceRows> sequences);
-  void store_row(int layer, const PackedLayer& weights, const SequenceRows& sequence, int token,
-                 int kv_head);
-  void norm_queries(const PackedLayer& weights);
-  void feed_forward(const PackedLayer& weights);
-  void mixture(const PackedLayer& weights);
-  void choose_experts();
-  void choose_for_row(int row);
-  void group_by_expert();
-  void norm_rows(const std::vector<float>& weight, const Activations& from, Activations& to);
-  Matmul product(const PackedMatrix& matrix, const Activations& input, float* output,
-                 std::size_t stride) const;
+  void attend(int layer, ActiveRows& active, StepOutput& output);
+  void compact(std::span<const int> kept);
+  void measure_deviations(int layer, const ActiveRows& active, StepOutput& output);
+  void measure_page_mass(int layer, const ActiveRows& active, StepOutput& output);
+  void norm_queries(const PackedLayer& weights, int rows);
+  void feed_forward(int layer, const ActiveRows& active, std::span<const FfnGroup> groups);
+  std::vector<int> ffn_rows(int layer, const ActiveRows& active, std::span<const FfnGroup> groups);
+  std::span<const float> logits_of(std::span<const int> rows, const ActiveRows& active);
+  void add_flops(const ActiveRows& active, double per_row);
 
   const ModelConfig& config_;
   const PackedWeights& weights_;
-  PagePool& pool_;
   const Kernels& kernels_;
   ThreadPool& threads_;
   TransformerOptions options_;
   RopeTable rope_;
   SegPagedAttention attention_;
+  KeyValues key_values_;
+  FeedForward feed_forward_;
   AttentionObserver* observer_ = nullptr;
-  int rows_ = 0;          // of the current step
+  // By active row.
   Activations residual_;  // [rows, width]
   Activations normed_;    // [rows, width]
   Activations attended_;  // [rows, query_heads * head_dim]
-  Activations gate_;      // [rows, ffn_width]
-  std::vector<float> queries_, keys_, values_, up_;
-  Experts experts_;
+  std::vector<float> queries_;
   std::vector<float> logits_;
+  std::vector<double> flops_;  // by row of the step
 };
 
 }  // namespace redknot

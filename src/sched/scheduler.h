@@ -5,30 +5,27 @@
 // other reservations, so nothing that was admitted can run out of memory. In a step every sequence
 // that generates gets its one token first; prompts share what is left of max_step_tokens in order
 // of arrival. Used by the step loop only.
+//
+// A reusable part of a prompt is a segment, on first sight too: a sequence of the scheduler's own
+// builds what is missing, once for all that wait for it, and the prompt is then composed of what
+// was built, part by part, as its rows are asked for.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
-#include <memory>
-#include <optional>
+#include <functional>
 #include <span>
 #include <vector>
 
 #include "heads/head_profile.h"
 #include "kv/page_pool.h"
-#include "kv/sequence_kv.h"
+#include "kv/segment_index.h"
 #include "redknot/result.h"
+#include "sched/prefix_index.h"
+#include "sched/sequence.h"
 #include "sched/step_plan.h"
 
 namespace redknot {
-
-// What a request means to the scheduler.
-struct SequenceSpec {
-  std::vector<TokenId> prompt;  // at least one token
-  int max_tokens = 0;           // to generate; 0: only compute the prompt
-  bool all_logits = false;      // logits of every row, not only of those sampled
-};
 
 struct SchedulerOptions {
   int max_step_tokens = 512;
@@ -36,18 +33,21 @@ struct SchedulerOptions {
   int max_sequences = 64;   // running at a time
 };
 
-// kResourceExhausted if a sequence of so many tokens, prompt and answer, could not run even alone.
-Status fits_alone(const PagePool& pool, const HeadProfile& profile, int tokens, int chunk_tokens);
+// `parts` are those of the prompt. kResourceExhausted if the sequence could not run even alone,
+// kInvalidArgument if its recovery needs larger steps. Any thread.
+Status fits_alone(const PagePool& pool, const HeadProfile& profile, const SequenceSpec& spec,
+                  std::span<const SequencePart> parts, int chunk_tokens);
 
 class Scheduler {
  public:
   // References must outlive the object.
   Scheduler(PagePool& pool, const HeadProfile& profile, const SchedulerOptions& options);
 
-  // kResourceExhausted if the sequence could not run even alone. Otherwise it waits its turn.
+  // The errors of fits_alone(). Otherwise it waits its turn.
   Result<SequenceId> submit(SequenceSpec spec);
 
-  // Drops a waiting or running sequence; its pages are free at once. Unknown ids are ignored.
+  // Drops a waiting or running sequence; its pages are free at once, or once they are wanted if it
+  // leaves a prefix. Unknown ids are ignored.
   void cancel(SequenceId id);
 
   // A paused sequence is left out of steps until it is resumed.
@@ -59,8 +59,12 @@ class Scheduler {
   // The pages of the plan's slices, in their order.
   std::vector<SequenceKv*> kv(const StepPlan& plan);
 
-  // Takes note that the plan has been computed and gives back pages that left their windows.
-  void computed(const StepPlan& plan);
+  // Takes note that the plan has been computed, and what its slices measured, and gives back pages
+  // that left their windows.
+  void computed(const StepPlan& plan, std::span<const Measured> measured);
+
+  // Whether somebody submitted it; the scheduler's own have no logits.
+  bool is_submitted(SequenceId id) const;
 
   // True when the row's logits are those a next token is to be sampled from.
   bool samples(SequenceId id) const;
@@ -71,42 +75,52 @@ class Scheduler {
 
   // Prompt and generated tokens so far.
   std::span<const TokenId> tokens(SequenceId id) const;
+  PromptTokens prompt_tokens(SequenceId id) const;  // so far
+  KvPages kv_pages(SequenceId id) const;
+  const SegmentIndex& segments() const { return segments_; }
 
-  // Pages that running sequences hold, by head: added to pages [layers, kv_heads].
+  // Pages that running sequences hold of their own and those of segments, by head: added to pages
+  // [layers, kv_heads].
   void count_pages(std::span<int> pages) const;
 
-  int running() const { return static_cast<int>(running_.size()); }
+  int running() const { return submitted(); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
 
   // True if reservations and page tables add up. For tests.
   bool check() const;
 
  private:
-  using PageCounts = std::array<int, kKvFormatCount>;
-  struct Sequence {
-    SequenceId id{};
-    std::vector<TokenId> tokens;  // prompt, then generated
-    int prompt_tokens = 0;
-    int max_tokens = 0;
-    bool all_logits = false;
-    bool paused = false;
-    PageCounts reserved = {};
-    std::unique_ptr<SequenceKv> kv = nullptr;  // once running
-    int pending() const { return static_cast<int>(tokens.size()) - kv->length(); }
-  };
+  using Running = std::vector<Sequence>::iterator;
   Sequence* find(SequenceId id);
   const Sequence* find(SequenceId id) const;
+  Supply supply();
   void admit();
+  bool admit_front();
+  bool is_being_built(const SegmentKey& key) const;
+  void start_build(const Sequence& sequence, const SequencePart& part);
+  void pin_parts(Sequence& sequence);
+  void run(Sequence sequence);
   bool fits(const PageCounts& pages) const;
-  void add_rows(StepPlan& plan, Sequence& sequence, int rows);
+  int submitted() const;  // of those that run
+  bool is_blocked(const Sequence& sequence) const;
+  void begin(Sequence& sequence);
+  void leave_prefix(const Sequence& sequence);
+  void make_room(const std::function<PageCounts()>& wanted);
+  void drop_segment(const SegmentKey& key);
+  void finish_build(Sequence& build);
+  void drop(Running running);
+  void drop_unneeded_builds();
 
   PagePool& pool_;
   const HeadProfile& profile_;
   SchedulerOptions options_;
+  SegmentIndex segments_;
+  PrefixIndex prefixes_;
   std::deque<Sequence> waiting_;
   std::vector<Sequence> running_;  // in order of arrival
   PageCounts reserved_ = {};
   std::uint32_t next_id_ = 0;
+  std::uint64_t now_ = 0;  // grows with each sequence that begins
 };
 
 }  // namespace redknot

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who runs next: single decisions, then random histories with a model that reads the page tables.
+// Who runs next: single decisions.
 #include "sched/scheduler.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
-#include <map>
-#include <random>
 #include <string>
 
 namespace redknot {
@@ -45,13 +42,17 @@ class SchedulerTest : public testing::Test {
   }
 
   SequenceId submit(int prompt_tokens, int max_tokens, bool all_logits = false) {
-    return scheduler_->submit({prompt(prompt_tokens), max_tokens, all_logits}).value();
+    return scheduler_->submit({{.tokens = prompt(prompt_tokens)}, max_tokens, all_logits}).value();
+  }
+
+  void computed(const StepPlan& plan) {
+    scheduler_->computed(plan, std::vector<Measured>(plan.slices.size()));
   }
 
   // Computes the next step, giving every sequence that is sampled the token 7.
   StepPlan step() {
     StepPlan plan = scheduler_->next_step();
-    scheduler_->computed(plan);
+    computed(plan);
     for (const StepSlice& slice : plan.slices) {
       if (scheduler_->samples(slice.sequence)) scheduler_->append(slice.sequence, TokenId{7});
       if (scheduler_->ended(slice.sequence)) scheduler_->cancel(slice.sequence);
@@ -85,7 +86,7 @@ TEST_F(SchedulerTest, PlanHasTokensPositionsAndTheRowThatIsSampled) {
   EXPECT_THAT(second.positions, ElementsAre(4, 5));
   EXPECT_THAT(second.logit_rows, ElementsAre(1));
   const StepPlan third = step();  // the sampled token is fed back
-  EXPECT_EQ(third, (StepPlan{{TokenId{7}}, {6}, {{a, 0, 1}}, {0}}));
+  EXPECT_EQ(third, (StepPlan{{TokenId{7}}, {6}, {{a, 0, 1}}, {0}, {0}}));
   EXPECT_TRUE(step().empty());  // the second sampled token is not
 }
 
@@ -116,8 +117,8 @@ TEST_F(SchedulerTest, ASequenceWaitsUntilItsPagesAreFreeOfReservations) {
 
 TEST_F(SchedulerTest, ASequenceThatCouldNotRunAloneIsRefused) {
   start(/*pages=*/4, {});
-  EXPECT_TRUE(scheduler_->submit({prompt(60), 4, false}).ok());
-  const auto refused = scheduler_->submit({prompt(60), 5, false});
+  EXPECT_TRUE(scheduler_->submit({{.tokens = prompt(60)}, 4}).ok());
+  const auto refused = scheduler_->submit({{.tokens = prompt(60)}, 5});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
   EXPECT_THAT(refused.error().message(), HasSubstr("65 tokens needs 5 KV pages, 4 exist"));
@@ -162,7 +163,7 @@ TEST_F(SchedulerTest, AllLogitsAsksForEveryRowAndKeepsToTheRowsOfAStep) {
   const SequenceId a = submit(10, 2, /*all_logits=*/true);
   EXPECT_THAT(step().logit_rows, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
   EXPECT_THAT(step().logit_rows, ElementsAre(0, 1));
-  EXPECT_THAT(step(), (StepPlan{{TokenId{7}}, {10}, {{a, 0, 1}}, {0}}));
+  EXPECT_THAT(step(), (StepPlan{{TokenId{7}}, {10}, {{a, 0, 1}}, {0}, {0}}));
 }
 
 TEST_F(SchedulerTest, SequencesThatGenerateGetTheirRowsOfLogitsFirst) {
@@ -177,11 +178,11 @@ TEST_F(SchedulerTest, SequencesThatGenerateGetTheirRowsOfLogitsFirst) {
 TEST_F(SchedulerTest, APromptAloneEndsOnceItIsComputedAndIsNotSampled) {
   start(100, {.max_step_tokens = 4});
   const SequenceId a = submit(6, 0);
-  scheduler_->computed(scheduler_->next_step());
+  computed(scheduler_->next_step());
   EXPECT_FALSE(scheduler_->ended(a));
   EXPECT_FALSE(scheduler_->samples(a));
   const StepPlan last = scheduler_->next_step();
-  scheduler_->computed(last);
+  computed(last);
   EXPECT_THAT(last.logit_rows, ElementsAre());
   EXPECT_TRUE(scheduler_->ended(a));
   EXPECT_FALSE(scheduler_->samples(a));
@@ -191,7 +192,7 @@ TEST_F(SchedulerTest, ASequenceEndsWithItsLastTokenAndRemembersAllOfThem) {
   start(100, {});
   const SequenceId a = submit(2, 2);
   for (const int token : {41, 42}) {
-    scheduler_->computed(scheduler_->next_step());
+    computed(scheduler_->next_step());
     EXPECT_TRUE(scheduler_->samples(a));
     EXPECT_FALSE(scheduler_->ended(a));
     scheduler_->append(a, TokenId{token});
@@ -239,212 +240,6 @@ TEST(StepPlan, IsPrintedOneSliceALine) {
             "sequence 8: rows 2..2 at positions 0..0\n"
             "2 rows of logits\n");
   EXPECT_EQ(to_string({}), "0 rows of logits\n");
-}
-
-// ---- Random histories ----
-
-// The next token of the fake model: a hash of what the query at `position` sees.
-class Digest {
- public:
-  void add(int position, TokenId token) {
-    const auto both = (static_cast<std::uint64_t>(position) << 32) ^
-                      static_cast<std::uint64_t>(static_cast<std::int32_t>(token));
-    hash_ = (hash_ ^ both) * 0x9e3779b97f4a7c15u;
-    hash_ ^= hash_ >> 29;
-  }
-  TokenId token() const { return TokenId{static_cast<std::int32_t>(hash_ % 1000)}; }
-
- private:
-  std::uint64_t hash_ = 1;
-};
-
-// What a sequence asks for, and the tokens it must get: every head sees the set of its policy.
-struct Expected {
-  SequenceSpec spec;
-  std::vector<TokenId> tokens;  // prompt and answer
-};
-
-Expected expected_of(const HeadProfile& profile, SequenceSpec spec) {
-  std::vector<TokenId> tokens = spec.prompt;
-  for (int i = 0; i < spec.max_tokens; ++i) {
-    Digest digest;
-    const int last = static_cast<int>(tokens.size()) - 1;
-    for (const HeadPolicy& policy : profile.policies) {
-      for (int key = 0; key <= last; ++key) {
-        const bool seen = policy.head_class == HeadClass::kGlobal || key < policy.sink_tokens ||
-                          key > last - policy.window_tokens;
-        if (seen) digest.add(key, tokens[static_cast<std::size_t>(key)]);
-      }
-    }
-    tokens.push_back(digest.token());
-  }
-  return {std::move(spec), std::move(tokens)};
-}
-
-// A model of one layer whose keys are token ids, kept in the pages that the plan's tables name.
-class FakeModel {
- public:
-  FakeModel(PagePool& pool, const HeadProfile& profile) : pool_(pool), profile_(profile) {}
-
-  void store(const StepPlan& plan, const std::vector<SequenceKv*>& kv) {
-    for (std::size_t i = 0; i < kv.size(); ++i) {
-      const StepSlice& slice = plan.slices[i];
-      for (int row = slice.first_row; row < slice.first_row + slice.rows; ++row) {
-        const auto at = static_cast<std::size_t>(row);
-        for (int head = 0; head < profile_.kv_heads; ++head) {
-          *slot(*kv[i], head, plan.positions[at]) = plan.tokens[at];
-        }
-      }
-    }
-  }
-
-  TokenId next(const SequenceKv& kv, int position) {
-    Digest digest;
-    for (int head = 0; head < profile_.kv_heads; ++head) {
-      const VisibleRange range = visible(profile_.at(0, head), position);
-      for (int key = 0; key <= position; ++key) {
-        if (range.contains(key)) digest.add(key, *slot(kv, head, key));
-      }
-    }
-    return digest.token();
-  }
-
- private:
-  // The first four bytes of a slot's value.
-  TokenId* slot(const SequenceKv& kv, int head, int position) {
-    static TokenId nowhere{-1};
-    for (const PageRef& page : kv.table(0, head)) {
-      if (position < page.position || position >= page.end()) continue;
-      std::byte* values = pool_.bytes(page.page) + pool_.shape().values_offset(KvFormat::kF16);
-      return reinterpret_cast<TokenId*>(values + (position - page.position) * 8);
-    }
-    ADD_FAILURE() << "position " << position << " is in no page";
-    return &nowhere;
-  }
-
-  PagePool& pool_;
-  const HeadProfile& profile_;
-};
-
-class History {
- public:
-  explicit History(unsigned seed) : random_(seed), profile_(uniform_profile(1, 2, {})) {
-    if (random_() % 2 == 0) profile_.policies[1] = local(draw(0, 20), draw(1, 40));
-    options_ = {
-        .max_step_tokens = draw(1, 60), .max_logit_rows = draw(1, 20), .max_sequences = draw(1, 6)};
-    pool_ = make_pool(draw(20, 60));
-    model_.emplace(*pool_, profile_);
-    scheduler_.emplace(*pool_, profile_, options_);
-  }
-
-  void run() {
-    int arrivals = 40;
-    while (arrivals > 0 || scheduler_->running() + scheduler_->waiting() > 0) {
-      if (arrivals > 0 && random_() % 3 == 0) arrive(), --arrivals;
-      if (random_() % 40 == 0) cancel_one();
-      pause_some(/*stop=*/arrivals == 0);
-      ASSERT_NO_FATAL_FAILURE(step());
-      ASSERT_TRUE(scheduler_->check());
-    }
-    EXPECT_EQ(pool_->free_pages(KvFormat::kF16), pool_->total_pages(KvFormat::kF16));
-    EXPECT_TRUE(expected_.empty());
-    EXPECT_GT(finished_, 10);
-  }
-
- private:
-  int draw(int least, int most) { return std::uniform_int_distribution(least, most)(random_); }
-
-  void arrive() {
-    SequenceSpec spec{.prompt = {}, .max_tokens = draw(0, 40), .all_logits = random_() % 4 == 0};
-    const int length = draw(1, random_() % 3 == 0 ? 120 : 20);
-    for (int i = 0; i < length; ++i) spec.prompt.push_back(TokenId{draw(0, 999)});
-    const int tokens = length + spec.max_tokens;
-    const bool fits = fits_alone(*pool_, profile_, tokens, options_.max_step_tokens).ok();
-    const Result<SequenceId> id = scheduler_->submit(spec);
-    ASSERT_EQ(id.ok(), fits);
-    if (fits) expected_.emplace(*id, expected_of(profile_, std::move(spec)));
-  }
-
-  void cancel_one() {
-    if (expected_.empty()) return;
-    const auto one = std::next(expected_.begin(), draw(0, static_cast<int>(expected_.size()) - 1));
-    scheduler_->cancel(one->first);
-    paused_.erase(one->first);
-    expected_.erase(one);
-  }
-
-  void pause_some(bool stop) {
-    for (const auto& [id, unused] : expected_) {
-      if (!stop && random_() % 10 != 0) continue;
-      const bool pause = !stop && random_() % 2 == 0;
-      scheduler_->pause(id, pause);
-      paused_[id] = pause;
-    }
-  }
-
-  void step() {
-    const StepPlan plan = scheduler_->next_step();
-    SCOPED_TRACE(to_string(plan));
-    ASSERT_LE(static_cast<int>(plan.tokens.size()), options_.max_step_tokens);
-    ASSERT_LE(static_cast<int>(plan.logit_rows.size()), options_.max_logit_rows);
-    ASSERT_LE(scheduler_->running(), options_.max_sequences);
-    const std::vector<SequenceKv*> kv = scheduler_->kv(plan);
-    model_->store(plan, kv);
-    std::map<SequenceId, TokenId> sampled;
-    for (std::size_t i = 0; i < kv.size(); ++i) {
-      const SequenceId id = plan.slices[i].sequence;
-      ASSERT_FALSE(paused_[id]);
-      if (scheduler_->samples(id)) sampled[id] = model_->next(*kv[i], kv[i]->length() - 1);
-    }
-    scheduler_->computed(plan);
-    for (const StepSlice& slice : plan.slices) {
-      ASSERT_NO_FATAL_FAILURE(check_rows(plan, slice, sampled.contains(slice.sequence)));
-      if (sampled.contains(slice.sequence)) {
-        scheduler_->append(slice.sequence, sampled[slice.sequence]);
-      }
-      if (scheduler_->ended(slice.sequence)) finish(slice.sequence);
-    }
-  }
-
-  // Rows of logits are those that were asked for: all, or the one that is sampled.
-  void check_rows(const StepPlan& plan, const StepSlice& slice, bool sampled) {
-    std::vector<int> wanted;
-    const int end = slice.first_row + slice.rows;
-    const bool all = expected_.at(slice.sequence).spec.all_logits;
-    for (int row = slice.first_row; row < end; ++row) {
-      if (all || (sampled && row == end - 1)) wanted.push_back(row);
-    }
-    std::vector<int> rows;
-    std::copy_if(plan.logit_rows.begin(), plan.logit_rows.end(), std::back_inserter(rows),
-                 [&](int row) { return row >= slice.first_row && row < end; });
-    ASSERT_EQ(rows, wanted);
-  }
-
-  void finish(SequenceId id) {
-    const std::span<const TokenId> tokens = scheduler_->tokens(id);
-    ASSERT_EQ(std::vector<TokenId>(tokens.begin(), tokens.end()), expected_.at(id).tokens);
-    scheduler_->cancel(id);
-    expected_.erase(id);
-    ++finished_;
-  }
-
-  std::mt19937 random_;
-  HeadProfile profile_;
-  SchedulerOptions options_;
-  std::unique_ptr<PagePool> pool_;
-  std::optional<FakeModel> model_;
-  std::optional<Scheduler> scheduler_;
-  std::map<SequenceId, Expected> expected_;
-  std::map<SequenceId, bool> paused_;
-  int finished_ = 0;
-};
-
-TEST(SchedulerHistories, EverySequenceGetsTheTokensItWouldGetAlone) {
-  for (unsigned seed = 1; seed <= 30; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    History history(seed);
-    ASSERT_NO_FATAL_FAILURE(history.run());
-  }
 }
 
 }  // namespace

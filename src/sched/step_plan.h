@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -13,20 +14,53 @@ namespace redknot {
 
 enum class SequenceId : std::uint32_t {};
 
+// What a slice is run to learn, beside its logits.
+enum class Measure : std::uint8_t {
+  kNothing,
+  kDeviation,  // how far the values of each row, behind the layers that it passes, are from those
+               // that its reused pages hold (CacheBlend, Yao et al. 2024)
+  kPageMass,   // how much of their attention the rows give to each page
+};
+
 // Rows [first_row, first_row + rows) of the step belong to one sequence. Their positions strictly
-// increase; each position already has a slot in a page that this sequence alone holds.
+// increase; each position already has a slot in a page that this sequence alone holds, or in one
+// that it reuses.
 struct StepSlice {
   SequenceId sequence{};
   int first_row = 0;
   int rows = 0;
+  Measure measure = Measure::kNothing;
   bool operator==(const StepSlice&) const = default;
 };
 
+// Which rows pass the feed-forward network of a layer: before `dense_until` all, then those that
+// together hold the share `mass` of what attention wrote, from `deep_start` on `mass_deep`.
+struct SparseFfn {
+  int dense_until = 0;
+  float mass = 1.0f;
+  int deep_start = std::numeric_limits<int>::max();
+  float mass_deep = 1.0f;
+  bool operator==(const SparseFfn&) const = default;
+};
+
+// Rows [first_row, first_row + rows) of the step compete with each other for the feed-forward
+// network; the last `recent_rows` of them pass it in any case. Rows in no group do, too.
+struct FfnGroup {
+  int first_row = 0;
+  int rows = 0;
+  int recent_rows = 0;
+  SparseFfn sparse{};
+  bool operator==(const FfnGroup&) const = default;
+};
+
 struct StepPlan {
-  std::vector<TokenId> tokens;    // by row
-  std::vector<int> positions;     // by row, in the row's sequence
-  std::vector<StepSlice> slices;  // in row order, without gaps; at most one per sequence
-  std::vector<int> logit_rows;    // rows whose logits are wanted, increasing
+  std::vector<TokenId> tokens{};    // by row
+  std::vector<int> positions{};     // by row, in the row's sequence
+  std::vector<StepSlice> slices{};  // in row order, without gaps; at most one per sequence
+  std::vector<int> logit_rows{};    // of which logits are wanted, increasing; they pass all layers
+  // By row: it passes so many layers, and gives keys and values of the next one too. Empty: all.
+  std::vector<int> depths{};
+  std::vector<FfnGroup> ffn_groups{};  // in row order, apart from each other
   bool empty() const { return tokens.empty(); }
   bool operator==(const StepPlan&) const = default;
 };

@@ -4,7 +4,7 @@
 import json
 
 import harness
-from harness import ROOT, Case, read_npy, row, scratch
+from harness import ROOT, Case, read_npy, row, scratch, write
 
 MODEL = ROOT / 'models' / 'redknot-reader.gguf'
 PROFILE = ROOT / 'models' / 'redknot-reader.profile.json'
@@ -25,6 +25,51 @@ class DefaultModel(Case):
         prompt = ROOT / 'examples' / 'question.txt'
         done = self.run_ok('run', '-m', MODEL, '-f', prompt, '--temp', 0)
         self.assertEqual(done.text.strip(), 'Lorvik')
+
+    def test_answers_a_question_about_documents_given_as_files(self):
+        text = (ROOT / 'examples' / 'question.txt').read_text()
+        documents, question = text.split('<|user|> ')
+        question = question.split('<|assistant|>')[0]
+        files = [write(f'document{i}.txt', document)
+                 for i, document in enumerate(documents.split('<|document|> ')[1:])]
+        arguments = ['run', '-m', MODEL, '-p', question, '--temp', 0, '--json']
+        for file in files:
+            arguments += ['--doc', file]
+        whole = self.run_ok('run', '-m', MODEL, '-f', ROOT / 'examples' / 'question.txt', '--temp',
+                            0, '--json').json
+        dense = self.run_ok(*arguments).json
+        self.assertEqual(dense['text'], whole['text'])
+        self.assertEqual(dense['usage']['prompt_tokens'], whole['usage']['prompt_tokens'])
+        for order in (arguments, arguments[:-6] + arguments[-2:] + arguments[-6:-2]):
+            shared = self.run_ok(*order, '--reuse', 'segment').json
+            self.assertEqual(shared['text'].strip(), 'Lorvik')
+            self.assertGreater(shared['usage']['adopted_tokens'], 100)
+            self.assertGreater(shared['usage']['recovered_tokens'], 0)
+
+    def test_reuse_is_measured_against_dense_attention(self):
+        report, picture, profile = scratch / 'rag.json', scratch / 'rag.svg', scratch / 'p.json'
+        known = json.loads(PROFILE.read_text())
+        known.pop('reuse', None)
+        profile.write_text(json.dumps(known))
+        arguments = ['bench', 'rag', '-m', MODEL, '-n', 1, '--documents', 4, '--length', 256,
+                     '--ratios', '0.1', '--profile', profile]
+        done = self.run_ok(*arguments, '--json', report, '--svg', picture)
+        self.assertIn('| knot 10 % |', done.text)
+        rows = json.loads(report.read_text())['rows']
+        self.assertEqual([row['arm'] for row in rows if row['kind'] == 'all'],
+                         ['dense', 'prefix', 'none', 'boundary', 'deviation', 'elastic', 'knot'])
+        for row in rows:
+            self.assertEqual(row['n'], 5 if row['kind'] == 'all' else 1)
+            self.assertGreater(row['ttft_p50_s'], 0)
+            self.assertGreater(row['flops'], 0)
+            self.assertLessEqual(row['ci95'][0], row['exact_match'])
+            self.assertLessEqual(row['exact_match'], row['ci95'][1])
+        self.assertEqual(rows[0]['kl_mean'], 0)
+        self.assertIn('<svg', picture.read_text())
+        self.assertEqual(json.loads(profile.read_text())['reuse']['questions'], 5)
+        few = self.run_ok('bench', 'rag', '-m', MODEL, '-n', 1, '--documents', 2, '--length', 40,
+                          '--text', 'random', '--arms', 'none')
+        self.assertNotIn('right', few.text)
 
     def test_one_hop_answers_are_right(self):
         report = scratch / 'reader.json'

@@ -8,7 +8,8 @@ import signal
 import time
 
 import harness
-from harness import Case, argmax, end, model, read_npy, row, scratch, start, write, write_ids
+from harness import (Case, argmax, end, model, read_npy, redknot, row, scratch, start, write,
+                     write_ids)
 
 PROMPT = 'Once upon a time there was a tiny model'
 IDS = [5, 17, 3, 99, 42, 7, 7, 100]
@@ -197,6 +198,25 @@ class Interrupt(Case):
         self.check_error(done, 130, 'interrupted')
         self.assertEqual(done.json['finish_reason'], 'cancelled')
         self.assertGreater(read_npy(path)[0], 0)
+
+
+class Documents(Case):
+    def test_wrong_combinations(self):
+        document = write('doc.txt', 'A knot holds.')
+        for options, needle in [(['--reuse', 'segment'], '--doc'),
+                                (['--doc', document, '--reuse', 'all'], '--reuse'),
+                                (['--doc', document, '--recovery', 'knot'], '--reuse'),
+                                (['--doc', document, '--reuse', 'prefix', '--ratio', 0.1],
+                                 '--reuse segment'),
+                                (['--doc', document, '--reuse', 'segment', '--recovery', 'some'],
+                                 '--recovery'),
+                                (['--doc', document, '--reuse', 'segment', '--ratio', 1.5],
+                                 '--ratio'),
+                                (['--doc', document, '--reuse', 'segment', '--logits', 'l.npy'],
+                                 '--logits')]:
+            self.check_error(redknot('run', '-m', model(), '-p', 'a', *options), 2, needle)
+        self.check_error(redknot('run', '-m', model(), '-p', 'a', '--doc', scratch / 'none.txt'), 1,
+                         'none.txt')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// `redknot bench rag`: what reuse of documents costs and saves, against dense attention.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.h"
+#include "eval/rag_trial.h"
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+struct BenchRagOptions {
+  std::string model;
+  std::string profile;
+  int documents = 8;
+  int length = 256;
+  int questions = 40;
+  int per_set = 8;
+  double new_rate = 0;
+  std::string text = "corpus";
+  std::vector<std::string> kinds = {"one_hop", "two_hop", "alias", "continuation", "correction"};
+  std::vector<std::string> arms = {"dense",     "prefix",  "none", "boundary",
+                                   "deviation", "elastic", "knot"};
+  std::vector<double> ratios = {0.05, 0.1, 0.15, 0.2, 0.4};
+  std::string canonical = "prefix";
+  std::uint64_t seed = 1;
+  int threads = 0;
+  int page_tokens = 16;
+  int max_step_tokens = 512;
+  std::string kv = "auto";
+  std::optional<std::string> json;
+  std::optional<std::string> svg;
+};
+
+// Adds the verb to that of `redknot bench`, which need not be given a model of its own then.
+CLI::App* add_bench_rag(CLI::App& bench, BenchRagOptions& options);
+
+Result<ExitCode> bench_rag(const BenchRagOptions& options);
+
+// The rows as a table in Markdown, as JSON, and as a picture: accuracy or, without questions that
+// can be right, KL against TTFT, a line a policy.
+std::string rag_table(const std::vector<eval::RagRow>& rows);
+std::string rag_json(const std::vector<eval::RagRow>& rows, const BenchRagOptions& options,
+                     const Engine& engine);
+std::string rag_picture(const std::vector<eval::RagRow>& rows);
+
+}  // namespace redknot::cli

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options about documents that are reused, with the same words wherever they are taken.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "redknot/redknot.h"
+
+namespace redknot::cli {
+
+struct ReuseOptions {
+  std::string reuse = "prefix";
+  std::string recovery = "knot";
+  double ratio = RecoveryOptions{}.ratio;
+  std::string canonical = "prefix";
+};
+
+inline const std::vector<std::string> kRecoveryNames = {"none", "boundary", "deviation", "elastic",
+                                                        "knot"};
+
+// Adds --reuse, --recovery, --ratio and --canonical; the latter three need --reuse segment.
+void add_reuse(CLI::App& app, ReuseOptions& options);
+
+Reuse reuse_from_name(const std::string& name);
+CanonicalContext canonical_from_name(const std::string& name);
+
+// The ratio is that of the policy; of elastic the mass whose tokens pass feed-forward networks.
+RecoveryOptions recovery_from_name(const std::string& name, double ratio);
+
+}  // namespace redknot::cli

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arms of reuse on the same prompts: what each costs, and how far it is from dense attention.
+//
+// All arms run in one engine, in turn on each prompt, the first of them another one every time;
+// each has a cache of its own (Request::cache_salt). What is scored is the text of the pass that is
+// timed. The distance to dense attention is measured in another pass, over the tokens of the dense
+// arm's answer.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "eval/bootstrap.h"
+#include "eval/rag_workload.h"
+#include "redknot/redknot.h"
+
+namespace redknot::eval {
+
+struct RagArm {
+  std::string name{};  // "dense", "prefix", or that of a policy
+  double ratio = 0;
+  Reuse reuse = Reuse::kSegment;
+  CanonicalContext canonical_context = CanonicalContext::kPrefix;
+  RecoveryOptions recovery{};
+};
+
+// One prompt under one arm.
+struct RagSample {
+  corpus::Kind kind{};
+  double ttft_s = 0;
+  Usage usage{};
+  bool right = false;
+  // Over the tokens of the dense answer.
+  double kl_sum = 0;  // nats
+  int same_top1 = 0, tokens = 0;
+};
+
+// samples[arm][prompt], prompts in the order of the sets. `done` is told how many of all passes
+// are. The first error of the engine.
+Result<std::vector<std::vector<RagSample>>> run_rag(
+    Engine& engine, std::span<const RagSet> sets, std::span<const RagArm> arms, int answer_tokens,
+    const std::function<void(double fraction)>& done);
+
+// What an arm comes to over its samples.
+struct RagRow {
+  std::string arm{};
+  std::string kind{};  // "all", or one
+  double ratio = 0;
+  int n = 0;
+  double ttft_p50_s = 0, ttft_p95_s = 0;
+  double flops = 0;       // mean of a prompt, its segments that were not at hand included
+  double recomputed = 0;  // share of adopted tokens
+  double kv_private_bytes = 0, kv_shared_bytes = 0;  // means
+  double kl_mean = 0, same_top1 = 0;                 // of a token
+  double exact_match = 0;
+  Interval exact_match_interval{};  // 95 %
+  double against_dense = 0;         // exact_match - dense's
+  Interval against_dense_interval{};
+  double hit_rate = 0;  // share of reusable and earlier tokens that were at hand
+};
+
+// Of the samples of an arm and those of the dense arm on the same prompts, one at least.
+RagRow summarize(const RagArm& arm, std::span<const RagSample> samples,
+                 std::span<const RagSample> dense, std::uint64_t seed);
+
+}  // namespace redknot::eval

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The feed-forward network of a layer on rows of a residual stream: SwiGLU, dense or as a mixture
+// of experts (top-k of a softmax over the router's outputs).
+//
+// Allocates its memory at construction, for max_rows rows. Used by one thread at a time.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+#include "model/config.h"
+#include "runtime/linear.h"
+#include "runtime/packed_weights.h"
+
+namespace redknot {
+
+class FeedForward {
+ public:
+  // All references must outlive the object. `quantized`: some of its weights are integers.
+  FeedForward(const ModelConfig& config, const Kernels& kernels, ThreadPool& threads, int max_rows,
+              bool quantized);
+
+  // residual[row] += network(norm(residual[row])) for the first `rows` rows.
+  void run(const PackedLayer& weights, Activations& residual, int rows);
+
+  // The same for the rows listed, increasing; what a row gets does not depend on the others.
+  void run(const PackedLayer& weights, Activations& residual, std::span<const int> rows);
+
+  // Multiplications and additions that a row takes.
+  double row_flops() const;
+
+ private:
+  // Memory of the mixture of experts.
+  struct Experts {
+    std::vector<float> router;   // [rows, experts]
+    std::vector<int> chosen;     // [rows, used], experts in falling order of weight
+    std::vector<float> weights;  // [rows, used]
+    std::vector<int> rows;       // grouped by expert: the row of each (row, choice)
+    std::vector<int> slots;      // [rows, used]: where a (row, choice) is in `rows`
+    std::vector<int> first;      // [experts + 1], into rows
+    Activations gate;            // [rows * used, ffn_width]
+    std::vector<float> up, down;
+  };
+  void dense(const PackedLayer& weights, Activations& residual);
+  void mixture(const PackedLayer& weights, Activations& residual);
+  void run_experts(const PackedLayer& weights);
+  void choose_experts();
+  void choose_for_row(int row);
+  void group_by_expert();
+  Matmul product(const PackedMatrix& matrix, const Activations& input, float* output,
+                 std::size_t stride) const;
+
+  const ModelConfig& config_;
+  const Kernels& kernels_;
+  ThreadPool& threads_;
+  int rows_ = 0;          // of the current run
+  Activations normed_;    // [rows, width]
+  Activations gathered_;  // [rows, width]: listed rows of the residual
+  Activations gate_;      // [rows, ffn_width]
+  std::vector<float> up_;
+  Experts experts_;
+};
+
+}  // namespace redknot

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys and values of a layer's rows: projected for the heads whose page at the row's position is
+// the sequence's own, and written there. A head that keeps what was adopted costs nothing.
+//
+// Rows that end at the layer in a slice that measures deviation are projected where pages are
+// reused, compared with what those hold, and not written.
+//
+// Allocates its memory at construction, for max_rows rows. Used by one thread at a time.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+#include "kv/sequence_kv.h"
+#include "model/config.h"
+#include "runtime/active_rows.h"
+#include "runtime/linear.h"
+#include "runtime/packed_weights.h"
+#include "runtime/rope_table.h"
+
+namespace redknot {
+
+class KeyValues {
+ public:
+  // All references must outlive the object.
+  KeyValues(const ModelConfig& config, PagePool& pool, const Kernels& kernels, ThreadPool& threads,
+            RopeTable& rope, int max_rows);
+
+  // Finds the rows that give keys and values to the heads of a layer, and adds the products that
+  // project them from `input` [rows, width]. They must be computed before store().
+  void plan(int layer, const PackedLayer& weights, const ActiveRows& active,
+            const Activations& input, std::vector<Matmul>& products);
+  void store(int layer, const PackedLayer& weights, const ActiveRows& active);
+
+  // Of the latest plan: adds what each active row's projections take to flops, by row of the step.
+  void add_flops(const ActiveRows& active, std::span<double> flops) const;
+
+  // Of the latest store: the squared distance of a row's values to those of its reused pages,
+  // summed over the heads; 0 of rows that were not measured. By active row.
+  std::span<const float> deviations() const { return deviations_; }
+
+ private:
+  // A row that gives its key and value to a head.
+  struct Item {
+    int row = 0;
+    int position = 0;
+    const PageRef* page = nullptr;
+  };
+  void add_items(int layer, int kv_head, const SequenceRows& sequence, std::span<const int> depths);
+  void add_products(const Linear& linear, int rows, const Activations& input, float* output,
+                    std::vector<Matmul>& products) const;
+  void store_item(const PackedLayer& weights, int kv_head, int index);
+  void measure(int kv_head, const Item& item, const float* value);
+  void bound_keys(int layer, const ActiveRows& active);
+  std::ptrdiff_t offset(int kv_head, int index) const;
+
+  const ModelConfig& config_;
+  PagePool& pool_;
+  const Kernels& kernels_;
+  ThreadPool& threads_;
+  RopeTable& rope_;
+  std::vector<std::vector<Item>> items_;  // by KV head, in row order
+  std::vector<std::vector<int>> rows_;    // the same items' rows
+  // Whether the outputs of a head are those of its items, not of all rows.
+  bool gathered_ = false;
+  std::vector<float> keys_, values_;  // [rows or items, kv_heads * head_dim]
+  std::vector<float> head_deviations_, deviations_;
+};
+
+}  // namespace redknot

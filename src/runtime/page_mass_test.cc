@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shares of attention that pages get, against softmax in plain loops.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "kernels/kernels_test.h"
+#include "runtime/attention.h"
+#include "runtime/page_read.h"
+#include "tests/dense_forward.h"
+
+namespace redknot {
+namespace {
+
+using namespace kernels_test;
+
+constexpr int kDim = 20, kKvHeads = 2, kGroup = 2, kPageTokens = 16;
+
+class PageMass : public KernelsTest {
+ protected:
+  PageMass()
+      : pool_(PagePool::create({.shape = {.page_tokens = kPageTokens, .head_dim = kDim},
+                                .page_count = {0, 0, 200}})
+                  .value()) {
+    profile_ = uniform_profile(1, kKvHeads, {.kv_format = KvFormat::kF32});
+    profile_.policies[1] = {HeadClass::kLocal, 4, 9, KvFormat::kF32};
+    rope_config_.dims = kDim;
+  }
+
+  // Random keys in the pages of `kv`, and the same by position, rotated, of head 0.
+  std::vector<std::vector<double>> fill(const SequenceKv& kv) {
+    const auto frequencies = tests::rope_frequencies(rope_config_);
+    std::vector<std::vector<double>> keys;
+    for (int kv_head = 0; kv_head < kKvHeads; ++kv_head) {
+      for (const PageRef& page : kv.table(0, kv_head)) {
+        for (int slot = 0; slot < page.tokens; ++slot) {
+          const Floats key = random_.normals(kDim), value = random_.normals(kDim);
+          kernels().write_slot(page_view(*pool_, page.page), slot, key.data(), value.data());
+          if (kv_head > 0) continue;
+          keys.emplace_back(key.begin(), key.end());
+          tests::rotate_dense(rope_config_, frequencies, page.shift, keys.back());
+        }
+      }
+    }
+    return keys;
+  }
+
+  Random random_{3};
+  std::unique_ptr<PagePool> pool_;
+  HeadProfile profile_;
+  RopeConfig rope_config_{};
+};
+INSTANTIATE_TEST_SUITE_P(Kernels, PageMass, ::testing::ValuesIn(available_kernels()), table_name);
+
+TEST_P(PageMass, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
+  for (const int threads : {1, 3}) {
+    SequenceKv donor(*pool_, profile_), kv(*pool_, profile_);
+    ASSERT_TRUE(donor.extend(40).ok() && kv.extend(21).ok());
+    kv.end_page();
+    for (int kv_head = 0; kv_head < kKvHeads; ++kv_head) {
+      std::vector<PageId> pages;
+      for (const PageRef& page : donor.table(0, kv_head)) pages.push_back(page.page);
+      kv.adopt(0, kv_head, pages, 40, 21);
+    }
+    kv.advance(40);
+    kv.end_page();
+    ASSERT_TRUE(kv.extend(320).ok());
+    const auto keys = fill(kv);
+
+    const std::vector<int> positions = {0, 30, 200, 379, 380};
+    const auto row_floats = static_cast<std::size_t>(kKvHeads * kGroup * kDim);
+    const Floats queries = random_.normals(positions.size() * row_floats);
+    Floats out(queries.size());
+    ThreadPool pool(threads);
+    RopeTable rope(rope_config_);
+    SegPagedAttention attention({kKvHeads * kGroup, kKvHeads, kDim}, *pool_, kernels(), pool, rope);
+    const SequenceRows rows{&kv, positions, 0, Measure::kPageMass};
+    attention.run(0, {&rows, 1}, queries.data(), out.data());
+
+    const PageTable& table = kv.table(0, 0);
+    std::vector<double> expected(table.size());
+    const auto frequencies = tests::rope_frequencies(rope_config_);
+    for (std::size_t row = 0; row < positions.size(); ++row) {
+      for (int query = 0; query < kGroup; ++query) {
+        const auto first =
+            queries.begin() + static_cast<std::ptrdiff_t>(row * row_floats) + query * kDim;
+        std::vector<double> one(first, first + kDim);
+        tests::rotate_dense(rope_config_, frequencies, positions[row], one);
+        // Values that say which page they lie in.
+        std::vector<std::vector<double>> pages;
+        for (std::size_t page = 0; page < table.size(); ++page) {
+          std::vector<double> value(static_cast<std::size_t>(kDim));
+          for (int slot = 0; slot < table[page].tokens; ++slot) pages.push_back(value);
+        }
+        for (std::size_t page = 0; page < table.size(); ++page) {
+          for (auto& value : pages) value.assign(value.size(), 0.0);
+          for (int p = table[page].position; p < table[page].end(); ++p) {
+            pages[static_cast<std::size_t>(p)][0] = 1.0;
+          }
+          const auto seen = tests::seen_positions({}, positions[row]);
+          expected[page] += tests::attend_dense(seen, one, keys, pages)[0];
+        }
+      }
+    }
+    const std::span<const std::int64_t> found = attention.page_mass(0, 0);
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t page = 0; page < expected.size(); ++page) {
+      EXPECT_NEAR(static_cast<double>(found[page]) / SegPagedAttention::kWholeMass, expected[page],
+                  1e-5)
+          << "page " << page;
+    }
+    EXPECT_TRUE(attention.page_mass(0, 1).empty());  // a local head
+    EXPECT_EQ(attention.attended()[1], 31 + 4 + 9);
+  }
+}
+
+}  // namespace
+}  // namespace redknot

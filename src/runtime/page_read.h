@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pages as kernels see them, and their contents slot by slot, for what is not worth a kernel.
+#pragma once
+
+#include "kernels/kernels.h"
+#include "kv/page_pool.h"
+
+namespace redknot {
+
+PageView page_view(PagePool& pool, PageId page);
+
+// The value in a slot, out [head_dim].
+void read_value(const PageView& page, int slot, float* out);
+
+}  // namespace redknot

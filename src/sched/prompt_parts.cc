@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sched/prompt_parts.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+#include "base/sha256.h"
+
+namespace redknot {
+namespace {
+
+using PageCounts = std::array<int, kKvFormatCount>;
+
+int pages_for(int tokens, int page_tokens) { return (tokens + page_tokens - 1) / page_tokens; }
+
+int saturated(std::int64_t count) {
+  return static_cast<int>(std::min<std::int64_t>(count, std::numeric_limits<int>::max()));
+}
+
+void add_tokens(Sha256& sha, std::span<const TokenId> tokens) {
+  sha.add_field(
+      std::string_view(reinterpret_cast<const char*>(tokens.data()), tokens.size_bytes()));
+}
+
+void add(PageCounts& pages, const PageCounts& more) {
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    pages[i] = saturated(std::int64_t{pages[i]} + more[i]);
+  }
+}
+
+// `context`: the key of what the segment is computed behind, as a segment; nothing for nothing.
+SegmentKey key_of(std::string_view salt, const std::optional<SegmentKey>& context,
+                  std::span<const TokenId> tokens) {
+  Sha256 sha;
+  sha.add_field(salt);
+  sha.add_field(
+      context ? std::string_view(reinterpret_cast<const char*>(context->data()), context->size())
+              : std::string_view());
+  add_tokens(sha, tokens);
+  return std::move(sha).finish();
+}
+
+// From the end on: separators have no part in questions.
+void find_questions(const Prompt& prompt, std::vector<SequencePart>& parts) {
+  PositionRange question;
+  for (std::size_t i = parts.size(); i-- > 0;) {
+    SequencePart& part = parts[i];
+    if (part.segment) {
+      part.question = question;
+      continue;
+    }
+    const bool separates = i + 1 < parts.size() && part.tokens() < kSeparatorTokens;
+    if (separates) continue;
+    const auto end =
+        std::upper_bound(prompt.text_ends.begin(), prompt.text_ends.end(), part.positions.begin);
+    const int piece_end = end == prompt.text_ends.end() ? part.positions.end : *end;
+    question = {part.positions.begin, std::min({piece_end, part.positions.end,
+                                                part.positions.begin + kMostQuestionTokens})};
+  }
+}
+
+}  // namespace
+
+std::vector<SequencePart> parts_of(const Prompt& prompt, std::string_view salt) {
+  std::vector<SequencePart> parts;
+  const int end = static_cast<int>(prompt.tokens.size());
+  const std::span<const TokenId> tokens(prompt.tokens);
+  std::optional<SegmentKey> context;
+  int next = 0;
+  const auto add_own = [&](int part_end) {
+    if (part_end > next) parts.push_back({.positions = {next, part_end}});
+    next = part_end;
+  };
+  for (const PositionRange& range : prompt.reusable) {
+    REDKNOT_CHECK(range.begin >= next && range.begin < range.end && range.end <= end);
+    REDKNOT_CHECK(range.begin >= prompt.context_tokens);
+    if (range.end == end) break;
+    if (parts.empty() && prompt.context_tokens > 0) {
+      next = prompt.context_tokens;
+      context = key_of(salt, {}, tokens.first(static_cast<std::size_t>(next)));
+      parts.push_back({.positions = {0, next}, .segment = context});
+    }
+    add_own(range.begin);
+    const auto own = tokens.subspan(static_cast<std::size_t>(range.begin),
+                                    static_cast<std::size_t>(range.end - range.begin));
+    parts.push_back({.positions = range, .segment = key_of(salt, context, own)});
+    next = range.end;
+  }
+  add_own(end);
+  find_questions(prompt, parts);
+  return parts;
+}
+
+std::size_t end_of_group(std::span<const SequencePart> parts, std::size_t first) {
+  std::size_t end = first;
+  while (parts[end].segment || parts[end].positions.begin < parts[first].question.begin) ++end;
+  return end;
+}
+
+PageCounts own_pages(const HeadProfile& profile, const PageShape& shape,
+                     std::span<const SequencePart> parts, int max_tokens, int chunk_tokens,
+                     const Recovery& recovery) {
+  REDKNOT_CHECK(max_tokens >= 0 && chunk_tokens >= 1);
+  // Every part begins a page of its own, so that parts add up.
+  PageCounts pages{};
+  int recovered = 0;
+  std::vector<int> group;  // tokens of segments whose pages are chosen together
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].segment) {
+      group.push_back(parts[i].tokens());
+      if (measured(recovery) == Measure::kPageMass && end_of_group(parts, i) > i + 1) continue;
+      recovered += most_recovered_pages(recovery, group, shape.page_tokens);
+      group.clear();
+      continue;
+    }
+    const std::int64_t all =
+        std::int64_t{parts[i].tokens()} + (i + 1 == parts.size() ? max_tokens : 0);
+    // Nothing of what recovery looks with is forgotten until it has been computed again.
+    const bool looks = measured(recovery) == Measure::kPageMass && i > 0;
+    const int kept = looks ? std::min(parts[i].tokens(), kMostQuestionTokens) : 0;
+    add(pages, peak_pages(profile, shape, saturated(all), std::max(chunk_tokens, kept)));
+  }
+  for (const HeadPolicy& policy : profile.policies) {
+    PageCounts more{};
+    more[index_of(policy.kv_format)] = recomputes(recovery, policy) ? recovered : 0;
+    add(pages, more);
+  }
+  return pages;
+}
+
+PageCounts segment_pages(const HeadProfile& profile, const PageShape& shape, int tokens) {
+  PageCounts pages{};
+  for (const HeadPolicy& policy : profile.policies) {
+    PageCounts more{};
+    more[index_of(policy.kv_format)] = pages_for(tokens, shape.page_tokens);
+    add(pages, more);
+  }
+  return pages;
+}
+
+}  // namespace redknot

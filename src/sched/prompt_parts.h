@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// A prompt as the scheduler composes it: own parts, which are computed for this sequence, and
+// reusable ones, which are adopted from segments.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "heads/visibility.h"
+#include "kv/segment_index.h"
+#include "model/vocabulary.h"
+#include "sched/recovery.h"
+
+namespace redknot {
+
+struct SequencePart {
+  PositionRange positions{};
+  std::optional<SegmentKey> segment{};  // of a reusable part
+  // Of a segment: the text that recovery may look with, the first of the prompt's own behind it and
+  // the segments that stand together with it.
+  PositionRange question{};
+  int tokens() const { return positions.end - positions.begin; }
+};
+
+// Tokens of a prompt, and which ranges of it may be reused elsewhere.
+struct Prompt {
+  std::vector<TokenId> tokens{};
+  std::vector<PositionRange> reusable{};  // increasing, apart from each other, none empty
+  std::vector<int> text_ends{};           // where its pieces of text end, increasing
+  // Segments are computed behind so many first tokens: all that stands before the first of them, or
+  // the beginning-of-sequence token alone.
+  int context_tokens = 0;
+};
+
+// Own text between two segments that is shorter than this separates them; longer text is something
+// that recovery may look with.
+inline constexpr int kSeparatorTokens = 32;
+// Of a question, recovery looks with so many first tokens.
+inline constexpr int kMostQuestionTokens = 1024;
+
+// All of the prompt's positions, in order. A reusable range that the last token is in is an own
+// part: its logits are wanted. If there are others, their context is a segment too, behind nothing.
+// `salt` stands for what a segment depends on beside its tokens and its context.
+std::vector<SequencePart> parts_of(const Prompt& prompt, std::string_view salt);
+
+// Where the segments end that stand together with the one at `first`: the index of the own part
+// that begins with their question.
+std::size_t end_of_group(std::span<const SequencePart> parts, std::size_t first);
+
+// Pages that a sequence of these parts may hold of its own, per format, with max_tokens tokens
+// behind the prompt, computed in chunks of at most chunk_tokens.
+std::array<int, kKvFormatCount> own_pages(const HeadProfile& profile, const PageShape& shape,
+                                          std::span<const SequencePart> parts, int max_tokens,
+                                          int chunk_tokens, const Recovery& recovery);
+
+// Pages of a segment of so many tokens: every head keeps all of them.
+std::array<int, kKvFormatCount> segment_pages(const HeadProfile& profile, const PageShape& shape,
+                                              int tokens);
+
+}  // namespace redknot

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random histories of requests, with documents, prefixes, pauses and cancellations, under a model
+// that reads the page tables: every sequence must get the tokens that it would get alone.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sched/scheduler.h"
+
+namespace redknot {
+namespace {
+
+constexpr int kPageTokens = 16;
+
+std::unique_ptr<PagePool> make_pool(int pages) {
+  return PagePool::create(
+             {.shape = {.page_tokens = kPageTokens, .head_dim = 4}, .page_count = {pages, 0, 0}})
+      .value();
+}
+
+HeadPolicy local(int sink_tokens, int window_tokens) {
+  return {
+      .head_class = HeadClass::kLocal, .sink_tokens = sink_tokens, .window_tokens = window_tokens};
+}
+
+// The next token of the fake model: a hash of what the query at `position` sees.
+class Digest {
+ public:
+  void add(int position, TokenId token) {
+    const auto both = (static_cast<std::uint64_t>(position) << 32) ^
+                      static_cast<std::uint64_t>(static_cast<std::int32_t>(token));
+    hash_ = (hash_ ^ both) * 0x9e3779b97f4a7c15u;
+    hash_ ^= hash_ >> 29;
+  }
+  TokenId token() const { return TokenId{static_cast<std::int32_t>(hash_ % 1000)}; }
+
+ private:
+  std::uint64_t hash_ = 1;
+};
+
+// What a sequence asks for, and the tokens it must get: every head sees the set of its policy.
+struct Expected {
+  SequenceSpec spec;
+  std::vector<TokenId> tokens;  // prompt and answer
+};
+
+Expected expected_of(const HeadProfile& profile, SequenceSpec spec) {
+  std::vector<TokenId> tokens = spec.prompt.tokens;
+  for (int i = 0; i < spec.max_tokens; ++i) {
+    Digest digest;
+    const int last = static_cast<int>(tokens.size()) - 1;
+    for (const HeadPolicy& policy : profile.policies) {
+      for (int key = 0; key <= last; ++key) {
+        const bool seen = policy.head_class == HeadClass::kGlobal || key < policy.sink_tokens ||
+                          key > last - policy.window_tokens;
+        if (seen) digest.add(key, tokens[static_cast<std::size_t>(key)]);
+      }
+    }
+    tokens.push_back(digest.token());
+  }
+  return {std::move(spec), std::move(tokens)};
+}
+
+// A model of one layer whose keys are token ids, kept in the pages that the plan's tables name.
+class FakeModel {
+ public:
+  FakeModel(PagePool& pool, const HeadProfile& profile) : pool_(pool), profile_(profile) {}
+
+  void store(const StepPlan& plan, const std::vector<SequenceKv*>& kv) {
+    for (std::size_t i = 0; i < kv.size(); ++i) {
+      const StepSlice& slice = plan.slices[i];
+      for (int row = slice.first_row; row < slice.first_row + slice.rows; ++row) {
+        const auto at = static_cast<std::size_t>(row);
+        for (int head = 0; head < profile_.kv_heads; ++head) {
+          write(*kv[i], head, plan.positions[at], plan.tokens[at]);
+        }
+      }
+    }
+  }
+
+  TokenId next(const SequenceKv& kv, int position) {
+    Digest digest;
+    for (int head = 0; head < profile_.kv_heads; ++head) {
+      const VisibleRange range = visible(profile_.at(0, head), position);
+      for (int key = 0; key <= position; ++key) {
+        if (range.contains(key)) digest.add(key, *slot(kv, head, key));
+      }
+    }
+    return digest.token();
+  }
+
+ private:
+  // Not into pages that are reused: there it lies already.
+  void write(const SequenceKv& kv, int head, int position, TokenId token) {
+    for (const PageRef& page : kv.table(0, head)) {
+      if (position >= page.position && position < page.end() && page.reused) return;
+    }
+    *slot(kv, head, position) = token;
+  }
+
+  // The first four bytes of a slot's value.
+  TokenId* slot(const SequenceKv& kv, int head, int position) {
+    static TokenId nowhere{-1};
+    for (const PageRef& page : kv.table(0, head)) {
+      if (position < page.position || position >= page.end()) continue;
+      std::byte* values = pool_.bytes(page.page) + pool_.shape().values_offset(KvFormat::kF16);
+      return reinterpret_cast<TokenId*>(values + (position - page.position) * 8);
+    }
+    ADD_FAILURE() << "position " << position << " is in no page";
+    return &nowhere;
+  }
+
+  PagePool& pool_;
+  const HeadProfile& profile_;
+};
+
+class History {
+ public:
+  explicit History(unsigned seed) : random_(seed), profile_(uniform_profile(1, 2, {})) {
+    if (random_() % 2 == 0) profile_.policies[1] = local(draw(0, 20), draw(1, 40));
+    options_ = {
+        .max_step_tokens = draw(1, 60), .max_logit_rows = draw(1, 20), .max_sequences = draw(1, 6)};
+    pool_ = make_pool(draw(20, 60));
+    for (int i = 0; i < 5; ++i) {
+      for (int token = draw(1, 40); token > 0; --token) {
+        documents_[static_cast<std::size_t>(i)].push_back(TokenId{draw(0, 999)});
+      }
+    }
+    model_.emplace(*pool_, profile_);
+    scheduler_.emplace(*pool_, profile_, options_);
+  }
+
+  void run() {
+    int arrivals = 40;
+    while (arrivals > 0 || scheduler_->running() + scheduler_->waiting() > 0) {
+      if (arrivals > 0 && random_() % 3 == 0) arrive(), --arrivals;
+      if (random_() % 40 == 0) cancel_one();
+      pause_some(/*stop=*/arrivals == 0);
+      ASSERT_NO_FATAL_FAILURE(step());
+      ASSERT_TRUE(scheduler_->check());
+    }
+    EXPECT_EQ(scheduler_->segments().pinned_pages()[0], 0);
+    EXPECT_TRUE(expected_.empty());
+    EXPECT_GT(finished_, 4);
+  }
+
+  std::uint64_t segments() const {
+    return static_cast<std::uint64_t>(scheduler_->segments().segments());
+  }
+  int prefix_tokens() const { return prefix_tokens_; }
+  bool looks() const { return looks_; }
+  std::uint64_t evictions() const { return scheduler_->segments().evictions(); }
+
+ private:
+  int draw(int least, int most) { return std::uniform_int_distribution(least, most)(random_); }
+
+  void arrive() {
+    SequenceSpec spec{.prompt = {}, .max_tokens = draw(0, 40), .all_logits = random_() % 4 == 0};
+    std::vector<TokenId>& tokens = spec.prompt.tokens;
+    const auto add_text = [&](int length) {
+      for (int i = 0; i < length; ++i) tokens.push_back(TokenId{draw(0, 999)});
+    };
+    if (random_() % 2 == 0) {
+      // Documents in any order, text between some of them; the context of all is the same.
+      for (int i = 0; i < 3; ++i) tokens.push_back(TokenId{7});
+      spec.prompt.context_tokens = 3;
+      for (int count = draw(1, 4); count > 0; --count) {
+        const std::vector<TokenId>& document = documents_[static_cast<std::size_t>(draw(0, 4))];
+        const int begin = static_cast<int>(tokens.size());
+        tokens.insert(tokens.end(), document.begin(), document.end());
+        spec.prompt.reusable.push_back({begin, static_cast<int>(tokens.size())});
+        if (random_() % 3 == 0) add_text(draw(1, 50));
+      }
+      spec.recovery = {.policy = static_cast<Recovery::Policy>(draw(0, 4)),
+                       .ratio = draw(0, 10) / 10.0,
+                       .boundary_tokens = draw(0, 1) * draw(0, 40),
+                       .sparse = {.mass = draw(0, 1) == 0 ? 0.5f : 1.0f},
+                       .recent_tokens = draw(0, 30)};
+      if (random_() % 4 != 0) add_text(draw(1, 20));
+      spec.prompt.text_ends = {draw(4, static_cast<int>(tokens.size())),
+                               static_cast<int>(tokens.size())};
+    } else {
+      add_text(draw(1, random_() % 3 == 0 ? 120 : 20));
+    }
+    // Some begin as an earlier one did, and go on otherwise.
+    spec.uses_prefixes = random_() % 2 == 0;
+    if (random_() % 3 == 0 && !earlier_.empty()) {
+      const Expected& one = earlier_[random_() % earlier_.size()];
+      spec.prompt = one.spec.prompt;
+      spec.recovery = one.spec.recovery;
+      tokens = one.tokens;
+      tokens.resize(static_cast<std::size_t>(draw(1, static_cast<int>(tokens.size()))));
+      std::erase_if(spec.prompt.reusable, [&](const PositionRange& range) {
+        return range.end > static_cast<int>(tokens.size());
+      });
+      std::erase_if(spec.prompt.text_ends,
+                    [&](int end) { return end > static_cast<int>(tokens.size()); });
+      spec.prompt.context_tokens =
+          std::min(spec.prompt.context_tokens, static_cast<int>(tokens.size()));
+      add_text(draw(0, 20));
+    }
+    const bool fits =
+        fits_alone(*pool_, profile_, spec, parts_of(spec.prompt, ""), options_.max_step_tokens)
+            .ok();
+    const Result<SequenceId> id = scheduler_->submit(spec);
+    ASSERT_EQ(id.ok(), fits);
+    if (fits) expected_.emplace(*id, expected_of(profile_, std::move(spec)));
+  }
+
+  void cancel_one() {
+    if (expected_.empty()) return;
+    const auto one = std::next(expected_.begin(), draw(0, static_cast<int>(expected_.size()) - 1));
+    scheduler_->cancel(one->first);
+    paused_.erase(one->first);
+    expected_.erase(one);
+  }
+
+  void pause_some(bool stop) {
+    for (const auto& [id, unused] : expected_) {
+      if (!stop && random_() % 10 != 0) continue;
+      const bool pause = !stop && random_() % 2 == 0;
+      scheduler_->pause(id, pause);
+      paused_[id] = pause;
+    }
+  }
+
+  void step() {
+    const StepPlan plan = scheduler_->next_step();
+    SCOPED_TRACE(to_string(plan));
+    ASSERT_LE(static_cast<int>(plan.tokens.size()), options_.max_step_tokens);
+    ASSERT_LE(static_cast<int>(plan.logit_rows.size()), options_.max_logit_rows);
+    ASSERT_LE(scheduler_->running(), options_.max_sequences);
+    const std::vector<SequenceKv*> kv = scheduler_->kv(plan);
+    model_->store(plan, kv);
+    std::map<SequenceId, TokenId> next, sampled;
+    for (std::size_t i = 0; i < kv.size(); ++i) {
+      const SequenceId id = plan.slices[i].sequence;
+      ASSERT_FALSE(paused_[id]);
+      const int last = plan.slices[i].first_row + plan.slices[i].rows - 1;
+      const bool wanted = std::binary_search(plan.logit_rows.begin(), plan.logit_rows.end(), last);
+      const int position = plan.positions[static_cast<std::size_t>(last)];
+      if (wanted && position + 1 == kv[i]->length()) next[id] = model_->next(*kv[i], position);
+    }
+    scheduler_->computed(plan, measured_at_random(plan, kv));
+    for (const StepSlice& slice : plan.slices) {
+      if (scheduler_->is_submitted(slice.sequence) && scheduler_->samples(slice.sequence)) {
+        ASSERT_TRUE(next.contains(slice.sequence));
+        sampled[slice.sequence] = next[slice.sequence];
+      }
+      ASSERT_NO_FATAL_FAILURE(check_rows(plan, slice, sampled.contains(slice.sequence)));
+      if (sampled.contains(slice.sequence)) {
+        scheduler_->append(slice.sequence, sampled[slice.sequence]);
+      }
+      if (!scheduler_->is_submitted(slice.sequence)) continue;
+      if (scheduler_->ended(slice.sequence)) finish(slice.sequence);
+    }
+  }
+
+  // Whatever is measured, tokens are the same.
+  std::vector<Measured> measured_at_random(const StepPlan& plan,
+                                           const std::vector<SequenceKv*>& kv) {
+    deviations_.assign(plan.tokens.size(), 0);
+    for (float& one : deviations_) one = static_cast<float>(draw(0, 9));
+    std::vector<Measured> out(kv.size());
+    for (std::size_t i = 0; i < kv.size(); ++i) {
+      const StepSlice& slice = plan.slices[i];
+      if (slice.measure == Measure::kDeviation) {
+        out[i].deviations = std::span(deviations_).first(static_cast<std::size_t>(slice.rows));
+      }
+      if (slice.measure != Measure::kPageMass) continue;
+      looks_ = true;
+      masses_.emplace_back(2 * kv[i]->table(0, 0).size());
+      for (std::int64_t& one : masses_.back()) one = draw(0, 1000);
+      out[i].page_mass = masses_.back();
+    }
+    return out;
+  }
+
+  static int last_part_of(const Prompt& prompt) {
+    return parts_of(prompt, "").back().positions.begin;
+  }
+
+  // Rows of logits are those that were asked for: all of the last part, or the one that is sampled.
+  void check_rows(const StepPlan& plan, const StepSlice& slice, bool sampled) {
+    std::vector<int> wanted;
+    const int end = slice.first_row + slice.rows;
+    const auto submitted = expected_.find(slice.sequence);
+    const bool all = submitted != expected_.end() && submitted->second.spec.all_logits;
+    const int last_part =
+        submitted == expected_.end() ? 0 : last_part_of(submitted->second.spec.prompt);
+    for (int row = slice.first_row; row < end; ++row) {
+      const bool asked = all && plan.positions[static_cast<std::size_t>(row)] >= last_part;
+      if (asked || (sampled && row == end - 1)) wanted.push_back(row);
+    }
+    // Rows of a probe are computed again, and asked for then.
+    const bool looks = all && submitted->second.spec.recovery.policy == Recovery::Policy::kKnot;
+    std::vector<int> rows;
+    std::copy_if(plan.logit_rows.begin(), plan.logit_rows.end(), std::back_inserter(rows),
+                 [&](int row) { return row >= slice.first_row && row < end; });
+    if (looks && rows.empty()) return;
+    ASSERT_EQ(rows, wanted);
+  }
+
+  void finish(SequenceId id) {
+    const std::span<const TokenId> tokens = scheduler_->tokens(id);
+    ASSERT_EQ(std::vector<TokenId>(tokens.begin(), tokens.end()), expected_.at(id).tokens);
+    prefix_tokens_ += scheduler_->prompt_tokens(id).prefix;
+    scheduler_->cancel(id);
+    earlier_.push_back(expected_.at(id));
+    expected_.erase(id);
+    ++finished_;
+  }
+
+  std::mt19937 random_;
+  HeadProfile profile_;
+  SchedulerOptions options_;
+  std::unique_ptr<PagePool> pool_;
+  std::optional<FakeModel> model_;
+  std::optional<Scheduler> scheduler_;
+  std::array<std::vector<TokenId>, 5> documents_;
+  std::map<SequenceId, Expected> expected_;
+  std::map<SequenceId, bool> paused_;
+  std::vector<Expected> earlier_;
+  std::vector<float> deviations_;
+  std::deque<std::vector<std::int64_t>> masses_;
+  bool looks_ = false;
+  int finished_ = 0;
+  int prefix_tokens_ = 0;
+};
+
+TEST(SchedulerHistories, EverySequenceGetsTheTokensItWouldGetAlone) {
+  std::uint64_t segments = 0, evictions = 0;
+  int prefix_tokens = 0, looked = 0;
+  for (unsigned seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    History history(seed);
+    ASSERT_NO_FATAL_FAILURE(history.run());
+    segments += history.segments();
+    evictions += history.evictions();
+    prefix_tokens += history.prefix_tokens();
+    looked += history.looks() ? 1 : 0;
+  }
+  EXPECT_GT(segments, 30u);
+  EXPECT_GT(evictions, 30u);
+  EXPECT_GT(prefix_tokens, 300);
+  EXPECT_GT(looked, 10);
+}
+
+}  // namespace
+}  // namespace redknot
