@@ -109,7 +109,7 @@ struct ElasticOptions {
 
 struct RecoveryOptions {
   RecoveryPolicy policy = RecoveryPolicy::kKnot;
-  double ratio = 0.1;       // of reused tokens, 0..1; not of kNone and kElastic
+  double ratio = 0.08;      // of reused tokens, 0..1; not of kNone and kElastic
   int boundary_tokens = 0;  // kBoundary: so many of each part instead, if not 0
   ElasticOptions elastic{};
 };

@@ -40,7 +40,7 @@ constexpr char kFooter[] =
     "Examples:\n"
     "  redknot bench rag -m models/redknot-reader.gguf --json rag.json --svg rag.svg\n"
     "  redknot bench rag -m model.gguf --text random --documents 8 --length 2000 \\\n"
-    "    --questions 3 --page-tokens 64 --arms dense,none,knot --ratios 0.1\n"
+    "    --questions 3 --page-tokens 64 --arms dense,none,knot --ratios 0.08\n"
     "\n";
 
 constexpr int kMaxPromptTokens = 1 << 22;

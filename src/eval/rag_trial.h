@@ -4,7 +4,8 @@
 // All arms run in one engine, in turn on each prompt, the first of them another one every time;
 // each has a cache of its own (Request::cache_salt). What is scored is the text of the pass that is
 // timed. The distance to dense attention is measured in another pass, over the tokens of the dense
-// arm's answer.
+// arm's answer: dense attention is asked there as segments of which everything is recovered. An arm
+// that reuses no segment is dense attention, and its distance is 0 by that.
 #pragma once
 
 #include <cstdint>

@@ -52,9 +52,9 @@ class DefaultModel(Case):
         known.pop('reuse', None)
         profile.write_text(json.dumps(known))
         arguments = ['bench', 'rag', '-m', MODEL, '-n', 1, '--documents', 4, '--length', 256,
-                     '--ratios', '0.1', '--profile', profile]
+                     '--ratios', '0.08', '--profile', profile]
         done = self.run_ok(*arguments, '--json', report, '--svg', picture)
-        self.assertIn('| knot 10 % |', done.text)
+        self.assertIn('| knot 8 % |', done.text)
         rows = json.loads(report.read_text())['rows']
         self.assertEqual([row['arm'] for row in rows if row['kind'] == 'all'],
                          ['dense', 'prefix', 'none', 'boundary', 'deviation', 'elastic', 'knot'])
