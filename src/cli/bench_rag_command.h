@@ -26,7 +26,7 @@ struct BenchRagOptions {
   std::vector<std::string> kinds = {"one_hop", "two_hop", "alias", "continuation", "correction"};
   std::vector<std::string> arms = {"dense",     "prefix",  "none", "boundary",
                                    "deviation", "elastic", "knot"};
-  std::vector<double> ratios = {0.05, 0.08, 0.1, 0.15, 0.2, 0.4};
+  std::vector<double> ratios = {0.05, 0.1, 0.15, 0.2, 0.4};
   std::string canonical = "prefix";
   std::uint64_t seed = 1;
   int threads = 0;

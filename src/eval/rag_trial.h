@@ -23,6 +23,7 @@ namespace redknot::eval {
 struct RagArm {
   std::string name{};  // "dense", "prefix", or that of a policy
   double ratio = 0;
+  bool is_default = false;  // computes again what the library does by itself
   Reuse reuse = Reuse::kSegment;
   CanonicalContext canonical_context = CanonicalContext::kPrefix;
   RecoveryOptions recovery{};
@@ -50,6 +51,7 @@ struct RagRow {
   std::string arm{};
   std::string kind{};  // "all", or one
   double ratio = 0;
+  bool is_default = false;
   int n = 0;
   double ttft_p50_s = 0, ttft_p95_s = 0;
   double flops = 0;       // mean of a prompt, its segments that were not at hand included

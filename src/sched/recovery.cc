@@ -13,7 +13,9 @@ namespace {
 
 // Tokens that are recovered of so many.
 std::int64_t budget(const Recovery& recovery, std::int64_t tokens) {
-  return static_cast<std::int64_t>(std::ceil(recovery.ratio * static_cast<double>(tokens)));
+  if (recovery.ratio == 0) return 0;
+  const double share = std::ceil(recovery.ratio * static_cast<double>(tokens));
+  return std::max<std::int64_t>(static_cast<std::int64_t>(share), recovery.least_tokens);
 }
 
 std::int64_t tokens_of(std::span<const PageCandidate> candidates) {
