@@ -107,10 +107,15 @@ struct ElasticOptions {
   int recent_tokens = 128;  // last tokens of a part, which always pass
 };
 
+// What is computed again if nobody says how much: questions look at a few places, so of short
+// parts that is a larger share.
+inline constexpr double kDefaultRecoveryRatio = 0.08;
+inline constexpr int kDefaultRecoveryTokens = 256;  // kKnot: at least so many, if there are
+
 struct RecoveryOptions {
   RecoveryPolicy policy = RecoveryPolicy::kKnot;
-  double ratio = 0.1;       // of reused tokens, 0..1; not of kNone and kElastic
-  int boundary_tokens = 0;  // kBoundary: so many of each part instead, if not 0
+  std::optional<double> ratio{};  // of reused tokens, 0..1; not of kNone and kElastic
+  int boundary_tokens = 0;        // kBoundary: so many of each part instead, if not 0
   ElasticOptions elastic{};
 };
 

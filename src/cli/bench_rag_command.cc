@@ -30,11 +30,12 @@ constexpr char kDescription[] =
     "  prefix     the same, with what earlier prompts began with kept\n"
     "  none, boundary, deviation, elastic, knot\n"
     "             documents reused wherever they stand, what they missed recovered\n"
-    "             (redknot run --help, --recovery), each at every ratio\n"
+    "             (redknot run --help, --recovery), each at every ratio, and knot\n"
+    "             with what it computes again by default\n"
     "A row says how long the first token took, and what the answer was worth: the\n"
     "text that is scored is that of the pass that is timed. KL and same top-1 are\n"
     "over the tokens of the dense answer. With --profile all arms run under it, and\n"
-    "what knot costs at its default ratio is written into the profile's file.";
+    "what knot costs by default is written into the profile's file.";
 
 constexpr char kFooter[] =
     "Examples:\n"
@@ -51,8 +52,10 @@ bool has_ratio(const std::string& arm) {
 
 std::vector<eval::RagArm> arms_of(const BenchRagOptions& options) {
   std::vector<eval::RagArm> arms;
-  const auto add = [&](const std::string& name, double ratio) {
-    eval::RagArm arm{.name = name, .ratio = ratio};
+  const auto add = [&](const std::string& name, std::optional<double> ratio) {
+    eval::RagArm arm{.name = name,
+                     .ratio = ratio.value_or(kDefaultRecoveryRatio),
+                     .is_default = !ratio.has_value()};
     arm.canonical_context = canonical_from_name(options.canonical);
     arm.reuse = name == "dense"    ? Reuse::kNone
                 : name == "prefix" ? Reuse::kPrefix
@@ -64,6 +67,7 @@ std::vector<eval::RagArm> arms_of(const BenchRagOptions& options) {
   for (const std::string& name : options.arms) {
     if (name == "dense") continue;
     if (!has_ratio(name)) add(name, 0);
+    if (name == "knot") add(name, std::nullopt);
     for (const double ratio : options.ratios) {
       if (has_ratio(name)) add(name, ratio);
     }
@@ -137,7 +141,7 @@ std::vector<eval::RagRow> rows_of(const std::vector<eval::RagArm>& arms,
 void record_reuse(const BenchRagOptions& options, const ProfileFile& profile,
                   const std::vector<eval::RagRow>& rows) {
   const auto found = std::find_if(rows.begin(), rows.end(), [](const eval::RagRow& row) {
-    return row.kind == "all" && row.arm == "knot" && row.ratio == RecoveryOptions{}.ratio;
+    return row.kind == "all" && row.is_default;
   });
   const BenchRagOptions standard;
   const bool usual = options.text == "corpus" && options.kv == "auto" &&
@@ -149,7 +153,7 @@ void record_reuse(const BenchRagOptions& options, const ProfileFile& profile,
       .description = format("made documents, %d x %d tokens, seed %llu", options.documents,
                             options.length, static_cast<unsigned long long>(options.seed)),
       .policy = found->arm,
-      .ratio = found->ratio,
+      .ratio = found->recomputed,
       .questions = found->n,
       .page_tokens = options.page_tokens,
       .kl_mean = std::max(0.0, found->kl_mean),

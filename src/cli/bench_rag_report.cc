@@ -19,6 +19,7 @@ bool has_answers(const std::vector<RagRow>& rows) {
 }
 
 std::string arm_name(const RagRow& row) {
+  if (row.is_default) return row.arm + ", default";
   return row.ratio > 0 ? format("%s %g %%", row.arm.c_str(), 100 * row.ratio) : row.arm;
 }
 
@@ -142,6 +143,7 @@ std::string rag_json(const std::vector<RagRow>& rows, const BenchRagOptions& opt
     Json one = {{"arm", row.arm},
                 {"kind", row.kind},
                 {"ratio", row.ratio},
+                {"default", row.is_default},
                 {"recomputed", row.recomputed},
                 {"ttft_p50_s", row.ttft_p50_s},
                 {"ttft_p95_s", row.ttft_p95_s},
@@ -180,6 +182,10 @@ std::string rag_picture(const std::vector<RagRow>& rows) {
     for (const RagRow& row : rows) {
       if (row.kind != "all" || row.arm != line.arm) continue;
       const double x = axes.x(row.ttft_p50_s), y = axes.y(axes.value(row));
+      if (row.is_default) {
+        svg.circle(x, y, 7, line.colour, arm_name(row));
+        continue;
+      }
       if (last != nullptr) {
         svg.line(axes.x(last->ttft_p50_s), axes.y(axes.value(*last)), x, y, line.colour);
       }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace redknot::cli {
 struct ReuseOptions {
   std::string reuse = "prefix";
   std::string recovery = "knot";
-  double ratio = RecoveryOptions{}.ratio;
+  std::optional<double> ratio;
   std::string canonical = "prefix";
 };
 
@@ -26,7 +27,8 @@ void add_reuse(CLI::App& app, ReuseOptions& options);
 Reuse reuse_from_name(const std::string& name);
 CanonicalContext canonical_from_name(const std::string& name);
 
-// The ratio is that of the policy; of elastic the mass whose tokens pass feed-forward networks.
-RecoveryOptions recovery_from_name(const std::string& name, double ratio);
+// The ratio is that of the policy, of elastic the mass whose tokens pass feed-forward networks;
+// nothing for the library's own.
+RecoveryOptions recovery_from_name(const std::string& name, std::optional<double> ratio);
 
 }  // namespace redknot::cli

@@ -12,8 +12,6 @@
 namespace redknot {
 namespace {
 
-using PageCounts = std::array<int, kKvFormatCount>;
-
 // Pages for the most sessions that so many bytes hold: all but one at their full length, that one
 // at its peak. For none, a page of each format in use: the least that a pool can have.
 PageCounts pages_for_sessions(std::size_t kv_bytes, const PageCounts& held, const PageCounts& peak,

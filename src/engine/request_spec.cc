@@ -15,8 +15,8 @@ constexpr std::size_t kMaxStopStrings = 64;
 constexpr std::size_t kMaxStopBytes = 4096;
 
 Status check_recovery(const RecoveryOptions& recovery) {
-  if (!(recovery.ratio >= 0 && recovery.ratio <= 1)) {
-    return invalid("generate: recovery.ratio is ", recovery.ratio, ", not in 0..1");
+  if (recovery.ratio && !(*recovery.ratio >= 0 && *recovery.ratio <= 1)) {
+    return invalid("generate: recovery.ratio is ", *recovery.ratio, ", not in 0..1");
   }
   const ElasticOptions& elastic = recovery.elastic;
   const std::pair<const char*, int> counts[] = {{"boundary_tokens", recovery.boundary_tokens},
@@ -98,8 +98,11 @@ Recovery recovery_of(const RecoveryOptions& options) {
                                     Recovery::Policy::kDeviation, Recovery::Policy::kElastic,
                                     Recovery::Policy::kKnot};
   Recovery recovery{.policy = kPolicies[static_cast<std::size_t>(options.policy)],
-                    .ratio = options.ratio,
+                    .ratio = options.ratio.value_or(kDefaultRecoveryRatio),
                     .boundary_tokens = options.boundary_tokens};
+  if (options.policy == RecoveryPolicy::kKnot && !options.ratio) {
+    recovery.least_tokens = kDefaultRecoveryTokens;
+  }
   const ElasticOptions& elastic = options.elastic;
   if (options.policy != RecoveryPolicy::kElastic) return recovery;
   recovery.sparse = {.dense_until = elastic.dense_until,

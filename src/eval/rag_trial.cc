@@ -142,7 +142,7 @@ class Trial {
 
  private:
   std::string salt_of(const RagArm& arm) const {
-    return own_caches_ ? concat(arm.name, " ", arm.ratio) : "";
+    return own_caches_ ? concat(arm.name, " ", arm.ratio, arm.is_default ? " default" : "") : "";
   }
 
   Engine& engine_;
@@ -207,7 +207,10 @@ Result<std::vector<std::vector<RagSample>>> run_rag(
 RagRow summarize(const RagArm& arm, std::span<const RagSample> samples,
                  std::span<const RagSample> dense, std::uint64_t seed) {
   REDKNOT_CHECK(!samples.empty() && samples.size() == dense.size());
-  RagRow row{.arm = arm.name, .ratio = arm.ratio, .n = static_cast<int>(samples.size())};
+  RagRow row{.arm = arm.name,
+             .ratio = arm.ratio,
+             .is_default = arm.is_default,
+             .n = static_cast<int>(samples.size())};
   row.ttft_p50_s = quantile(samples, 0.5);
   row.ttft_p95_s = quantile(samples, 0.95);
   row.flops = mean_of(samples, [](const RagSample& s) { return s.usage.flops; });

@@ -4,7 +4,8 @@
 // All arms run in one engine, in turn on each prompt, the first of them another one every time;
 // each has a cache of its own (Request::cache_salt). What is scored is the text of the pass that is
 // timed. The distance to dense attention is measured in another pass, over the tokens of the dense
-// arm's answer.
+// arm's answer: dense attention is asked there as segments of which everything is recovered. An arm
+// that reuses no segment is dense attention, and its distance is 0 by that.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ namespace redknot::eval {
 struct RagArm {
   std::string name{};  // "dense", "prefix", or that of a policy
   double ratio = 0;
+  bool is_default = false;  // computes again what the library does by itself
   Reuse reuse = Reuse::kSegment;
   CanonicalContext canonical_context = CanonicalContext::kPrefix;
   RecoveryOptions recovery{};
@@ -49,6 +51,7 @@ struct RagRow {
   std::string arm{};
   std::string kind{};  // "all", or one
   double ratio = 0;
+  bool is_default = false;
   int n = 0;
   double ttft_p50_s = 0, ttft_p95_s = 0;
   double flops = 0;       // mean of a prompt, its segments that were not at hand included

@@ -73,9 +73,9 @@ Result<std::vector<RagSet>> corpus_sets(const RagOptions& options, const Tokeniz
 std::vector<RagSet> random_sets(const RagOptions& options, int vocabulary_size) {
   corpus::Random random(seed_of(options, corpus::Kind::kOneHop));
   const auto tokens = [&](int count) {
-    std::vector<int> out;
-    for (int i = 0; i < count; ++i) {
-      out.push_back(static_cast<int>(random.below(static_cast<std::size_t>(vocabulary_size))));
+    std::vector<int> out(static_cast<std::size_t>(count));
+    for (int& token : out) {
+      token = static_cast<int>(random.below(static_cast<std::size_t>(vocabulary_size)));
     }
     return token_part(std::move(out));
   };

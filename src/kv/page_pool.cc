@@ -86,6 +86,15 @@ std::size_t PageShape::bytes(const std::array<int, kKvFormatCount>& pages) const
   return sum;
 }
 
+PageCounts sum(const PageCounts& a, const PageCounts& b) {
+  PageCounts out{};
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::int64_t pages = std::int64_t{a[i]} + b[i];
+    out[i] = static_cast<int>(std::min<std::int64_t>(pages, std::numeric_limits<int>::max()));
+  }
+  return out;
+}
+
 PageShape page_shape(const HeadProfile& profile, int page_tokens, int head_dim) {
   return {.page_tokens = page_tokens, .head_dim = head_dim, .key_bounds = selects_pages(profile)};
 }

@@ -34,6 +34,16 @@ namespace redknot {
 
 enum class PageId : std::uint32_t {};
 
+using PageCounts = std::array<int, kKvFormatCount>;  // by format
+
+// Both together; saturates.
+PageCounts sum(const PageCounts& a, const PageCounts& b);
+
+// Pages that so many tokens fill, from the start of a page.
+inline std::int64_t pages_for(std::int64_t tokens, int page_tokens) {
+  return (tokens + page_tokens - 1) / page_tokens;
+}
+
 struct PageShape {
   int page_tokens = 64;  // 16, 32, 64 or 128
   int head_dim = 0;      // 1..512

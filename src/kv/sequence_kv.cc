@@ -13,11 +13,6 @@
 namespace redknot {
 namespace {
 
-// Pages that `tokens` tokens fill, from the start of a page.
-std::int64_t pages_for(std::int64_t tokens, int page_tokens) {
-  return (tokens + page_tokens - 1) / page_tokens;
-}
-
 // Most pages that `tokens` > 0 consecutive tokens touch, wherever they start.
 std::int64_t pages_touched(std::int64_t tokens, int page_tokens) {
   return 1 + pages_for(tokens - 1, page_tokens);

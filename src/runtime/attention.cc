@@ -235,7 +235,8 @@ void SegPagedAttention::cut(Unit& unit) {
 
 // The slots that the rows of a unit attend to.
 void SegPagedAttention::count_attended(const Unit& unit) {
-  const auto first = static_cast<std::size_t>(unit.sequence->first_row + unit.first_token);
+  const auto first = static_cast<std::size_t>(unit.sequence->first_row) +
+                     static_cast<std::size_t>(unit.first_token);
   attended_.resize(std::max(attended_.size(), first + static_cast<std::size_t>(unit.tokens)));
   for (int token = 0; token < unit.tokens; ++token) {
     const VisibleRange seen =

@@ -125,7 +125,12 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
     if (sequence.positions.empty()) continue;
     rope_.prepare(sequence.positions.front(), sequence.positions.back() + 1);
   }
-  head_deviations_.assign(static_cast<std::size_t>(active.count() * config_.kv_heads), 0.0f);
+  const std::span<const SequenceRows> sequences = active.sequences();
+  const bool measures = std::any_of(
+      sequences.begin(), sequences.end(),
+      [](const SequenceRows& sequence) { return sequence.measure == Measure::kDeviation; });
+  const auto measured = static_cast<std::size_t>(measures ? active.count() : 0);
+  head_deviations_.assign(measured * static_cast<std::size_t>(config_.kv_heads), 0.0f);
   const auto run = [&](int index, int) {
     const Task& task = tasks[static_cast<std::size_t>(index)];
     for (int item = task.first; item < task.end; ++item) store_item(weights, task.kv_head, item);
@@ -135,7 +140,7 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
   } else {
     threads_.parallel_for(static_cast<int>(tasks.size()), run);
   }
-  deviations_.assign(static_cast<std::size_t>(active.count()), 0.0f);
+  deviations_.assign(measured, 0.0f);
   for (std::size_t i = 0; i < head_deviations_.size(); ++i) {
     deviations_[i / static_cast<std::size_t>(config_.kv_heads)] += head_deviations_[i];
   }
@@ -169,7 +174,9 @@ void KeyValues::measure(int kv_head, const Item& item, const float* value) {
     const float difference = value[d] - stored[d];
     sum += difference * difference;
   }
-  head_deviations_[static_cast<std::size_t>(item.row * config_.kv_heads + kv_head)] = sum;
+  const auto heads = static_cast<std::size_t>(config_.kv_heads);
+  head_deviations_[static_cast<std::size_t>(item.row) * heads + static_cast<std::size_t>(kv_head)] =
+      sum;
 }
 
 // Of the pages that the step's rows have filled.

@@ -37,8 +37,8 @@ class KeyValues {
   // Of the latest plan: adds what each active row's projections take to flops, by row of the step.
   void add_flops(const ActiveRows& active, std::span<double> flops) const;
 
-  // Of the latest store: the squared distance of a row's values to those of its reused pages,
-  // summed over the heads; 0 of rows that were not measured. By active row.
+  // Of the latest store, by active row, if a slice measures deviation: the squared distance of a
+  // row's values to those of its reused pages, summed over the heads; 0 of rows not measured.
   std::span<const float> deviations() const { return deviations_; }
 
  private:

@@ -187,9 +187,9 @@ void Transformer::measure_page_mass(int layer, const ActiveRows& active, StepOut
       if (mass.empty()) continue;
       own.page_mass.resize(mass.size() *
                            static_cast<std::size_t>(config_.layers * config_.kv_heads));
-      const auto head = static_cast<std::size_t>(layer * config_.kv_heads + kv_head);
+      const int head = layer * config_.kv_heads + kv_head;
       std::copy(mass.begin(), mass.end(),
-                own.page_mass.begin() + static_cast<std::ptrdiff_t>(head * mass.size()));
+                own.page_mass.begin() + head * static_cast<std::ptrdiff_t>(mass.size()));
     }
   }
 }

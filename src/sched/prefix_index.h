@@ -47,7 +47,6 @@ class PrefixIndex {
   // Gives back all that hold pages of a segment.
   void drop_holding(const SegmentKey& key);
 
-  int size() const { return static_cast<int>(prefixes_.size()); }
   // The page tables kept, for tests.
   std::vector<const SequenceKv*> kept() const;
 

@@ -12,10 +12,6 @@
 namespace redknot {
 namespace {
 
-using PageCounts = std::array<int, kKvFormatCount>;
-
-int pages_for(int tokens, int page_tokens) { return (tokens + page_tokens - 1) / page_tokens; }
-
 int saturated(std::int64_t count) {
   return static_cast<int>(std::min<std::int64_t>(count, std::numeric_limits<int>::max()));
 }
@@ -23,12 +19,6 @@ int saturated(std::int64_t count) {
 void add_tokens(Sha256& sha, std::span<const TokenId> tokens) {
   sha.add_field(
       std::string_view(reinterpret_cast<const char*>(tokens.data()), tokens.size_bytes()));
-}
-
-void add(PageCounts& pages, const PageCounts& more) {
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    pages[i] = saturated(std::int64_t{pages[i]} + more[i]);
-  }
 }
 
 // `context`: the key of what the segment is computed behind, as a segment; nothing for nothing.
@@ -121,12 +111,12 @@ PageCounts own_pages(const HeadProfile& profile, const PageShape& shape,
     // Nothing of what recovery looks with is forgotten until it has been computed again.
     const bool looks = measured(recovery) == Measure::kPageMass && i > 0;
     const int kept = looks ? std::min(parts[i].tokens(), kMostQuestionTokens) : 0;
-    add(pages, peak_pages(profile, shape, saturated(all), std::max(chunk_tokens, kept)));
+    pages = sum(pages, peak_pages(profile, shape, saturated(all), std::max(chunk_tokens, kept)));
   }
   for (const HeadPolicy& policy : profile.policies) {
     PageCounts more{};
     more[index_of(policy.kv_format)] = recomputes(recovery, policy) ? recovered : 0;
-    add(pages, more);
+    pages = sum(pages, more);
   }
   return pages;
 }
@@ -135,8 +125,8 @@ PageCounts segment_pages(const HeadProfile& profile, const PageShape& shape, int
   PageCounts pages{};
   for (const HeadPolicy& policy : profile.policies) {
     PageCounts more{};
-    more[index_of(policy.kv_format)] = pages_for(tokens, shape.page_tokens);
-    add(pages, more);
+    more[index_of(policy.kv_format)] = saturated(pages_for(tokens, shape.page_tokens));
+    pages = sum(pages, more);
   }
   return pages;
 }

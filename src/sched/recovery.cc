@@ -6,16 +6,16 @@
 #include <cstdint>
 #include <numeric>
 
+#include "kv/page_pool.h"
+
 namespace redknot {
 namespace {
 
-int pages_for(std::int64_t tokens, int page_tokens) {
-  return static_cast<int>((tokens + page_tokens - 1) / page_tokens);
-}
-
 // Tokens that are recovered of so many.
 std::int64_t budget(const Recovery& recovery, std::int64_t tokens) {
-  return static_cast<std::int64_t>(std::ceil(recovery.ratio * static_cast<double>(tokens)));
+  if (recovery.ratio == 0) return 0;
+  const double share = std::ceil(recovery.ratio * static_cast<double>(tokens));
+  return std::max<std::int64_t>(static_cast<std::int64_t>(share), recovery.least_tokens);
 }
 
 std::int64_t tokens_of(std::span<const PageCandidate> candidates) {
@@ -114,14 +114,14 @@ int most_recovered_pages(const Recovery& recovery, std::span<const int> segment_
                          int page_tokens) {
   std::int64_t all = 0, most = 0, tokens = 0;
   for (const int own : segment_tokens) {
-    const int pages = pages_for(own, page_tokens);
+    const std::int64_t pages = pages_for(own, page_tokens);
     const bool fixed = recovery.boundary_tokens > 0;
     const std::int64_t wanted = recovery.policy == Recovery::Policy::kBoundary && fixed
                                     ? pages_for(recovery.boundary_tokens, page_tokens)
                                     // Its last page may hold less than the others.
                                     : pages_for(budget(recovery, own), page_tokens) + 1;
     all += pages;
-    most += std::min<std::int64_t>(pages, wanted);
+    most += std::min(pages, wanted);
     tokens += own;
   }
   switch (recovery.policy) {

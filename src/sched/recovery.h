@@ -29,6 +29,7 @@ struct Recovery {
   enum class Policy { kNone, kBoundary, kDeviation, kElastic, kKnot };
   Policy policy = Policy::kNone;
   double ratio = 0;         // 0..1, of a segment's tokens; not kNone, kElastic
+  int least_tokens = 0;     // kKnot: but so many, if there are, unless the ratio is 0
   int boundary_tokens = 0;  // kBoundary: so many of each segment, if not 0, whatever the ratio
   SparseFfn sparse{};       // kElastic; of each page
   int recent_tokens = 0;    // kElastic: of a segment's last tokens, which always pass

@@ -55,6 +55,17 @@ TEST(Recovery, KnotTakesTheBestPagesOfAllSegmentsTogether) {
   EXPECT_THAT(choose_pages({.policy = Policy::kKnot}, pages), IsEmpty());
 }
 
+TEST(Recovery, KnotTakesAtLeastSoManyTokensUnlessTheRatioIsNone) {
+  const auto pages = pages_of({48, 32}, {1, 3, 2, 9, 8});
+  Recovery least{.policy = Policy::kKnot, .ratio = 0.01, .least_tokens = 17};
+  EXPECT_THAT(choose_pages(least, pages),
+              ElementsAre(PositionRange{58, 74}, PositionRange{74, 90}));
+  least.least_tokens = 1000;
+  EXPECT_EQ(choose_pages(least, pages).size(), pages.size());
+  least.ratio = 0;
+  EXPECT_THAT(choose_pages(least, pages), IsEmpty());
+}
+
 TEST(Recovery, NoneTakesNothingAndElasticEverything) {
   const auto pages = pages_of({20, 3});
   EXPECT_THAT(choose_pages({}, pages), IsEmpty());
@@ -86,6 +97,7 @@ TEST(Recovery, NeverTakesMorePagesThanAreReserved) {
     const Recovery recovery{
         .policy = static_cast<Policy>(random() % 5),
         .ratio = static_cast<double>(random() % 11) / 10,
+        .least_tokens = static_cast<int>(random() % 3) * 40,
         .boundary_tokens = random() % 2 == 0 ? 0 : static_cast<int>(random() % 50)};
     const auto chosen = choose_pages(recovery, pages_of(segments, scores));
     EXPECT_LE(static_cast<int>(chosen.size()), most_recovered_pages(recovery, segments, 16));

@@ -14,15 +14,6 @@
 namespace redknot {
 namespace {
 
-PageCounts sum(const PageCounts& a, const PageCounts& b) {
-  PageCounts out{};
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const std::int64_t pages = std::int64_t{a[i]} + b[i];
-    out[i] = static_cast<int>(std::min<std::int64_t>(pages, std::numeric_limits<int>::max()));
-  }
-  return out;
-}
-
 void subtract(PageCounts& from, const PageCounts& pages) {
   for (std::size_t i = 0; i < from.size(); ++i) from[i] -= pages[i];
 }

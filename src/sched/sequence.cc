@@ -302,9 +302,10 @@ int Sequence::add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const
 // does not depend on how they were cut into steps.
 void Sequence::add_scores(const StepPlan& plan, const StepSlice& slice, const Measured& measured) {
   if (slice.measure == Measure::kPageMass) return add_mass(measured.page_mass);
+  const auto first_row = static_cast<std::size_t>(slice.first_row);
   auto candidate = probe_->candidates.begin();
   for (int row = 0; row < slice.rows; ++row) {
-    const int position = plan.positions[static_cast<std::size_t>(slice.first_row + row)];
+    const int position = plan.positions[first_row + static_cast<std::size_t>(row)];
     while (candidate->positions.end <= position) ++candidate;
     const float deviation = measured.deviations[static_cast<std::size_t>(row)];
     if (std::isfinite(deviation)) candidate->score += deviation;
@@ -315,12 +316,13 @@ void Sequence::add_scores(const StepPlan& plan, const StepSlice& slice, const Me
 // looks up what it is about to say.
 void Sequence::add_mass(std::span<const std::int64_t> mass) {
   const PageTable& table = *whole_table(*kv_);
-  const auto first_head = static_cast<std::size_t>(profile_->layers / 2 * profile_->kv_heads);
+  const auto first_layer = static_cast<std::size_t>(profile_->layers / 2);
+  const std::size_t first = first_layer * static_cast<std::size_t>(profile_->kv_heads);
   std::size_t entry = 0;
   for (PageCandidate& candidate : probe_->candidates) {
     while (table[entry].position < candidate.positions.begin) ++entry;
     std::int64_t sum = 0;
-    for (std::size_t at = first_head * table.size() + entry; at < mass.size(); at += table.size()) {
+    for (std::size_t at = first * table.size() + entry; at < mass.size(); at += table.size()) {
       sum += mass[at];
     }
     candidate.score = static_cast<double>(sum) / candidate.tokens();

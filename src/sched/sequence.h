@@ -24,8 +24,6 @@
 
 namespace redknot {
 
-using PageCounts = std::array<int, kKvFormatCount>;
-
 // What a request means to the scheduler.
 struct SequenceSpec {
   Prompt prompt{};             // at least one token

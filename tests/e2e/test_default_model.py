@@ -54,10 +54,13 @@ class DefaultModel(Case):
         arguments = ['bench', 'rag', '-m', MODEL, '-n', 1, '--documents', 4, '--length', 256,
                      '--ratios', '0.1', '--profile', profile]
         done = self.run_ok(*arguments, '--json', report, '--svg', picture)
-        self.assertIn('| knot 10 % |', done.text)
+        self.assertIn('| knot, default |', done.text)
         rows = json.loads(report.read_text())['rows']
         self.assertEqual([row['arm'] for row in rows if row['kind'] == 'all'],
-                         ['dense', 'prefix', 'none', 'boundary', 'deviation', 'elastic', 'knot'])
+                         ['dense', 'prefix', 'none', 'boundary', 'deviation', 'elastic',
+                          'knot', 'knot'])
+        self.assertEqual([row['arm'] for row in rows if row['default'] and row['kind'] == 'all'],
+                         ['knot'])
         for row in rows:
             self.assertEqual(row['n'], 5 if row['kind'] == 'all' else 1)
             self.assertGreater(row['ttft_p50_s'], 0)
