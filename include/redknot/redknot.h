@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "redknot/constraint.h"
 #include "redknot/result.h"
 
 namespace redknot {
@@ -46,6 +47,8 @@ struct EngineOptions {
   int page_tokens = 64;             // 16, 32, 64 or 128
   KvDType kv = KvDType::kAuto;      // other than kAuto, it overrides the profile's formats
   int max_step_tokens = 512;        // tokens computed in one step
+  int max_running = 64;             // sequences that run at a time, at most as a step has tokens
+  int max_waiting = 1024;           // requests that wait for their turn; more are refused
   std::string kernels{};            // "": best for this CPU; "reference", "avx2", "avx512"
   Progress progress{};
 };
@@ -133,6 +136,12 @@ struct Request {
   bool show_special = false;  // the text of special tokens is part of the answer
   // Deliver the logits of every position (Piece::logits); with reused parts, of those behind them.
   bool all_logits = false;
+  // Larger goes first, and takes the memory of smaller ones, which are computed again later.
+  int priority = 0;
+  double max_queue_seconds = 0;  // kUnavailable if it has not begun by then; 0: however long
+  // Of KV pages that running requests with this cache_salt may hold together; 0: no limit.
+  std::size_t kv_quota_bytes = 0;
+  std::optional<Constraint> constraint{};  // what the answer has to be
 };
 
 enum class FinishReason { kNone, kStop, kLength, kError };
@@ -150,6 +159,7 @@ struct Piece {
   std::optional<TokenProbability> probability{};
   std::vector<TokenProbability> top{};
   FinishReason finish = FinishReason::kNone;  // set on the last piece
+  std::string stopped_by{};                   // the stop string that ended the answer, if one did
   // With all_logits: rows [logit_rows, vocabulary_size] of consecutive positions.
   std::vector<float> logits{};
   int logit_rows = 0;
@@ -169,6 +179,7 @@ struct Usage {
   double flops = 0;
   // Of the pages that the sequence holds: those of its own, and those that it shares.
   std::size_t kv_private_bytes = 0, kv_shared_bytes = 0;
+  double queue_seconds = 0;       // from submission to the first step
   double prompt_seconds = 0;      // from submission to the first token
   double generation_seconds = 0;  // from the first token to the last
 };
@@ -182,6 +193,11 @@ class Generation {
 
   // The next piece; waits for it. Nothing after the last piece.
   std::optional<Piece> next();
+  // The same without waiting: nothing if no piece is at hand yet.
+  std::optional<Piece> try_next();
+  // `notify` is called, on the engine's thread, whenever a piece has been queued, and once now. It
+  // must not block. Replaces an earlier one; after notify(nullptr) returns none is called any more.
+  void notify(std::function<void()> notify);
   // Why the last piece said kError.
   const std::optional<Error>& error() const;
   Usage usage() const;
@@ -211,7 +227,8 @@ struct ModelInfo {
   std::string tokenizer, pre_tokenizer;
   int bos = -1, eos = -1;
   bool add_bos = false;
-  bool has_chat_template = false;
+  std::string chat_template;       // Jinja source; empty if the file has none
+  std::string bos_text, eos_text;  // of these tokens; empty if there is none
   std::vector<TensorInfo> tensors;
 };
 
@@ -238,7 +255,26 @@ struct HeadKv {
   bool local = false;                      // keeps and sees only its first tokens and a window
   int sink_tokens = 0, window_tokens = 0;  // of heads that are local or select pages
   int top_pages = 0;  // > 0: keeps all, sees first tokens, window and so many pages of its choice
-  std::size_t bytes = 0;  // of pages
+  bool recovers = false;         // computes reused tokens again in their place (kKnot)
+  std::size_t bytes = 0;         // of pages
+  std::size_t shared_bytes = 0;  // of those: reusable parts, held once for all
+};
+
+// Pages of one format.
+struct PoolUse {
+  KvDType dtype = KvDType::kF16;
+  std::size_t page_bytes = 0;
+  int total_pages = 0, free_pages = 0;
+};
+
+// A reusable part at hand. The same tokens behind several contexts are one entry.
+struct SegmentInfo {
+  std::string id;
+  int tokens = 0;
+  std::size_t bytes = 0;      // of pages
+  int copies = 0;             // contexts that it was computed behind
+  int uses = 0;               // prompts that adopted it
+  double pinned_seconds = 0;  // so long it stays; 0: until its room is wanted
 };
 
 struct Stats {
@@ -251,6 +287,13 @@ struct Stats {
   // [layers, kv_heads]; pages of reusable parts and those that running sequences hold beside them,
   // by the latest step.
   std::vector<HeadKv> heads;
+  std::vector<PoolUse> pool;      // by format; formats without pages are left out
+  std::uint64_t preemptions = 0;  // sequences that gave their pages to others meanwhile
+  // Of requests that have their first token, by where their prompts' tokens came from (Usage).
+  std::uint64_t prefix_tokens = 0, adopted_tokens = 0, recovered_tokens = 0, new_tokens = 0;
+  // Reusable parts that a prompt asked for and that were at hand, or had to be computed; prompts
+  // that may begin with an earlier one's tokens, and did, or did not.
+  std::uint64_t segment_hits = 0, segment_misses = 0, prefix_hits = 0, prefix_misses = 0;
   int segments = 0;                     // reusable parts at hand
   std::uint64_t segment_evictions = 0;  // of those that had to make room
   std::uint64_t steps = 0;
@@ -317,9 +360,12 @@ class Engine {
   Engine& operator=(Engine&&) noexcept;
   ~Engine();  // cancels what still runs
 
-  // Queues a request. kInvalidArgument naming the field; kResourceExhausted if it can never fit, or
-  // if the queue is full.
+  // Queues a request. kInvalidArgument naming the field; kResourceExhausted if it can never fit;
+  // kUnavailable if the queue is full.
   Result<Generation> generate(Request request);
+  // Several answers to one prompt, whose pages they share; the i-th is sampled with seed + i.
+  // The errors of generate(), and kInvalidArgument for less than one answer.
+  Result<std::vector<Generation>> generate_several(Request request, int answers);
 
   // Has the reusable parts of a prompt computed, behind their canonical context, for requests that
   // begin alike (kPrefix) or for all (kBare). The generation ends when they are at hand; its
@@ -331,7 +377,17 @@ class Engine {
   Result<Generation> preload(std::vector<PromptPart> prompt, PreloadOptions options);
   Result<Generation> preload(std::vector<PromptPart> prompt);
 
+  // Names a reusable part by its tokens: 32 hexadecimal digits.
+  static std::string segment_id(std::span<const int> tokens);
+  // Reusable parts of one salt that are at hand. These three wait for the step under way.
+  std::vector<SegmentInfo> segments(const std::string& cache_salt);
+  // Drops them, all with an empty id; those in use when their last user ends. How many.
+  int drop_segments(const std::string& cache_salt, const std::string& id);
+  // Keeps one for so long, whoever wants its room; 0 lets it go. False if it is not at hand.
+  bool pin_segment(const std::string& cache_salt, const std::string& id, double seconds);
+
   const ModelInfo& model() const;
+  int context_tokens() const;             // of the longest sequence
   const Tokenizer* tokenizer() const;     // null if the model has none
   const ProfileSummary* profile() const;  // null without a profile
   Stats stats() const;

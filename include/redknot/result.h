@@ -16,7 +16,8 @@
 namespace redknot {
 
 // What a caller can do about it: correct the call, look elsewhere, choose something supported,
-// replace the bytes, look at the disk or network, try later, or nothing because it asked for it.
+// replace the bytes, look at the disk or network, ask for less, nothing because it asked for it, or
+// try later.
 enum class ErrorCode {
   kInvalidArgument,
   kNotFound,
@@ -25,6 +26,7 @@ enum class ErrorCode {
   kIo,
   kResourceExhausted,
   kCancelled,
+  kUnavailable,
 };
 
 class [[nodiscard]] Error {

@@ -123,7 +123,7 @@ std::string configuration_text(const ModelInfo& m) {
   out += line("vocabulary", format("%d tokens", m.vocabulary_size));
   out += line("BOS, EOS", token_or_none(m.bos) + ", " + token_or_none(m.eos));
   out += line("adds BOS", yes_no(m.add_bos));
-  out += line("chat template", yes_no(m.has_chat_template));
+  out += line("chat template", yes_no(!m.chat_template.empty()));
   return out;
 }
 
@@ -273,7 +273,7 @@ Json tokenizer_json(const ModelInfo& m) {
           {"bos", m.bos < 0 ? Json() : Json(m.bos)},
           {"eos", m.eos < 0 ? Json() : Json(m.eos)},
           {"add_bos", m.add_bos},
-          {"has_chat_template", m.has_chat_template}};
+          {"has_chat_template", !m.chat_template.empty()}};
 }
 
 std::string to_json(const ModelFile& file, const std::vector<Cost>& costs, const HeadTables& heads,

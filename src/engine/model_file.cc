@@ -32,13 +32,21 @@ std::string tokenizer_name(TokenizerKind kind) {
   return "";
 }
 
+std::string text_of(const Vocabulary& vocabulary, std::optional<TokenId> token) {
+  if (!token) return {};
+  const auto index = static_cast<std::size_t>(*token);
+  return index < vocabulary.tokens.size() ? vocabulary.tokens[index].text : std::string();
+}
+
 void add_vocabulary(const Vocabulary& vocabulary, ModelInfo& info) {
   info.tokenizer = tokenizer_name(vocabulary.kind);
   info.pre_tokenizer = vocabulary.pre_tokenizer;
   if (vocabulary.bos) info.bos = static_cast<int>(*vocabulary.bos);
   if (vocabulary.eos) info.eos = static_cast<int>(*vocabulary.eos);
   info.add_bos = vocabulary.add_bos;
-  info.has_chat_template = !vocabulary.chat_template.empty();
+  info.chat_template = vocabulary.chat_template;
+  info.bos_text = text_of(vocabulary, vocabulary.bos);
+  info.eos_text = text_of(vocabulary, vocabulary.eos);
 }
 
 }  // namespace
