@@ -33,8 +33,8 @@ class ChatTemplate {
 
   // `variables` is the text of a JSON object: messages, tools, documents, add_generation_prompt,
   // bos_token, eos_token and whatever else the program may ask for. strftime_now(format) is there
-  // if `now_seconds`, of Unix time, is not negative. kInvalidArgument with the line: what the program
-  // itself raised (raise_exception) or did wrong; kResourceExhausted for a limit.
+  // if `now_seconds`, of Unix time, is not negative. kInvalidArgument with the line: what the
+  // program itself raised (raise_exception) or did wrong; kResourceExhausted for a limit.
   Result<std::string> render(std::string_view variables, std::int64_t now_seconds) const;
 
   const std::string& source() const;
