@@ -74,7 +74,8 @@ http::ServerOptions http_options(const ServeOptions& options) {
   http::ServerOptions out;
   out.hosts = {options.host};
   out.port = options.port;
-  out.tls = {.certificate = options.certificate_file, .key = options.key_file};
+  out.tls = {.certificates = options.certificate_file, .key = options.key_file};
+  out.origins = options.cors_origins;
   out.limits.header_bytes = options.max_header_bytes;
   out.limits.body_bytes = options.max_body_bytes;
   out.limits.bodies_bytes = std::max(out.limits.bodies_bytes, options.max_body_bytes);
@@ -114,7 +115,12 @@ Result<ExitCode> serve(const ServeOptions& options) {
   if (!engine.ok()) return engine.error();
   REDKNOT_TRY(const std::unique_ptr<server::Service> service,
               server::Service::create(*engine, std::move(service_choice)));
-  http::Server http_server(http_options(options));
+  http::ServerOptions http_choice = http_options(options);
+  http_choice.on_refusal = [&service](const http::Refusal& refusal, const std::string& request_id,
+                                      const std::string& peer) {
+    service->refused(refusal, request_id, peer);
+  };
+  http::Server http_server(std::move(http_choice));
   REDKNOT_RETURN_IF_ERROR(http_server.start(service->handler()));
   note(summary(*engine, model_name));
   note("listening on " + url(options, http_server.port()));

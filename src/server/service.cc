@@ -110,6 +110,16 @@ http::Handler Service::handler() {
   };
 }
 
+void Service::refused(const http::Refusal& refusal, const std::string& request_id,
+                      const std::string& peer) {
+  metrics_.add_request("other", refusal.status);
+  log_.write({.request_id = request_id,
+              .peer = peer,
+              .tenant = "-",
+              .status = refusal.status,
+              .error = refusal.message});
+}
+
 Service::Answered Service::answer(const http::Request& request, http::Exchange& exchange) {
   const auto started = std::chrono::steady_clock::now();
   AccessLine line{.request_id = request.id,
