@@ -42,7 +42,7 @@ struct ChatDocument {
 };
 
 struct ChatTool {
-  Json tool{};  // {"type": "function", "function": {"name", "description", "parameters"}}
+  Json tool{};            // {"type": "function", "function": {"name", "description", "parameters"}}
   bool reusable = false;  // it, and those before it
 };
 
@@ -58,7 +58,7 @@ struct ChatRequest {
   std::string tool_name{};  // of kNamed
   bool parallel_tool_calls = true;
   ResponseFormat response_format = ResponseFormat::kText;
-  Json schema{};                            // of kJsonSchema
+  Json schema{};                             // of kJsonSchema
   Json template_variables = Json::object();  // further ones
   bool add_generation_prompt = true;
   bool continue_final_message = false;  // the answer goes on where the last message ends

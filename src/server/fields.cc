@@ -228,9 +228,9 @@ double Value::number(double least, double most, double fallback) const {
 std::size_t Value::choice(std::initializer_list<std::string_view> names,
                           std::size_t fallback) const {
   if (json_ == nullptr) return fallback;
-  const auto at = is_string() ? std::find(names.begin(), names.end(),
-                                          json_->get_ref<const std::string&>())
-                              : names.end();
+  const auto at = is_string()
+                      ? std::find(names.begin(), names.end(), json_->get_ref<const std::string&>())
+                      : names.end();
   if (at != names.end()) return static_cast<std::size_t>(at - names.begin());
   std::string expected = "one of";
   for (const std::string_view name : names) expected += concat(" \"", name, '"');

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/read_chat.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 
@@ -79,9 +80,10 @@ Json read_tool_calls(const Value& calls) {
     const Value function = call["function"].required();
     if (!function.expect_object()) continue;
     const std::string name = function["name"].required().text();
-    out.push_back({{"id", call["id"].text()},
-                   {"type", "function"},
-                   {"function", {{"name", name}, {"arguments", read_arguments(function["arguments"])}}}});
+    out.push_back(
+        {{"id", call["id"].text()},
+         {"type", "function"},
+         {"function", {{"name", name}, {"arguments", read_arguments(function["arguments"])}}}});
   }
   return out;
 }
@@ -125,7 +127,7 @@ void read_messages_of(const Value& body, Reader& reader, ChatRequest& request) {
   name_tool_answers(request.messages);
 }
 
-ChatDocument read_document(const Value& value, Reader& reader) {
+ChatDocument read_document(const Value& value, const ReadContext& context, bool& has_segments) {
   if (value.is_string()) {
     return {.text = {.text = value.text(), .reusable = true, .path = value.path()}};
   }
@@ -134,9 +136,8 @@ ChatDocument read_document(const Value& value, Reader& reader) {
     return {};
   }
   if (value["type"].is_string() && value["type"].text() == "segment") {
-    reader.has_segments = true;
-    return {.text = {.text = read_segment(value, reader.context), .reusable = true,
-                     .path = value.path()}};
+    has_segments = true;
+    return {.text = {.text = read_segment(value, context), .reusable = true, .path = value.path()}};
   }
   ChatDocument out;
   Value text = value["text"];
@@ -153,14 +154,6 @@ ChatDocument read_document(const Value& value, Reader& reader) {
     out.fields[name] = field;
   }
   return out;
-}
-
-void read_documents(const Value& documents, Reader& reader, ChatRequest& request) {
-  if (!documents.expect_array(kMaxDocuments)) return;
-  request.documents.reserve(documents.size());
-  for (std::size_t i = 0; i < documents.size(); ++i) {
-    request.documents.push_back(read_document(documents.at(i), reader));
-  }
 }
 
 ChatTool read_tool(const Value& value) {
@@ -240,8 +233,8 @@ void read_template_variables(const Value& body, ChatRequest& request) {
   const Value variables = body["chat_template_kwargs"];
   if (variables.expect_object()) {
     for (const auto& [name, value] : variables.json()->items()) {
-      for (const std::string_view own : {"messages", "tools", "documents", "bos_token",
-                                         "eos_token", "add_generation_prompt"}) {
+      for (const std::string_view own :
+           {"messages", "tools", "documents", "bos_token", "eos_token", "add_generation_prompt"}) {
         if (name == own) variables[name].refuse("is not a variable for requests to set here");
       }
       request.template_variables[name] = value;
@@ -266,8 +259,8 @@ void read_logprobs(const Value& body, ChatRequest& request) {
 }
 
 void read_max_tokens(const Value& body, Request& request) {
-  const Value named = body["max_completion_tokens"] ? body["max_completion_tokens"]
-                                                    : body["max_tokens"];
+  const Value named =
+      body["max_completion_tokens"] ? body["max_completion_tokens"] : body["max_tokens"];
   request.max_tokens = named.count(1, 1 << 30, -1);
 }
 
@@ -286,10 +279,19 @@ std::string read_segment(const Value& part, const ReadContext& context) {
   if (!id.is_string()) return {};
   const auto text = context.find_segment ? context.find_segment(name) : std::nullopt;
   if (!text) {
-    id.refuse(concat("no segment ", dump_json(Json(name.substr(0, 64))),
-                     "; PUT /v1/segments makes one"));
+    id.refuse(
+        concat("no segment ", dump_json(Json(name.substr(0, 64))), "; PUT /v1/segments makes one"));
   }
   return text.value_or("");
+}
+
+void read_documents(const Value& documents, const ReadContext& context, bool& has_segments,
+                    ChatRequest& request) {
+  if (!documents.expect_array(kMaxDocuments)) return;
+  request.documents.reserve(documents.size());
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    request.documents.push_back(read_document(documents.at(i), context, has_segments));
+  }
 }
 
 bool settle_marks(ChatRequest& request) {
@@ -328,7 +330,7 @@ Read<ChatRequest> read_chat(const Json& json, const ReadContext& context) {
   request.options = read_answer_options(body, context);
   read_max_tokens(body, request.options.engine);
   read_messages_of(body, reader, request);
-  read_documents(body["documents"], reader, request);
+  read_documents(body["documents"], context, reader.has_segments, request);
   read_tools(body, request);
   read_response_format(body["response_format"], request);
   read_template_variables(body, request);

@@ -24,6 +24,9 @@ Read<ChatRequest> read_chat(const Json& body, const ReadContext& context);
 bool is_cached(const Value& part);  // cache_control, which is checked
 // The text of {"type": "segment", "id"}; refuses ids that are not known.
 std::string read_segment(const Value& part, const ReadContext& context);
+// `documents`; tells if one of them is a preloaded segment.
+void read_documents(const Value& documents, const ReadContext& context, bool& has_segments,
+                    ChatRequest& request);
 // The last part of the last message is the question. Whether others are reusable.
 bool settle_marks(ChatRequest& request);
 // Tool messages without a name get that of the call they answer.

@@ -122,9 +122,9 @@ void read_reuse(const Value& value, const ReadContext& context, Request& request
       request.recovery.ratio = ratio;
     }
   }
-  const bool is_bare = value["canonical_context"].choice(
-                           {"prefix", "bare"},
-                           context.canonical_context == CanonicalContext::kBare ? 1 : 0) == 1;
+  const bool is_bare =
+      value["canonical_context"].choice(
+          {"prefix", "bare"}, context.canonical_context == CanonicalContext::kBare ? 1 : 0) == 1;
   request.canonical_context = is_bare ? CanonicalContext::kBare : CanonicalContext::kPrefix;
   request.priority = value["priority"].count(-1000, 1000, request.priority);
 }
