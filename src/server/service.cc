@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "server/web_files.h"
 
 namespace redknot::server {
 namespace {
@@ -53,7 +54,6 @@ const std::vector<Service::Entry>& Service::entries() {
       {"GET", "/metrics", &Service::metrics, false},
       {"GET", "/redknot/status", &Service::status, false},
       {"GET", "/", &Service::web_file, false},
-      {"GET", "/assets/{id}", &Service::web_file, false},
       {"GET", "/v1/models", &Service::models, false},
       {"GET", "/v1/models/{id}", &Service::model, false},
       {"POST", "/tokenize", &Service::tokenize, false},
@@ -110,6 +110,16 @@ http::Handler Service::handler() {
   };
 }
 
+void Service::refused(const http::Refusal& refusal, const std::string& request_id,
+                      const std::string& peer) {
+  metrics_.add_request("other", refusal.status);
+  log_.write({.request_id = request_id,
+              .peer = peer,
+              .tenant = "-",
+              .status = refusal.status,
+              .error = refusal.message});
+}
+
 Service::Answered Service::answer(const http::Request& request, http::Exchange& exchange) {
   const auto started = std::chrono::steady_clock::now();
   AccessLine line{.request_id = request.id,
@@ -153,6 +163,9 @@ Service::Answered Service::dispatch(const http::Request& request, http::Exchange
     error = {.status = 403, .message = "requests from pages of other sites are not answered"};
   } else if (found != nullptr) {
     co_await (this->*found->route)(call);
+    co_return;
+  } else if (method == "GET" && find_web_file(request.path) != nullptr) {
+    co_await web_file(call);
     co_return;
   } else if (!allowed.empty()) {
     error = {.status = 405,

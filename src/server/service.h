@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "http/exchange.h"
+#include "http/refusal.h"
 #include "redknot/chat_template.h"
 #include "redknot/redknot.h"
 #include "server/access_log.h"
@@ -61,6 +62,9 @@ class Service {
   ~Service();
 
   http::Handler handler();
+  // Counts and logs what was refused before it came here. Any thread.
+  void refused(const http::Refusal& refusal, const std::string& request_id,
+               const std::string& peer);
 
   // From now on /health says 503, so that nothing new is sent here.
   void begin_draining();

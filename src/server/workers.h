@@ -4,25 +4,24 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <functional>
+#include <optional>
 #include <utility>
 
 namespace redknot::server {
 
-// Runs `work` on the pool and comes back to the caller's executor with what it returned. `work`
-// must not throw.
+// Runs the job on the pool and comes back to the caller's executor. It must not throw, and what it
+// refers to must outlive the wait.
+boost::asio::awaitable<void> run_job(boost::asio::thread_pool& pool, std::function<void()> job);
+
+// The same for work that has a result.
 template <typename T>
 boost::asio::awaitable<T> run_on(boost::asio::thread_pool& pool, std::function<T()> work) {
-  // A coroutine's parameters live in its frame; a lambda's captures would not.
-  struct Job {
-    static boost::asio::awaitable<T> run(std::function<T()> work) { co_return work(); }
-  };
-  boost::asio::awaitable<T> job = Job::run(std::move(work));
-  T result = co_await boost::asio::co_spawn(pool, std::move(job), boost::asio::use_awaitable);
-  co_return result;
+  std::optional<T> result;
+  std::function<void()> job = [&work, &result] { result.emplace(work()); };
+  co_await run_job(pool, std::move(job));
+  co_return std::move(*result);
 }
 
 }  // namespace redknot::server
