@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What clients ask for, in one form for both dialects: readers make these of JSON, chat_prompt makes
-// prompts of them. Values; any thread.
+// What clients ask for, in one form for both dialects: readers make these of JSON, chat_prompt
+// makes prompts of them. Values; any thread.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,9 @@
 // Unknown fields are ignored; `user` and `metadata` too.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/chat_request.h"
 #include "server/fields.h"

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "server/chat_request.h"
 #include "server/fields.h"

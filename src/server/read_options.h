@@ -4,6 +4,9 @@
 // Defaults are OpenAI's: temperature 1, top_p 1; top_k and min_p, which it does not have, are off.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "server/chat_request.h"
 #include "server/fields.h"
 
