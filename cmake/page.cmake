@@ -1,7 +1,7 @@
 # The page at `/`: web/ is built by Vite and goes into the program as bytes.
 #
-# REDKNOT_PAGE: AUTO, the default, builds it where npm is and finds the packages; ON fails where they
-# are missing; OFF builds a server that says at `/` that it has no page.
+# REDKNOT_PAGE: AUTO, the default, builds it where npm is and finds the packages; ON fails where
+# they are missing; OFF builds a server that says at `/` that it has no page.
 set(REDKNOT_PAGE AUTO CACHE STRING "Build the page at / (needs npm): AUTO, ON or OFF")
 set_property(CACHE REDKNOT_PAGE PROPERTY STRINGS AUTO ON OFF)
 
