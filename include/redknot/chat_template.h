@@ -2,8 +2,8 @@
 // Chat templates: the Jinja programs in model files that turn messages into a prompt.
 //
 // A sandboxed subset: loops, conditions, macros, call blocks, filters, tests, namespaces and the
-// methods that templates of published models use. A program cannot reach anything but the variables
-// it is given, and is bounded in steps, depth and output, so templates may come from strangers.
+// methods that templates of published models use. A program reaches nothing but the variables it
+// is given, and is bounded in steps, depth and output, so templates may come from strangers.
 #pragma once
 
 #include <cstddef>
@@ -32,9 +32,9 @@ class ChatTemplate {
   static Result<ChatTemplate> parse(std::string_view source, const ChatTemplateLimits& limits = {});
 
   // `variables` is the text of a JSON object: messages, tools, documents, add_generation_prompt,
-  // bos_token, eos_token and whatever else the program may ask for. strftime_now(format) is there if
-  // `now_seconds`, of Unix time, is not negative. kInvalidArgument with the line: what the program
-  // itself raised (raise_exception) or did wrong; kResourceExhausted for a limit.
+  // bos_token, eos_token and whatever else the program may ask for. strftime_now(format) is there
+  // if `now_seconds`, of Unix time, is not negative. kInvalidArgument with the line: what the
+  // program itself raised (raise_exception) or did wrong; kResourceExhausted for a limit.
   Result<std::string> render(std::string_view variables, std::int64_t now_seconds) const;
 
   const std::string& source() const;

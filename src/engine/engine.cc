@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -13,11 +14,6 @@
 #include "redknot/redknot.h"
 
 namespace redknot {
-namespace {
-
-constexpr int kMaxWaitingRequests = 1024;  // in the inbox, and as many in the scheduler
-}  // namespace
-
 struct Engine::State {
   std::unique_ptr<EngineCore> core;
   ModelInfo info;
@@ -83,8 +79,10 @@ Result<Engine> Engine::open(const EngineOptions& options) {
     text = &shared->tokenizer;
     state->tokenizer = Tokenizer(std::move(shared));
   }
-  state->inbox = std::make_shared<Inbox>(kMaxWaitingRequests);
-  state->loop = std::make_unique<StepLoop>(*state->core, text, state->inbox);
+  state->inbox = std::make_shared<Inbox>(std::numeric_limits<std::size_t>::max());
+  state->loop = std::make_unique<StepLoop>(
+      *state->core, text, state->inbox,
+      StepLoopOptions{.max_running = options.max_running, .max_waiting = options.max_waiting});
   return Engine(std::move(state));
 }
 
@@ -97,9 +95,9 @@ Result<Generation> Engine::generate(Request request) {
   arrival.request = std::move(request);
   arrival.state = std::make_shared<Generation::State>(state_->inbox);
   Generation generation(arrival.state);
-  if (state_->loop->waiting() >= kMaxWaitingRequests || !state_->inbox->push(std::move(arrival))) {
-    return exhausted("generate: ", kMaxWaitingRequests, " requests are waiting already");
-  }
+  std::vector<Arrival> arrivals;
+  arrivals.push_back(std::move(arrival));
+  REDKNOT_RETURN_IF_ERROR(state_->loop->submit(std::move(arrivals)));
   return generation;
 }
 
@@ -122,6 +120,8 @@ Result<Generation> Engine::preload(std::vector<PromptPart> prompt) {
 }
 
 const ModelInfo& Engine::model() const { return state_->info; }
+
+int Engine::context_tokens() const { return state_->core->context_tokens(); }
 
 const Tokenizer* Engine::tokenizer() const {
   return state_->tokenizer ? &*state_->tokenizer : nullptr;

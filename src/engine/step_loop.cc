@@ -2,6 +2,7 @@
 #include "engine/step_loop.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -18,14 +19,17 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox)
+StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox,
+                   const StepLoopOptions& options)
     : core_(core),
       tokenizer_(tokenizer),
       inbox_(std::move(inbox)),
+      options_(options),
       scheduler_(core.pool(), core.profile(),
                  {.max_step_tokens = core.max_step_tokens(),
-                  .max_logit_rows = EngineCore::kMaxLogitRows,
-                  .max_sequences = std::min(EngineCore::kMaxLogitRows, core.max_step_tokens())}),
+                  .max_logit_rows = core.max_logit_rows(),
+                  .max_sequences = std::min(
+                      {options.max_running, core.max_logit_rows(), core.max_step_tokens()})}),
       head_pages_(core.profile().policies.size()) {
   publish_stats();
   thread_ = std::thread([this] { run(); });
@@ -43,16 +47,30 @@ void StepLoop::run() {
     const auto first = streams_.begin();
     fail(first->first, first->second, closed);
   }
-  while (std::optional<Arrival> arrival = inbox_->try_pop()) {
-    end_with_error(*arrival->state, closed);
+  while (const std::optional<Mail> mail = inbox_->try_pop()) {
+    for (const Arrival& arrival : mail->requests) end_with_error(*arrival.state, closed);
+    if (mail->errand) mail->errand();
   }
 }
 
+Status StepLoop::submit(std::vector<Arrival> requests) {
+  const int count = static_cast<int>(requests.size());
+  const int waiting = queued_.fetch_add(count);
+  if (waiting + count > options_.max_waiting) {
+    queued_.fetch_sub(count);
+    return unavailable("generate: ", waiting, " requests are waiting already");
+  }
+  const bool pushed = inbox_->push({.requests = std::move(requests)});
+  REDKNOT_CHECK(pushed);  // it has no bound, and is closed by the destructor only
+  return Done{};
+}
+
 void StepLoop::step() {
-  take_arrivals();
+  take_mail();
   drop_cancelled();
   hold_back();
   const StepPlan plan = scheduler_.next_step();
+  note_admitted();
   publish_stats();
   if (plan.empty()) {
     inbox_->wait();
@@ -69,31 +87,47 @@ void StepLoop::step() {
   deliver(plan, output.logits);
 }
 
-void StepLoop::take_arrivals() {
-  while (std::optional<Arrival> arrival = inbox_->try_pop()) {
-    Result<SequenceId> id = scheduler_.submit(arrival->spec);
-    Stream stream(std::move(*arrival));
-    if (!id.ok()) {
-      // Checked before it was queued; only a change of the pool could bring this about.
-      end_with_error(*stream.arrival.state, id.error());
-      continue;
-    }
-    // The answer continues the prompt, so its first token keeps its leading space.
-    if (tokenizer_ != nullptr) {
-      stream.detokenizer.emplace(
-          *tokenizer_, text::DetokenizeOptions{.show_special = stream.arrival.request.show_special,
-                                               .begins_text = false});
-    }
-    streams_.emplace(*id, std::move(stream));
+void StepLoop::take_mail() {
+  while (std::optional<Mail> mail = inbox_->try_pop()) {
+    for (Arrival& arrival : mail->requests) take_arrival(std::move(arrival));
+    if (mail->errand) mail->errand();
   }
+}
+
+void StepLoop::take_arrival(Arrival arrival) {
+  Result<SequenceId> id = scheduler_.submit(arrival.spec);
+  Stream stream(std::move(arrival));
+  if (!id.ok()) {
+    // Checked before it was queued; only a change of the pool could bring this about.
+    queued_.fetch_sub(1);
+    end_with_error(*stream.arrival.state, id.error());
+    return;
+  }
+  // The answer continues the prompt, so its first token keeps its leading space.
+  if (tokenizer_ != nullptr) {
+    stream.detokenizer.emplace(
+        *tokenizer_, text::DetokenizeOptions{.show_special = stream.arrival.request.show_special,
+                                             .begins_text = false});
+  }
+  streams_.emplace(*id, std::move(stream));
 }
 
 void StepLoop::drop_cancelled() {
   std::erase_if(streams_, [this](const auto& entry) {
     if (!entry.second.arrival.state->cancelled.load()) return false;
+    if (!entry.second.has_begun) queued_.fetch_sub(1);
     scheduler_.cancel(entry.first);
     return true;
   });
+}
+
+void StepLoop::note_admitted() {
+  for (const SequenceId id : scheduler_.admitted()) {
+    Stream& stream = streams_.at(id);
+    if (std::exchange(stream.has_begun, true)) continue;
+    queued_.fetch_sub(1);
+    stream.queue_seconds = seconds_since(stream.arrival.submitted);
+  }
 }
 
 void StepLoop::hold_back() {
@@ -184,6 +218,7 @@ void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> l
   }
   if (stream.stop.stopped()) {
     piece.finish = FinishReason::kStop;
+    piece.stopped_by = stream.stop.stopped_by();
   } else if (scheduler_.ended(id)) {
     piece.finish = FinishReason::kLength;
     if (stream.detokenizer) piece.text += stream.stop.add(stream.detokenizer->flush());
@@ -214,6 +249,7 @@ void StepLoop::update_usage(SequenceId id, const Stream& stream, bool with_pages
   usage.built_tokens = prompt.built;
   usage.generated_tokens = stream.generated;
   usage.flops = prompt.flops;
+  usage.queue_seconds = stream.queue_seconds;
   usage.prompt_seconds = stream.prompt_seconds;
   usage.generation_seconds = stream.last_seconds - stream.prompt_seconds;
   if (!with_pages) return;
@@ -227,9 +263,10 @@ void StepLoop::send(SequenceId id, Stream& stream, Piece piece) {
   Generation::State& state = *stream.arrival.state;
   const bool last = piece.finish != FinishReason::kNone;
   update_usage(id, stream, last || stream.generated <= 1);
-  state.pieces.push(std::move(piece));
+  // Others may look as soon as the last piece is there.
+  if (last && !stream.has_begun) queued_.fetch_sub(1);
+  state.push(std::move(piece));
   if (!last) return;
-  state.pieces.close();
   scheduler_.cancel(id);
   streams_.erase(id);
 }

@@ -23,17 +23,25 @@
 
 namespace redknot {
 
+struct StepLoopOptions {
+  int max_running = 64;    // sequences; no more than a step has tokens
+  int max_waiting = 1024;  // requests that have not begun
+};
+
 class StepLoop {
  public:
   // References must outlive the object. tokenizer may be null: then pieces carry no text.
-  StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox);
+  StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox,
+           const StepLoopOptions& options);
   StepLoop(const StepLoop&) = delete;
   StepLoop& operator=(const StepLoop&) = delete;
   ~StepLoop();  // ends the loop; what still runs gets an error as its last piece
 
+  // Requests that come together. kUnavailable, and none is queued, if too many wait. Any thread.
+  Status submit(std::vector<Arrival> requests);
+
   // What only the loop knows, as of its last step; any thread.
   void add_to(Stats& stats) const;
-  int waiting() const { return waiting_.load(); }  // taken from the inbox, not admitted yet
 
  private:
   // A sequence that waits or runs.
@@ -43,13 +51,17 @@ class StepLoop {
     std::optional<text::Detokenizer> detokenizer;
     StopMatcher stop;
     int generated = 0;
+    bool has_begun = false;
+    double queue_seconds = 0.0;
     double prompt_seconds = 0.0;
     double last_seconds = 0.0;  // from submission to the latest token
   };
 
   void run();
   void step();
-  void take_arrivals();
+  void take_mail();
+  void take_arrival(Arrival arrival);
+  void note_admitted();
   void drop_cancelled();
   void hold_back();
   void deliver(const StepPlan& plan, std::span<const float> logits);
@@ -66,8 +78,10 @@ class StepLoop {
   EngineCore& core_;
   const text::Tokenizer* tokenizer_;
   std::shared_ptr<Inbox> inbox_;
+  StepLoopOptions options_;
   Scheduler scheduler_;
   std::unordered_map<SequenceId, Stream> streams_;
+  std::atomic<int> queued_{0};  // requests that have not begun
   std::atomic<int> running_{0}, waiting_{0}, free_pages_{0}, segments_{0};
   std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0},
       segment_evictions_{0};

@@ -2,8 +2,9 @@
 // One request over HTTP and the ways to answer it, whatever carries the bytes.
 //
 // A handler is a coroutine that runs on the connection's strand; whatever takes long (tokenizing a
-// book) it has done elsewhere and waits for. Handlers answer exactly once: reply(), or begin_stream()
-// and then write() until it says that the client has gone, and end_stream().
+// book) it has done elsewhere and waits for. Handlers answer exactly once: reply(), or
+// begin_stream() and then write() until it says that the client has gone, and end_stream(). Streams
+// are bounded in number: begin_stream() may answer 503 by itself and say false.
 #pragma once
 
 #include <functional>

@@ -202,6 +202,7 @@ bool Scheduler::admit_front() {
   }
   Sequence sequence = std::move(front);
   waiting_.pop_front();
+  admitted_.push_back(sequence.id());
   run(std::move(sequence));
   return true;
 }
@@ -268,6 +269,7 @@ void Scheduler::leave_prefix(const Sequence& sequence) {
 }
 
 StepPlan Scheduler::next_step() {
+  admitted_.clear();
   admit();
   StepPlan plan;
   const Supply from = supply();

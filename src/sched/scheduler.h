@@ -53,6 +53,9 @@ class Scheduler {
   // A paused sequence is left out of steps until it is resumed.
   void pause(SequenceId id, bool paused);
 
+  // Those that the latest next_step() let run.
+  std::span<const SequenceId> admitted() const { return admitted_; }
+
   // The next step; empty if nothing can run. Makes room in the page tables.
   StepPlan next_step();
 
@@ -118,6 +121,7 @@ class Scheduler {
   PrefixIndex prefixes_;
   std::deque<Sequence> waiting_;
   std::vector<Sequence> running_;  // in order of arrival
+  std::vector<SequenceId> admitted_;
   PageCounts reserved_ = {};
   std::uint32_t next_id_ = 0;
   std::uint64_t now_ = 0;  // grows with each sequence that begins

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The exchange of one request on a connection. On its strand; lives while the handler runs.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "http/capacity.h"
+#include "http/connection.h"
+#include "http/exchange.h"
+
+namespace redknot::http {
+
+class ConnectionExchange final : public Exchange {
+ public:
+  ConnectionExchange(Connection& connection, const Request& request, bool keep_alive,
+                     bool http_1_0);
+
+  boost::asio::awaitable<bool> reply(Reply reply) override;
+  boost::asio::awaitable<bool> begin_stream(Reply head) override;
+  boost::asio::awaitable<bool> write(std::string bytes) override;
+  boost::asio::awaitable<bool> end_stream() override;
+  bool gone() const override { return connection_.gone(); }
+  void on_gone(std::function<void()> call) override { connection_.set_on_gone(std::move(call)); }
+  boost::asio::any_io_executor executor() override { return connection_.executor(); }
+
+  // The handler threw.
+  void fail() { failed_ = true; }
+  // After the handler: answers 500 if it has not answered, and cuts a stream without an end, which
+  // the client must not take for a whole one.
+  boost::asio::awaitable<void> settle();
+  bool keeps_alive() const { return keep_alive_ && state_ == State::kAnswered; }
+
+ private:
+  enum class State { kOpen, kStreaming, kAnswered, kTurnedAway };
+
+  Connection& connection_;
+  const Request& request_;
+  Share stream_;
+  bool keep_alive_;
+  const bool http_1_0_;
+  const bool head_only_;
+  bool failed_ = false;
+  bool bodiless_ = false;  // of the stream begun
+  State state_ = State::kOpen;
+};
+
+}  // namespace redknot::http
