@@ -321,7 +321,7 @@ void name_tool_answers(std::vector<ChatMessage>& messages) {
   }
 }
 
-Read<ChatRequest> read_chat(const Json& json, const ReadContext& context) {
+Read<ChatRequest> read_parsed_chat(const Json& json, const ReadContext& context) {
   Refusal refusal;
   const Value body(&json, "", refusal);
   if (!json.is_object()) return ApiError{.message = "body is not a JSON object"};
@@ -344,7 +344,7 @@ Read<ChatRequest> read_chat(const Json& json, const ReadContext& context) {
 Read<ChatRequest> read_chat(std::string_view body, const ReadContext& context) {
   const Read<Json> json = parse_json(body);
   if (!json.ok()) return json.error();
-  return read_chat(*json, context);
+  return read_parsed_chat(*json, context);
 }
 
 }  // namespace redknot::server
