@@ -131,10 +131,8 @@ ChatDocument read_document(const Value& value, const ReadContext& context, bool&
   if (value.is_string()) {
     return {.text = {.text = value.text(), .reusable = true, .path = value.path()}};
   }
-  if (!value.is_object()) {
-    value.refuse_type("a string or an object");
-    return {};
-  }
+  if (!value.is_object()) value.refuse_type("a string or an object");
+  if (!value.expect_object()) return {};
   if (value["type"].is_string() && value["type"].text() == "segment") {
     has_segments = true;
     return {.text = {.text = read_segment(value, context), .reusable = true, .path = value.path()}};
