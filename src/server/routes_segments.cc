@@ -16,6 +16,7 @@ namespace {
 
 constexpr double kMaxTtlSeconds = 30.0 * 24 * 3600;
 constexpr char kPrefix[] = "seg_";
+constexpr std::chrono::seconds kLookEvery{60};
 
 // The engine's name of a part; empty for what cannot be an id.
 std::string engine_id(const std::string& id) {
@@ -31,19 +32,20 @@ ApiError no_such_segment(const std::string& id) {
 }
 
 Json segment_json(const SegmentInfo& segment, bool has_text) {
-  return {{"id", kPrefix + segment.id}, {"object", "segment"},
-          {"tokens", segment.tokens},   {"resident", true},
-          {"bytes", segment.bytes},     {"copies", segment.copies},
-          {"uses", segment.uses},       {"pinned_seconds", segment.pinned_seconds},
+  return {{"id", kPrefix + segment.id},
+          {"object", "segment"},
+          {"tokens", segment.tokens},
+          {"resident", true},
+          {"bytes", segment.bytes},
+          {"copies", segment.copies},
+          {"uses", segment.uses},
+          {"pinned_seconds", segment.pinned_seconds},
           {"has_text", has_text}};
 }
 
 // Its pages have made room for others; they are computed again when somebody refers to it.
 Json absent_json(const std::string& id, int tokens) {
-  return {{"id", id},
-          {"object", "segment"},
-          {"tokens", tokens},
-          {"resident", false},
+  return {{"id", id}, {"object", "segment"}, {"tokens", tokens}, {"resident", false},
           {"has_text", true}};
 }
 
@@ -55,7 +57,9 @@ struct PutSegment {
   std::vector<Generation> building{};  // one, unless building ended in an error
 };
 
-double read_ttl(const Value& body) { return body["ttl_seconds"].number(0, kMaxTtlSeconds, 0); }
+double read_ttl(const Value& body) {
+  return body["ttl_seconds"].number(0, kMaxTtlSeconds, 0);
+}
 
 Read<PutSegment> begin_put(Engine& engine, const std::string& salt, const std::string& body) {
   Read<Json> json = parse_json(body);
@@ -78,8 +82,8 @@ Read<PutSegment> begin_put(Engine& engine, const std::string& salt, const std::s
   PromptPart part{.text = put.text, .parse_special = false, .reusable = true};
   std::vector<PromptPart> prompt;
   prompt.push_back(std::move(part));
-  auto building = engine.preload(
-      std::move(prompt), {.canonical_context = CanonicalContext::kBare, .cache_salt = salt});
+  auto building = engine.preload(std::move(prompt), {.canonical_context = CanonicalContext::kBare,
+                                                     .cache_salt = salt});
   if (!building.ok()) return api_error(building.error());
   put.building.push_back(std::move(*building));
   return put;
@@ -107,7 +111,7 @@ Service::Answered Service::put_segment(Call& call) {
       while (feed.take()) {
       }
       waits = !feed.ended() && !call.exchange.gone();
-      if (waits) co_await feed.wait();
+      if (waits) co_await feed.wait(kLookEvery);
     }
     call.exchange.on_gone(nullptr);
     failed = feed.generation(0).error();
@@ -116,8 +120,8 @@ Service::Answered Service::put_segment(Call& call) {
   Status kept = Done{};
   if (failed) kept = *failed;
   if (!failed) {
-    kept =
-        segment_texts_.put(call.tenant.salt, put->id, {.text = put->text, .tokens = put->tokens});
+    kept = segment_texts_.put(call.tenant.salt, put->id,
+                              {.text = put->text, .tokens = put->tokens});
   }
   if (!kept.ok()) {
     ApiError error = api_error(kept.error());
@@ -230,7 +234,9 @@ Service::Answered Service::drop_segment(Call& call) {
 }
 
 Service::Answered Service::drop_segments(Call& call) {
-  std::function<int()> drop = [this, &call] { return engine_.drop_segments(call.tenant.salt, ""); };
+  std::function<int()> drop = [this, &call] {
+    return engine_.drop_segments(call.tenant.salt, "");
+  };
   const int dropped = co_await run_on(workers_, std::move(drop));
   segment_texts_.erase(call.tenant.salt, "");
   const Json json = {{"object", "list"}, {"deleted", dropped}};

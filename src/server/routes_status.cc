@@ -80,8 +80,7 @@ Json model_json(const ServiceOptions& options, const Engine& engine) {
 
 // The page may use what it brought along, and ask this server.
 http::Headers page_headers() {
-  return {{"Content-Security-Policy",
-           "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"},
+  return {{"Content-Security-Policy", std::string(kWebPolicy)},
           {"X-Content-Type-Options", "nosniff"},
           {"Referrer-Policy", "no-referrer"},
           {"Cache-Control", "no-cache"}};
@@ -126,12 +125,10 @@ Service::Answered Service::status(Call& call) {
 Service::Answered Service::web_file(Call& call) {
   http::Reply answer{.status = 404, .content_type = "text/plain; charset=utf-8"};
   answer.body = "This redknot was built without its page (REDKNOT_PAGE=OFF).\n";
-  if (call.request.path != "/") answer.body = "No such file.\n";
-  for (const WebFile& file : web_files()) {
-    if (file.path != call.request.path) continue;
-    answer = {.content_type = std::string(file.content_type),
+  if (const WebFile* file = find_web_file(call.request.path)) {
+    answer = {.content_type = std::string(file->content_type),
               .headers = page_headers(),
-              .body = std::string(file.bytes)};
+              .body = std::string(file->bytes)};
   }
   co_await reply(call, std::move(answer));
 }

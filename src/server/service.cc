@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "server/web_files.h"
 
 namespace redknot::server {
 namespace {
@@ -31,14 +32,35 @@ bool is_forged(const http::Request& request) {
   return remembered && (site == "cross-site" || site == "same-site");
 }
 
+// The model with what its chat template says, if it has one.
+Result<AskableModel> askable(Engine& engine, const ServiceOptions& options) {
+  AskableModel model{.engine = engine, .name = options.model_name};
+  const bool is_own = options.chat_template.empty();
+  const ModelInfo& info = engine.model();
+  const std::string& source = is_own ? info.chat_template : options.chat_template;
+  if (source.empty() || engine.tokenizer() == nullptr) return model;
+  auto parsed = ChatTemplate::parse(source);
+  if (!parsed.ok()) {
+    return parsed.error().within(is_own ? "read the model's chat template"
+                                        : "read the chat template");
+  }
+  model.style = answer_style(source);
+  model.special = special_texts(*engine.tokenizer());
+  model.chat = ChatModel{.chat_template = std::move(*parsed),
+                         .specials = SpecialTexts::of(*engine.tokenizer()),
+                         .bos_text = info.bos_text,
+                         .eos_text = info.eos_text};
+  return model;
+}
+
 http::Reply error_reply(const http::Request& request, const ApiError& error) {
   http::Reply reply{.status = error.status};
   reply.body = is_anthropic(request.path) ? anthropic_error_body(error, request.id)
                                           : openai_error_body(error);
   if (error.status == 401) {
     const bool page = request.path == "/";
-    reply.headers.emplace_back(
-        "WWW-Authenticate", page ? "Basic realm=\"redknot: API key as the password\"" : "Bearer");
+    reply.headers.emplace_back("WWW-Authenticate",
+                               page ? "Basic realm=\"redknot: API key as the password\"" : "Bearer");
   }
   if (error.status == 429) reply.headers.emplace_back("Retry-After", "1");
   return reply;
@@ -53,7 +75,6 @@ const std::vector<Service::Entry>& Service::entries() {
       {"GET", "/metrics", &Service::metrics, false},
       {"GET", "/redknot/status", &Service::status, false},
       {"GET", "/", &Service::web_file, false},
-      {"GET", "/assets/{id}", &Service::web_file, false},
       {"GET", "/v1/models", &Service::models, false},
       {"GET", "/v1/models/{id}", &Service::model, false},
       {"POST", "/tokenize", &Service::tokenize, false},
@@ -72,12 +93,17 @@ const std::vector<Service::Entry>& Service::entries() {
 }
 
 Service::Service(Engine& engine, ServiceOptions options, Tenants tenants, AccessLog log,
-                 std::optional<ChatTemplate> chat_template)
+                 AskableModel model)
     : engine_(engine),
       options_(std::move(options)),
       tenants_(std::move(tenants)),
       log_(std::move(log)),
-      chat_template_(std::move(chat_template)),
+      model_(std::move(model)),
+      terms_({.max_tokens = options_.max_tokens,
+              .reuse = options_.reuse,
+              .recovery = options_.recovery,
+              .kv_quota_bytes = options_.kv_quota_bytes,
+              .max_queue_seconds = options_.max_queue_seconds}),
       metrics_(options_.model_name),
       segment_texts_(options_.segment_text_bytes),
       workers_(static_cast<std::size_t>(options_.worker_threads)) {}
@@ -87,19 +113,9 @@ Service::~Service() { workers_.join(); }
 Result<std::unique_ptr<Service>> Service::create(Engine& engine, ServiceOptions options) {
   REDKNOT_TRY(Tenants tenants, Tenants::create(options.tenants));
   REDKNOT_TRY(AccessLog log, AccessLog::open(options.access_log));
-  std::optional<ChatTemplate> chat_template;
-  const bool is_own = options.chat_template.empty();
-  const std::string& source = is_own ? engine.model().chat_template : options.chat_template;
-  if (!source.empty()) {
-    auto parsed = ChatTemplate::parse(source);
-    if (!parsed.ok()) {
-      return parsed.error().within(is_own ? "read the model's chat template"
-                                          : "read the chat template");
-    }
-    chat_template = std::move(*parsed);
-  }
+  REDKNOT_TRY(AskableModel model, askable(engine, options));
   return std::unique_ptr<Service>(new Service(engine, std::move(options), std::move(tenants),
-                                              std::move(log), std::move(chat_template)));
+                                              std::move(log), std::move(model)));
 }
 
 void Service::begin_draining() { draining_.store(true); }
@@ -129,7 +145,8 @@ Service::Answered Service::answer(const http::Request& request, http::Exchange& 
                   .path = request.path};
   std::string route = "other";
   co_await dispatch(request, exchange, line, route);
-  line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  line.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   metrics_.add_request(route, line.status);
   log_.write(line);
 }
@@ -154,15 +171,17 @@ Service::Answered Service::dispatch(const http::Request& request, http::Exchange
   ApiError error;
   if (tenant == nullptr && !is_open) {
     error = {.status = 401,
-             .message =
-                 "no valid API key: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: "
-                 "KEY\"",
+             .message = "no valid API key: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: "
+                        "KEY\"",
              .code = "invalid_api_key",
              .type = "authentication_error"};
   } else if (!is_open && is_forged(request)) {
     error = {.status = 403, .message = "requests from pages of other sites are not answered"};
   } else if (found != nullptr) {
     co_await (this->*found->route)(call);
+    co_return;
+  } else if (method == "GET" && find_web_file(request.path) != nullptr) {
+    co_await web_file(call);
     co_return;
   } else if (!allowed.empty()) {
     error = {.status = 405,

@@ -6,9 +6,9 @@ import type {Docs} from './documents';
 
 export type Reuse = 'none' | 'prefix' | 'segment';
 export type Recovery = 'none' | 'boundary' | 'deviation' | 'elastic' | 'knot';
-// message: parts of the first user's message, marked as reusable. documents: the request's field of
-// that name, for chat templates that have a place for them.
-export type Placement = 'message' | 'documents';
+// documents: the request's field of that name; the server puts them where the model's chat template
+// has them. message: parts of the first user's message, marked as reusable.
+export type Placement = 'documents' | 'message';
 
 export interface Turn {
   readonly question: string;

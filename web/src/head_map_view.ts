@@ -45,6 +45,7 @@ export class HeadMapView {
     this.layers = status.layers;
     this.kvHeads = status.kvHeads;
     this.chosen = 0;
+    this.parts.grid.classList.toggle('many', status.layers > 16);
     this.cells = status.heads.map((_, at) => this.cell(at));
     const rows: HTMLElement[] = [];
     for (let kvHead = 0; kvHead < this.kvHeads; ++kvHead) {

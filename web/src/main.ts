@@ -49,7 +49,6 @@ const poll = new StatusPoll({
   ask: () => fetchStatus(key.value),
   visible: () => document.visibilityState === 'visible',
   show: (latest) => {
-    if (!status && latest.templateDocuments) placement.value = 'documents';
     status = latest;
     server.classList.remove('error');
     server.textContent = describeServer(latest);

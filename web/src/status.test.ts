@@ -34,7 +34,7 @@ describe('readStatus', () => {
     expect(read.heads.map((each) => [each.layer, each.kvHead])).toEqual([[0, 0], [0, 1], [1, 0], [1, 1]]);
     expect(read.heads[0]).toMatchObject({class: 'local', windowTokens: 64, recovers: true, sharedBytes: 3});
     expect(read.pools).toEqual([{dtype: 'q8', pageBytes: 9, totalPages: 8, freePages: 7}]);
-    expect(read).toMatchObject({segments: 5, hasProfile: false, templateDocuments: false});
+    expect(read).toMatchObject({segments: 5, hasProfile: false});
   });
 
   it('refuses what is not a status', () => {

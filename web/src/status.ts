@@ -35,7 +35,6 @@ export interface Status {
   heads: Head[]; // layers x kvHeads, layer by layer
   pools: Pool[];
   hasProfile: boolean;
-  templateDocuments: boolean; // the chat template has a place for documents
 }
 
 type Fields = Record<string, unknown>;
@@ -114,6 +113,5 @@ export function readStatus(json: unknown): Status {
     heads,
     pools: list(raw, 'pool').map(readPool),
     hasProfile: typeof raw['profile'] === 'object' && raw['profile'] !== null,
-    templateDocuments: raw['template_documents'] === true,
   };
 }
