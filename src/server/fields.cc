@@ -255,10 +255,17 @@ bool Value::expect_array(std::size_t most) const {
   return true;
 }
 
-bool Value::expect_object() const {
+bool Value::expect_object(std::size_t most) const {
   if (json_ == nullptr) return false;
-  if (!json_->is_object()) refuse_type("an object");
-  return json_->is_object();
+  if (!json_->is_object()) {
+    refuse_type("an object");
+    return false;
+  }
+  if (json_->size() > most) {
+    refuse(concat(json_->size(), " fields, more than ", most));
+    return false;
+  }
+  return true;
 }
 
 Value Value::required() const {
