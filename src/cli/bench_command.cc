@@ -20,6 +20,7 @@ constexpr char kDescription[] =
     "\n"
     "Usage: redknot bench -m MODEL [-p LIST] [-n LIST] [-d LIST] [OPTIONS]\n"
     "       redknot bench rag --help\n"
+    "       redknot bench serve --help\n"
     "\n"
     "Every length of -p (prefill) and of -n (decode) is measured at every depth of\n"
     "-d with every format of --kv: once to warm up, then -r times. A line shows the\n"
@@ -207,6 +208,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
                  "gflop_per_second, limit_share (0 to 1), page_tokens, batch_size, kernels, model.")
       ->group("Output");
   add_bench_rag(*verb, options.rag);
+  add_bench_serve(*verb, options.serve);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;
 }

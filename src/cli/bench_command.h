@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/bench_rag_command.h"
+#include "cli/bench_serve_command.h"
 #include "cli/exit_code.h"
 #include "redknot/redknot.h"
 
@@ -25,7 +26,8 @@ struct BenchCommandOptions {
   int max_step_tokens = 512;
   std::string kernels = "auto";
   bool json = false;
-  BenchRagOptions rag;  // of `redknot bench rag`
+  BenchRagOptions rag;      // of `redknot bench rag`
+  BenchServeOptions serve;  // of `redknot bench serve`
 };
 
 // Adds the verb; `options` is filled when the command line is parsed and must live until then.

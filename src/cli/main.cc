@@ -97,6 +97,7 @@ Result<ExitCode> run_verb(const CommandLine& line) {
   if (line.inspect->parsed()) return inspect(line.inspect_options);
   if (line.tokenize->parsed()) return tokenize(line.tokenize_options);
   if (line.bench->got_subcommand("rag")) return bench_rag(line.bench_options.rag);
+  if (line.bench->got_subcommand("serve")) return bench_serve(line.bench_options.serve);
   if (line.bench->parsed()) return bench(line.bench_options);
   if (line.eval->parsed()) return eval(line.eval_options);
   if (line.profile->parsed()) return profile(line.profile_options);

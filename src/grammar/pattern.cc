@@ -20,9 +20,15 @@ int add_repeat(RuleNodes& nodes, const Expression& expression, int next) {
   const Expression& part = expression.parts.front();
   int out = expression.most ? next : add_any_number(nodes, part, next);
   for (int i = expression.least; i < expression.most.value_or(0) && !nodes.full(); ++i) {
-    out = nodes.either(add(nodes, part, out), next);
+    const int one = add(nodes, part, out);
+    if (one == out || one == kNothing) break;  // repeated or not, it is the same
+    out = nodes.either(one, next);
   }
-  for (int i = 0; i < expression.least && !nodes.full(); ++i) out = add(nodes, part, out);
+  for (int i = 0; i < expression.least && !nodes.full(); ++i) {
+    const int one = add(nodes, part, out);
+    if (one == out) break;
+    out = one;
+  }
   return out;
 }
 

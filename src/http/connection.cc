@@ -32,7 +32,7 @@ Connection::Connection(ServiceTerms& terms, asio::any_io_executor executor,
       transport_(std::move(transport)),
       peer_(std::move(peer)),
       input_bytes_(std::max(terms.limits.header_bytes, kReadBytes) + kReadBytes),
-      write_cutoff_(executor_, transport_),
+      write_cutoff_(executor_, [transport = transport_] { transport->close(); }),
       arrived_(executor_),
       consumed_(executor_) {}
 

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Closes a transport that does not finish something in time. On the transport's strand.
+// Cuts off what does not finish in time. On one strand.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
-
-#include "http/transport.h"
+#include <boost/system/error_code.hpp>
 
 namespace redknot::http {
 
 class Cutoff {
  public:
-  Cutoff(const boost::asio::any_io_executor& executor, std::shared_ptr<Transport> transport)
+  Cutoff(const boost::asio::any_io_executor& executor, std::function<void()> cut)
       : timer_(executor), state_(std::make_shared<State>()) {
-    state_->transport = std::move(transport);
+    state_->cut = std::move(cut);
   }
   ~Cutoff() { disarm(); }
   Cutoff(const Cutoff&) = delete;
@@ -27,10 +27,10 @@ class Cutoff {
   void arm(std::chrono::milliseconds time) {
     const std::uint64_t round = ++state_->round;
     timer_.expires_after(time);
-    timer_.async_wait([state = state_, round](const ErrorStatus& error) {
+    timer_.async_wait([state = state_, round](const boost::system::error_code& error) {
       if (error || state->round != round) return;
       state->passed = true;
-      state->transport->close();
+      state->cut();
     });
   }
   void disarm() {
@@ -41,7 +41,7 @@ class Cutoff {
 
  private:
   struct State {
-    std::shared_ptr<Transport> transport{};
+    std::function<void()> cut{};
     std::uint64_t round = 0;
     bool passed = false;
   };

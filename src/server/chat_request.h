@@ -76,8 +76,8 @@ struct CompletionRequest {
 // What a request cannot know of itself.
 struct ReadContext {
   std::uint64_t random_seed = 0;  // for requests without a seed
-  // For requests that mark reusable parts and do not say what to do with them.
-  Reuse reuse_of_marked = Reuse::kSegment;
+  // For requests that do not say.
+  Reuse reuse = Reuse::kPrefix;
   CanonicalContext canonical_context = CanonicalContext::kPrefix;
   RecoveryOptions recovery{};
   // The text of a preloaded segment; nothing if there is none of this id.

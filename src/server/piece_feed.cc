@@ -16,7 +16,7 @@ namespace asio = boost::asio;
 // Rung by the engine's thread, heard on the strand. Many rings before it is heard are one.
 struct PieceFeed::Bell : std::enable_shared_from_this<PieceFeed::Bell> {
   explicit Bell(asio::any_io_executor executor)
-      : strand(std::move(executor)), timer(strand, asio::steady_timer::time_point::max()) {}
+      : strand(std::move(executor)), timer(strand) {}
 
   void ring() {
     if (on_its_way.exchange(true)) return;
@@ -51,12 +51,13 @@ PieceFeed::~PieceFeed() {
   for (Generation& generation : generations_) generation.notify(nullptr);
 }
 
-asio::awaitable<void> PieceFeed::wait() {
-  while (!bell_->rung) {
+asio::awaitable<bool> PieceFeed::wait(std::chrono::milliseconds most) {
+  if (!bell_->rung) {
+    bell_->timer.expires_after(most);
     auto token = asio::as_tuple(asio::use_awaitable);
     co_await bell_->timer.async_wait(token);
   }
-  bell_->rung = false;
+  co_return std::exchange(bell_->rung, false);
 }
 
 void PieceFeed::wake() { bell_->hear(); }

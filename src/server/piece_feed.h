@@ -6,6 +6,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -22,8 +23,8 @@ class PieceFeed {
   PieceFeed& operator=(const PieceFeed&) = delete;
   ~PieceFeed();
 
-  // Waits for something new: a piece, or wake().
-  boost::asio::awaitable<void> wait();
+  // Waits for something new, a piece or wake(), at most so long. False if there was nothing.
+  boost::asio::awaitable<bool> wait(std::chrono::milliseconds most);
   // Ends a wait, this one or the next. On the strand.
   void wake();
 

@@ -294,16 +294,9 @@ void read_documents(const Value& documents, const ReadContext& context, bool& ha
   }
 }
 
-bool settle_marks(ChatRequest& request) {
-  if (!request.messages.empty() && !request.messages.back().content.empty()) {
-    request.messages.back().content.back().reusable = false;
-  }
-  bool found = !request.documents.empty();
-  for (const ChatMessage& message : request.messages) {
-    for (const ContentPart& part : message.content) found = found || part.reusable;
-  }
-  for (const ChatTool& tool : request.tools) found = found || tool.reusable;
-  return found;
+void settle_marks(ChatRequest& request) {
+  if (request.messages.empty() || request.messages.back().content.empty()) return;
+  request.messages.back().content.back().reusable = false;
 }
 
 void name_tool_answers(std::vector<ChatMessage>& messages) {
@@ -335,8 +328,8 @@ Read<ChatRequest> read_chat(const Json& json, const ReadContext& context) {
   read_response_format(body["response_format"], request);
   read_template_variables(body, request);
   read_logprobs(body, request);
-  const bool has_marks = settle_marks(request);
-  settle_reuse(body, has_marks, reader.has_segments, context, request.options.engine);
+  settle_marks(request);
+  settle_reuse(body, reader.has_segments, request.options.engine);
   if (refusal.first()) return *refusal.first();
   return request;
 }

@@ -29,8 +29,8 @@ std::string read_segment(const Value& part, const ReadContext& context);
 // `documents`; tells if one of them is a preloaded segment.
 void read_documents(const Value& documents, const ReadContext& context, bool& has_segments,
                     ChatRequest& request);
-// The last part of the last message is the question. Whether others are reusable.
-bool settle_marks(ChatRequest& request);
+// The last part of the last message is the question, and not reusable.
+void settle_marks(ChatRequest& request);
 // Tool messages without a name get that of the call they answer.
 void name_tool_answers(std::vector<ChatMessage>& messages);
 

@@ -251,8 +251,8 @@ Read<ChatRequest> read_messages(std::string_view text, const ReadContext& contex
   read_documents(body["documents"], context, reader.has_segments, request);
   read_tools(body, request);
   read_thinking(body["thinking"], request);
-  const bool has_marks = settle_marks(request);
-  settle_reuse(body, has_marks, reader.has_segments, context, request.options.engine);
+  settle_marks(request);
+  settle_reuse(body, reader.has_segments, request.options.engine);
   if (refusal.first()) return *refusal.first();
   return request;
 }

@@ -100,9 +100,12 @@ AnswerOptions read_answer_options(const Value& body, const ReadContext& context)
 void read_reuse(const Value& value, const ReadContext& context, Request& request) {
   request.recovery = context.recovery;
   request.canonical_context = context.canonical_context;
+  request.reuse = context.reuse;
   if (!value.expect_object()) return;
-  constexpr Reuse kReuses[] = {Reuse::kNone, Reuse::kPrefix, Reuse::kSegment};
-  request.reuse = kReuses[value["reuse"].choice({"none", "prefix", "segment"}, 1)];
+  if (value["reuse"]) {
+    constexpr Reuse kReuses[] = {Reuse::kNone, Reuse::kPrefix, Reuse::kSegment};
+    request.reuse = kReuses[value["reuse"].choice({"none", "prefix", "segment"}, 1)];
+  }
   if (value["recovery"]) {
     constexpr RecoveryPolicy kPolicies[] = {RecoveryPolicy::kNone, RecoveryPolicy::kBoundary,
                                             RecoveryPolicy::kDeviation, RecoveryPolicy::kElastic,
@@ -129,12 +132,9 @@ void read_reuse(const Value& value, const ReadContext& context, Request& request
   request.priority = value["priority"].count(-1000, 1000, request.priority);
 }
 
-void settle_reuse(const Value& body, bool has_marks, bool has_segments, const ReadContext& context,
-                  Request& request) {
+void settle_reuse(const Value& body, bool has_segments, Request& request) {
   const Value redknot = body["redknot"];
-  if (!redknot["reuse"]) {
-    request.reuse = has_marks || has_segments ? context.reuse_of_marked : Reuse::kPrefix;
-  }
+  if (has_segments && !redknot["reuse"]) request.reuse = Reuse::kSegment;
   if (has_segments && !redknot["canonical_context"]) {
     request.canonical_context = CanonicalContext::kBare;
   }

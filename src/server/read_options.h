@@ -30,9 +30,8 @@ std::vector<std::string> read_stops(const Value& value);
 // `redknot: {reuse, recovery, ratio, canonical_context, priority}`
 void read_reuse(const Value& value, const ReadContext& context, Request& request);
 
-// Chooses what to do with reusable parts for requests that do not say. Parts that are preloaded
-// were computed behind nothing.
-void settle_reuse(const Value& body, bool has_marks, bool has_segments, const ReadContext& context,
-                  Request& request);
+// Preloaded segments are reused, unless the request says otherwise; they were computed behind
+// nothing.
+void settle_reuse(const Value& body, bool has_segments, Request& request);
 
 }  // namespace redknot::server

@@ -16,6 +16,7 @@ namespace {
 
 constexpr double kMaxTtlSeconds = 30.0 * 24 * 3600;
 constexpr char kPrefix[] = "seg_";
+constexpr std::chrono::seconds kLookEvery{60};
 
 // The engine's name of a part; empty for what cannot be an id.
 std::string engine_id(const std::string& id) {
@@ -110,7 +111,7 @@ Service::Answered Service::put_segment(Call& call) {
       while (feed.take()) {
       }
       waits = !feed.ended() && !call.exchange.gone();
-      if (waits) co_await feed.wait();
+      if (waits) co_await feed.wait(kLookEvery);
     }
     call.exchange.on_gone(nullptr);
     failed = feed.generation(0).error();

@@ -32,6 +32,27 @@ bool is_forged(const http::Request& request) {
   return remembered && (site == "cross-site" || site == "same-site");
 }
 
+// The model with what its chat template says, if it has one.
+Result<AskableModel> askable(Engine& engine, const ServiceOptions& options) {
+  AskableModel model{.engine = engine, .name = options.model_name};
+  const bool is_own = options.chat_template.empty();
+  const ModelInfo& info = engine.model();
+  const std::string& source = is_own ? info.chat_template : options.chat_template;
+  if (source.empty() || engine.tokenizer() == nullptr) return model;
+  auto parsed = ChatTemplate::parse(source);
+  if (!parsed.ok()) {
+    return parsed.error().within(is_own ? "read the model's chat template"
+                                        : "read the chat template");
+  }
+  model.style = answer_style(source);
+  model.special = special_texts(*engine.tokenizer());
+  model.chat = ChatModel{.chat_template = std::move(*parsed),
+                         .specials = SpecialTexts::of(*engine.tokenizer()),
+                         .bos_text = info.bos_text,
+                         .eos_text = info.eos_text};
+  return model;
+}
+
 http::Reply error_reply(const http::Request& request, const ApiError& error) {
   http::Reply reply{.status = error.status};
   reply.body = is_anthropic(request.path) ? anthropic_error_body(error, request.id)
@@ -72,12 +93,17 @@ const std::vector<Service::Entry>& Service::entries() {
 }
 
 Service::Service(Engine& engine, ServiceOptions options, Tenants tenants, AccessLog log,
-                 std::optional<ChatTemplate> chat_template)
+                 AskableModel model)
     : engine_(engine),
       options_(std::move(options)),
       tenants_(std::move(tenants)),
       log_(std::move(log)),
-      chat_template_(std::move(chat_template)),
+      model_(std::move(model)),
+      terms_({.max_tokens = options_.max_tokens,
+              .reuse = options_.reuse,
+              .recovery = options_.recovery,
+              .kv_quota_bytes = options_.kv_quota_bytes,
+              .max_queue_seconds = options_.max_queue_seconds}),
       metrics_(options_.model_name),
       segment_texts_(options_.segment_text_bytes),
       workers_(static_cast<std::size_t>(options_.worker_threads)) {}
@@ -87,19 +113,9 @@ Service::~Service() { workers_.join(); }
 Result<std::unique_ptr<Service>> Service::create(Engine& engine, ServiceOptions options) {
   REDKNOT_TRY(Tenants tenants, Tenants::create(options.tenants));
   REDKNOT_TRY(AccessLog log, AccessLog::open(options.access_log));
-  std::optional<ChatTemplate> chat_template;
-  const bool is_own = options.chat_template.empty();
-  const std::string& source = is_own ? engine.model().chat_template : options.chat_template;
-  if (!source.empty()) {
-    auto parsed = ChatTemplate::parse(source);
-    if (!parsed.ok()) {
-      return parsed.error().within(is_own ? "read the model's chat template"
-                                          : "read the chat template");
-    }
-    chat_template = std::move(*parsed);
-  }
+  REDKNOT_TRY(AskableModel model, askable(engine, options));
   return std::unique_ptr<Service>(new Service(engine, std::move(options), std::move(tenants),
-                                              std::move(log), std::move(chat_template)));
+                                              std::move(log), std::move(model)));
 }
 
 void Service::begin_draining() { draining_.store(true); }

@@ -11,16 +11,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "http/exchange.h"
 #include "http/refusal.h"
-#include "redknot/chat_template.h"
 #include "redknot/redknot.h"
 #include "server/access_log.h"
 #include "server/api_error.h"
+#include "server/asking.h"
 #include "server/metrics.h"
 #include "server/segment_texts.h"
 #include "server/tenants.h"
@@ -40,7 +39,7 @@ struct ServiceOptions {
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
   std::size_t segment_text_bytes = std::size_t{256} << 20;  // of texts put as segments
-  int worker_threads = 1;  // that parse, template and tokenize
+  int worker_threads = 2;  // that parse, template and tokenize
 };
 
 // One request on its way through a route.
@@ -81,7 +80,7 @@ class Service {
   static const std::vector<Entry>& entries();
 
   Service(Engine& engine, ServiceOptions options, Tenants tenants, AccessLog log,
-          std::optional<ChatTemplate> chat_template);
+          AskableModel model);
 
   Answered answer(const http::Request& request, http::Exchange& exchange);
   Answered dispatch(const http::Request& request, http::Exchange& exchange, AccessLine& line,
@@ -97,6 +96,8 @@ class Service {
   Answered model(Call& call);
 
   // routes_tokens.cc
+  using MakeBody = Read<std::string> (*)(const Asker& asker, const std::string& body);
+  Answered reply_made(Call& call, MakeBody make);
   Answered tokenize(Call& call);
   Answered detokenize(Call& call);
 
@@ -109,6 +110,8 @@ class Service {
   Answered drop_segments(Call& call);
 
   // routes_answers.cc
+  using AskFunction = Read<Asked> (*)(const Asker& asker, std::string_view body);
+  Answered answer_with(Call& call, AskFunction ask);
   Answered chat_completions(Call& call);
   Answered completions(Call& call);
   Answered messages(Call& call);
@@ -120,7 +123,8 @@ class Service {
   const ServiceOptions options_;
   const Tenants tenants_;
   AccessLog log_;
-  const std::optional<ChatTemplate> chat_template_;
+  const AskableModel model_;
+  const AskingTerms terms_;
   Metrics metrics_;
   SegmentTexts segment_texts_;
   std::atomic<bool> draining_{false};

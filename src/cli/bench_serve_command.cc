@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bench_serve_command.h"
+
+#include <cstdlib>
+#include <limits>
+#include <utility>
+
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/replaced_file.h"
+#include "cli/served_model.h"
+
+namespace redknot::cli {
+namespace {
+
+load::Mix mix_from_name(const std::string& name) {
+  if (name == "shared") return load::Mix::kShared;
+  if (name == "multi-turn") return load::Mix::kMultiTurn;
+  return name == "trace" ? load::Mix::kTrace : load::Mix::kUnique;
+}
+
+Result<load::Workload> workload_of(const BenchServeOptions& options) {
+  load::WorkloadOptions workload = options.workload;
+  workload.mix = mix_from_name(options.mix);
+  workload.rate = options.rate == "inf" ? std::numeric_limits<double>::infinity()
+                                        : std::strtod(options.rate.c_str(), nullptr);
+  std::vector<load::TraceRequest> trace;
+  if (workload.mix == load::Mix::kTrace) {
+    REDKNOT_TRY(trace, load::read_trace(options.trace));
+  }
+  return load::make_workload(workload, trace);
+}
+
+void show(const load::LoadProgress& now) {
+  if (now.checking) {
+    note(format("bench serve: compared with the exact run: %d of %d", now.done, now.due));
+    return;
+  }
+  std::string line = format("bench serve: %.0f s: %d of %d sent, %d done, %d running", now.at_s,
+                            now.sent, now.due, now.done, now.running);
+  if (now.failed > 0) line += format(", %d failed", now.failed);
+  note(line);
+}
+
+// Every request failed: what the first one met with.
+Error nothing_answered(const load::Report& report) {
+  const auto& [kind, cause] = *report.causes.begin();
+  return {ErrorCode::kUnavailable, "bench serve: no request was answered: " + kind +
+                                       (cause.empty() ? std::string() : ": " + cause)};
+}
+
+}  // namespace
+
+Result<ExitCode> bench_serve(const BenchServeOptions& options) {
+  if ((options.mix == "trace") != !options.trace.empty()) {
+    note("bench serve: --mix trace and --trace FILE need each other");
+    return ExitCode::kUsage;
+  }
+  if (options.json) REDKNOT_RETURN_IF_ERROR(check_replaceable(*options.json));
+  REDKNOT_TRY(load::Workload workload, workload_of(options));
+  if (workload.left_out > 0) {
+    note(format("bench serve: %d prompts of the trace are too long and left out",
+                workload.left_out));
+  }
+  std::optional<ServedModel> served;
+  if (!options.model.empty()) {
+    REDKNOT_TRY(served, ServedModel::start(options.model, options.serve_options));
+  }
+  load::LoadOptions how = options.load;
+  how.ask.endpoint =
+      options.endpoint == "chat" ? load::Endpoint::kChat : load::Endpoint::kCompletions;
+  how.ask.seed = options.workload.seed;
+  REDKNOT_TRY(how.server, load::parse_address(served ? served->url() : options.url));
+  load::LoadRun run(std::move(workload), std::move(how), show);
+  const InterruptScope scope([&run] { run.stop(); });
+  REDKNOT_TRY(const load::LoadResult result, run.run());
+  const load::Report report = load::make_report(result.answers, options.objectives);
+  REDKNOT_RETURN_IF_ERROR(print(serve_table(report, result, options.objectives)));
+  if (options.json) {
+    REDKNOT_RETURN_IF_ERROR(
+        replace_file(*options.json, serve_json(report, result, options, scope.interrupted())));
+  }
+  if (scope.interrupted()) return ExitCode::kInterrupted;
+  if (report.completed == 0 && !report.causes.empty()) return nothing_answered(report);
+  return ExitCode::kSuccess;
+}
+
+}  // namespace redknot::cli

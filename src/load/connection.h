@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection to the server under load: a request, and its answer in the pieces it comes in.
+//
+// Used by coroutines of one thread. Failures are kIo with the system's reason ("connect: Connection
+// refused"), or kUnavailable when the deadline has passed.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "load/address.h"
+#include "redknot/result.h"
+
+namespace redknot::load {
+
+struct Ask {
+  std::string method = "POST";
+  std::string path{};  // with what the address has in front
+  std::string body{};  // JSON
+  std::string api_key{};
+};
+
+class Connection {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // Nothing is connected yet. All that follows must happen before the deadline.
+  Connection(const boost::asio::any_io_executor& executor, const Address& address,
+             Clock::time_point deadline);
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+  ~Connection();
+
+  boost::asio::awaitable<Status> open();
+  // Sends the request and waits for the head of the answer: its status.
+  boost::asio::awaitable<Result<int>> ask(Ask ask);
+  // The next bytes of the body; empty at its end.
+  boost::asio::awaitable<Result<std::string>> read();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct WholeAnswer {
+  int status = 0;
+  std::string body{};
+};
+
+// Opens, asks and reads all; kResourceExhausted for bodies beyond 64 MiB.
+boost::asio::awaitable<Result<WholeAnswer>> ask_whole(Address address, Ask ask,
+                                                      Connection::Clock::time_point deadline);
+
+}  // namespace redknot::load

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON bodies of a load's requests, in OpenAI's dialect with RedKnot's additions. Pure
+// functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "load/text.h"
+#include "load/workload.h"
+
+namespace redknot::load {
+
+enum class Endpoint { kChat, kCompletions };
+
+// "/v1/chat/completions" or "/v1/completions"
+const char* path_of(Endpoint endpoint);
+
+struct AskOptions {
+  Endpoint endpoint = Endpoint::kChat;
+  std::string model{};
+  double temperature = 0;
+  std::uint64_t seed = 1;  // sent where the temperature is above 0, another for each turn
+  bool ignore_eos = false;
+  // Sent as redknot: {...} where given; empty or nothing: the server's default.
+  std::string reuse{};
+  std::string recovery{};
+  std::optional<double> ratio{};
+};
+
+// What a turn of a conversation sends, after `answers` to the turns before it. Reusable parts are
+// content parts of their own with cache_control. Requires turn <= answers.size().
+std::string prompt_body(const Conversation& conversation, std::size_t turn,
+                        const std::vector<std::string>& answers, const TextMaker& maker,
+                        const AskOptions& options);
+
+}  // namespace redknot::load

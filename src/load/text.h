@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text of a wanted length, made of common English words: equal seeds give equal text, different
+// seeds texts that begin differently. How many tokens a word is depends on the server's tokenizer
+// and is measured once, on calibration_text(). Values, safe to pass between threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace redknot::load {
+
+class TextMaker {
+ public:
+  // Requires tokens_per_word > 0.
+  explicit TextMaker(double tokens_per_word = 1) : tokens_per_word_(tokens_per_word) {}
+
+  // About that many tokens, at least one word.
+  std::string text(std::uint64_t seed, int tokens) const;
+  double tokens_per_word() const { return tokens_per_word_; }
+
+ private:
+  double tokens_per_word_;
+};
+
+inline constexpr int kCalibrationWords = 2000;
+std::string calibration_text();  // kCalibrationWords words
+
+}  // namespace redknot::load
