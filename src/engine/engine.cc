@@ -26,6 +26,9 @@ struct Engine::State {
 
 // What the request means to the scheduler, if it can be run at all.
 Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
+  if (request.constraint && !tokenizer) {
+    return unsupported("generate: constraint: this model file has no tokenizer");
+  }
   SequenceSpec spec{.prompt = {},
                     .all_logits = request.all_logits,
                     .recovery = recovery_of(request.recovery),

@@ -109,6 +109,7 @@ void StepLoop::take_arrival(Arrival arrival) {
         *tokenizer_, text::DetokenizeOptions{.show_special = stream.arrival.request.show_special,
                                              .begins_text = false});
   }
+  constrain(stream);
   streams_.emplace(*id, std::move(stream));
 }
 
@@ -188,19 +189,46 @@ std::string StepLoop::token_text(TokenId token) const {
   return std::string(tokenizer_->bytes_of(token));
 }
 
+void StepLoop::constrain(Stream& stream) {
+  const Request& request = stream.arrival.request;
+  if (!request.constraint) return;
+  REDKNOT_CHECK(tokenizer_ != nullptr);
+  if (vocabulary_ == nullptr) {
+    vocabulary_ = std::make_unique<const ConstrainedVocabulary>(
+        *tokenizer_, core_.model().config().vocabulary_size);
+  }
+  stream.constraint.emplace(*request.constraint, *vocabulary_, /*may_stop=*/!request.ignore_end);
+}
+
+Result<SampledToken> StepLoop::next_token(SequenceId id, Stream& stream,
+                                          std::span<const float> logits) const {
+  grammar::TokenSet allowed;  // empty: all
+  if (stream.constraint) {
+    REDKNOT_TRY(allowed, stream.constraint->allowed());
+  }
+  const std::span<const TokenId> history = scheduler_.tokens(id);
+  SampledToken sampled = sample(logits, history, stream.arrival.request.sampling,
+                                static_cast<int>(history.size()), allowed);
+  if (sampled.usable) return sampled;
+  const auto position = history.size() - 1;
+  if (stream.constraint) {
+    return invalid("generate: no token can follow position ", position,
+                   ": none that the constraint allows is possible");
+  }
+  return corrupt("generate: no token can follow position ", position,
+                 ": every logit is NaN or -infinity");
+}
+
 // Samples the next token, appends it to the sequence and fills in its piece.
 void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> logits,
                          Piece& piece) {
-  const std::span<const TokenId> history = scheduler_.tokens(id);
-  const SampledToken sampled =
-      sample(logits, history, stream.arrival.request.sampling, static_cast<int>(history.size()));
-  if (!sampled.usable) {
+  const Result<SampledToken> next = next_token(id, stream, logits);
+  if (!next.ok()) {
     piece.finish = FinishReason::kError;
-    stream.arrival.state->error =
-        Error(ErrorCode::kCorrupt, concat("generate: no token can follow position ",
-                                          history.size() - 1, ": every logit is NaN or -infinity"));
+    stream.arrival.state->error = next.error();
     return;
   }
+  const SampledToken& sampled = *next;
   stream.last_seconds = seconds_since(stream.arrival.submitted);
   if (stream.generated++ == 0) stream.prompt_seconds = stream.last_seconds;
   generated_tokens_.fetch_add(1);
@@ -216,11 +244,13 @@ void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> l
   if (stream.detokenizer && tokenizer_->contains(sampled.token)) {
     piece.text = stream.stop.add(stream.detokenizer->push(sampled.token));
   }
+  if (stream.constraint) stream.constraint->take(sampled.token);
+  const bool complete = stream.constraint && stream.constraint->is_complete();
   if (stream.stop.stopped()) {
     piece.finish = FinishReason::kStop;
     piece.stopped_by = stream.stop.stopped_by();
-  } else if (scheduler_.ended(id)) {
-    piece.finish = FinishReason::kLength;
+  } else if (complete || scheduler_.ended(id)) {
+    piece.finish = complete ? FinishReason::kStop : FinishReason::kLength;
     if (stream.detokenizer) piece.text += stream.stop.add(stream.detokenizer->flush());
     piece.text += stream.stop.flush();
   }

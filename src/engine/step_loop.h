@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/answer_constraint.h"
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
 #include "engine/stop_matcher.h"
@@ -50,6 +51,7 @@ class StepLoop {
     Arrival arrival;
     std::optional<text::Detokenizer> detokenizer;
     StopMatcher stop;
+    std::optional<AnswerConstraint> constraint;
     int generated = 0;
     bool has_begun = false;
     double queue_seconds = 0.0;
@@ -66,6 +68,9 @@ class StepLoop {
   void hold_back();
   void deliver(const StepPlan& plan, std::span<const float> logits);
   void deliver_slice(const StepSlice& slice, std::span<const int> logit_rows, const float* logits);
+  void constrain(Stream& stream);
+  Result<SampledToken> next_token(SequenceId id, Stream& stream,
+                                  std::span<const float> logits) const;
   void add_token(SequenceId id, Stream& stream, std::span<const float> logits, Piece& piece);
   void add_probabilities(const SampledToken& sampled, const Stream& stream, Piece& piece) const;
   void update_usage(SequenceId id, const Stream& stream, bool with_pages);
@@ -80,6 +85,7 @@ class StepLoop {
   std::shared_ptr<Inbox> inbox_;
   StepLoopOptions options_;
   Scheduler scheduler_;
+  std::unique_ptr<const ConstrainedVocabulary> vocabulary_;  // made when it is first needed
   std::unordered_map<SequenceId, Stream> streams_;
   std::atomic<int> queued_{0};  // requests that have not begun
   std::atomic<int> running_{0}, waiting_{0}, free_pages_{0}, segments_{0};
