@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/exchange.h"
@@ -39,7 +40,7 @@ struct ServiceOptions {
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
   std::size_t segment_text_bytes = std::size_t{256} << 20;  // of texts put as segments
-  int worker_threads = 2;  // that parse, template and tokenize
+  int worker_threads = 2;                                   // that parse, template and tokenize
 };
 
 // One request on its way through a route.
@@ -104,7 +105,7 @@ class Service {
   // routes_segments.cc
   Answered put_segment(Call& call);
   Answered list_segments(Call& call);
-  Answered get_segment(Call& call);
+  Answered show_segment(Call& call);
   Answered pin_segment(Call& call);
   Answered drop_segment(Call& call);
   Answered drop_segments(Call& call);
