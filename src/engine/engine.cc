@@ -41,14 +41,10 @@ struct Engine::State {
 };
 
 // What the request means to the scheduler, if it can be run at all.
-<<<<<<< HEAD
-Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
+Result<SequenceSpec> Engine::State::sequence(const Request& request, int answers) const {
   if (request.constraint && !tokenizer) {
     return unsupported("generate: constraint: this model file has no tokenizer");
   }
-=======
-Result<SequenceSpec> Engine::State::sequence(const Request& request, int answers) const {
->>>>>>> sched
   SequenceSpec spec{.prompt = {},
                     .all_logits = request.all_logits,
                     .recovery = recovery_of(request.recovery),

@@ -116,6 +116,7 @@ void StepLoop::take_requests(SequenceSpec spec, std::vector<Arrival> requests) {
                                             .begins_text = false};
       stream.detokenizer.emplace(*tokenizer_, options);
     }
+    constrain(stream);
     streams_.emplace((*ids)[i], std::move(stream));
   }
 }
@@ -152,11 +153,6 @@ void StepLoop::wait_for_mail() {
   } else {
     inbox_->wait();
   }
-<<<<<<< HEAD
-  constrain(stream);
-  streams_.emplace(*id, std::move(stream));
-=======
->>>>>>> sched
 }
 
 void StepLoop::drop_cancelled() {

@@ -22,7 +22,7 @@ const std::vector<AnswerTool> kTools = {
     {.name = "weather_map", .parameters = "{}"},
     {.name = "now"}};
 
-AnswerOptions options(Notation notation) { return {.style = {.tools = notation}, .tools = kTools}; }
+ParserOptions options(Notation notation) { return {.style = {.tools = notation}, .tools = kTools}; }
 
 ReadAnswer read(Notation notation, const std::string& text) {
   return read_answer(options(notation), text);
@@ -323,7 +323,7 @@ TEST(AnswerParser, HarmonyCallsOfOthersAreContent) {
 }
 
 TEST(AnswerParser, TextsOfSpecialTokensAreTakenOut) {
-  AnswerOptions given = options(Notation::kHermes);
+  ParserOptions given = options(Notation::kHermes);
   given.special = std::make_shared<const MarkerSet>(
       std::vector<std::string>{"<|im_end|>", "<|im_start|>", "<tool_call>", "用户"});
   const ReadAnswer answer = read_answer(
@@ -333,7 +333,7 @@ TEST(AnswerParser, TextsOfSpecialTokensAreTakenOut) {
 }
 
 TEST(AnswerParser, FunctionaryBeginsInThePrompt) {
-  AnswerOptions given = options(Notation::kFunctionary);
+  ParserOptions given = options(Notation::kFunctionary);
   given.prompt_end = "<|end_header_id|>\n\n>>>";
   expect_calls(read_answer(given, "weather\n{\"city\": \"Oslo\"}"), {kOslo});
   EXPECT_EQ(read_answer(given, "all\nHello").content, "Hello");

@@ -115,12 +115,8 @@ class CallObject {
   }
 
   bool take_key() {
-<<<<<<< HEAD
-    const std::optional<Json> key = json_of(value_);
-=======
     if (made_) return true;
-    const std::optional<Json> key = parse_json(value_);
->>>>>>> toolcalls
+    const std::optional<Json> key = json_of(value_);
     if (!key || !key->is_string()) return false;
     key_ = key->get<std::string>();
     return !strict_ || is_call_key(key_);
