@@ -133,7 +133,7 @@ TEST(LoadRun, EveryPromptIsAnsweredOnce) {
   EXPECT_EQ(result.preemptions, 3);
   ASSERT_TRUE(result.tokens_per_word);
   EXPECT_NEAR(*result.tokens_per_word, 1.5, 1e-9);
-  EXPECT_EQ(result.peak_streams >= model.most_running, true);
+  EXPECT_GE(result.peak_streams, model.most_running);
 }
 
 TEST(LoadRun, AWaitForASlotIsCharged) {
@@ -236,13 +236,13 @@ TEST(LoadRun, AStreamWithoutItsEndIsCutShort) {
 
 TEST(LoadRun, ARequestThatTakesTooLongIsGivenUp) {
   FakeModel model;
-  model.token_time = std::chrono::seconds(5);
+  model.token_time = std::chrono::seconds(2);
   model.start();
   const auto start = std::chrono::steady_clock::now();
   const LoadResult result = run_load(model, {.prompts = 1}, {.timeout_s = 0.2});
   ASSERT_EQ(result.answers.size(), 1u);
   EXPECT_EQ(result.answers[0].failure, "timeout");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
 }
 
 TEST(LoadRun, NothingIsSentAfterTheDuration) {
