@@ -3,9 +3,9 @@
 //
 // A segment in use is pinned; one may also be held for some time, whoever uses it. When pages are
 // wanted, segments that are neither go, the least worth first: rebuild cost times uses over bytes,
-// aged as in GreedyDual-Size-Frequency (Cherkasova 1998). One that was used only once gets no credit
-// for its age, so that documents that come once do not drive out those that come again; how often a
-// segment was used is remembered for a while after it has gone. Used by the step loop only.
+// aged as in GreedyDual-Size-Frequency (Cherkasova 1998). One that was used only once gets no
+// credit for its age, so that documents that come once do not drive out those that come again; how
+// often a segment was used is remembered for a while after it has gone. Used by the step loop only.
 #pragma once
 
 #include <array>

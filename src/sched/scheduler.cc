@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <utility>
@@ -116,7 +117,8 @@ void Scheduler::add_prompts(StepPlan& plan) {
   for (const Sequence* prompt : prompts) wanted.push_back(std::max(1, prompt->rows_left()));
   const int room = options_.max_step_tokens - static_cast<int>(plan.tokens.size());
   const std::vector<int> shares = share_rows(wanted, room);
-  int spare = 0;
+  // How many rows recovery wants is not known before, so all of the room is offered.
+  int spare = room - std::accumulate(shares.begin(), shares.end(), 0);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const int share = shares[i] + spare;
     spare = share - add_rows(plan, *prompts[i], share);

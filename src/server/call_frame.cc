@@ -92,7 +92,8 @@ std::optional<NamedFrame> named_frame(const AnswerStyle& style, std::string_view
 }
 
 std::string schema_text(const AnswerTool& tool) {
-  return trimmed(tool.parameters).empty() ? R"({"type": "object"})" : tool.parameters;
+  return trimmed(tool.parameters).empty() ? R"({"type": "object", "additionalProperties": true})"
+                                          : tool.parameters;
 }
 
 // Points references into `definitions` of one tool to where they are kept for all. False: one of

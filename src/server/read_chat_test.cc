@@ -130,7 +130,11 @@ TEST(ReadChat, RequestsSayHowToReuse) {
       read(with(R"("redknot": {"recovery": "elastic", "ratio": 0.75})")).options.engine;
   EXPECT_EQ(elastic.recovery.elastic.mass, 0.75);
   EXPECT_FALSE(elastic.recovery.ratio);
-  EXPECT_EQ(read(with(R"("documents": ["d"])")).options.engine.reuse, Reuse::kSegment);
+  EXPECT_EQ(read(with(R"("documents": ["d"])")).options.engine.reuse, Reuse::kPrefix);
+  ReadContext segments = context();
+  segments.reuse = Reuse::kSegment;
+  EXPECT_EQ(read_chat(with(R"("documents": ["d"])"), segments)->options.engine.reuse,
+            Reuse::kSegment);
 }
 
 TEST(ReadChat, ReadsToolsAndFormats) {

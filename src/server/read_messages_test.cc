@@ -43,7 +43,7 @@ TEST(ReadMessages, MakesTheSameRequestsAsTheOtherDialect) {
   EXPECT_EQ(request.options.engine.max_tokens, 9);
   EXPECT_EQ(request.options.engine.sampling.top_k, 3);
   EXPECT_EQ(request.options.engine.stop, std::vector<std::string>{"END"});
-  EXPECT_EQ(request.options.engine.reuse, Reuse::kSegment);
+  EXPECT_EQ(request.options.engine.reuse, Reuse::kPrefix);
   EXPECT_TRUE(request.options.stream);
   std::vector<std::string> roles;
   for (const ChatMessage& message : request.messages) {
