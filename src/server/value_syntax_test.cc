@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "server/tool_table.h"
 
@@ -54,10 +55,11 @@ TEST(ValueSyntax, BoundsDepth) {
 }
 
 TEST(ToolTable, ParametersGetTheTypeOfTheirSchema) {
-  const ToolTable tools({{.name = "t", .parameters = R"({"properties": {
+  const ToolTable tools(std::vector<AnswerTool>{{.name = "t", .parameters = R"({"properties": {
       "text": {"type": "string"}, "count": {"type": "integer"}, "size": {"type": "number"},
-      "flag": {"type": "boolean"}, "list": {"type": "array"}, "maybe": {"type": ["integer", "null"]},
-      "any": {}, "pick": {"enum": ["1", "2"]},
+      "flag": {"type": "boolean"}, "list": {"type": "array"}, "any": {},
+      "maybe": {"type": ["integer", "null"]},
+      "pick": {"enum": ["1", "2"]},
       "either": {"anyOf": [{"type": "object"}, {"type": "string"}]}}})"}});
   const auto value = [&tools](const std::string& parameter, const std::string& text) {
     return json_text(tools.value("t", parameter, text));
@@ -79,7 +81,7 @@ TEST(ToolTable, ParametersGetTheTypeOfTheirSchema) {
 }
 
 TEST(ToolTable, NamesAreFoundWhereTextBeginsWithThem) {
-  const ToolTable tools({{.name = "get"}, {.name = "get_map"}, {.name = ""}});
+  const ToolTable tools(std::vector<AnswerTool>{{.name = "get"}, {.name = "get_map"}, {}});
   EXPECT_EQ(tools.longest_name("get_map("), 7U);
   EXPECT_EQ(tools.longest_name("get_ma"), 3U);
   EXPECT_EQ(tools.longest_name("ge"), 0U);
