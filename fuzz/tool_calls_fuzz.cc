@@ -13,18 +13,24 @@ namespace {
 
 using namespace redknot::server;
 
-void add(const AnswerDelta& delta, std::string& content, std::string& calls) {
-  content += delta.content + delta.reasoning;
-  for (const ToolCallDelta& call : delta.calls) calls += call.name + call.arguments;
+struct Told {
+  std::string content, reasoning, calls;
+  bool operator==(const Told&) const = default;
+};
+
+void add(const AnswerDelta& delta, Told& told) {
+  told.content += delta.content;
+  told.reasoning += delta.reasoning;
+  for (const ToolCallDelta& call : delta.calls) told.calls += call.name + call.arguments;
 }
 
-std::string told(const ParserOptions& options, std::string_view text, std::size_t cut) {
+Told told(const ParserOptions& options, std::string_view text, std::size_t cut) {
   AnswerParser parser(options);
-  std::string content, calls;
-  add(parser.read(text.substr(0, cut)), content, calls);
-  add(parser.read(text.substr(cut)), content, calls);
-  add(parser.finish(), content, calls);
-  return content + '\0' + calls;
+  Told all;
+  add(parser.read(text.substr(0, cut)), all);
+  add(parser.read(text.substr(cut)), all);
+  add(parser.finish(), all);
+  return all;
 }
 
 }  // namespace

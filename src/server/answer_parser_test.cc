@@ -321,6 +321,13 @@ TEST(AnswerParser, HarmonyCallsOfOthersAreContent) {
   EXPECT_TRUE(answer.calls.empty());
 }
 
+TEST(AnswerParser, HarmonyHeadersHaveABound) {
+  const std::string text = "<|channel|>" + std::string(600, 'a') + "<|message|>";
+  EXPECT_EQ(read_pieces(options(Notation::kHarmony), {text}).content, text);
+  const std::string second = "<|end|><|star[|><|channel|>final<|message|>4";
+  EXPECT_EQ(read(Notation::kHarmony, second).content, "<|star[|>4");
+}
+
 TEST(AnswerParser, TextsOfSpecialTokensAreTakenOut) {
   ParserOptions given = options(Notation::kHermes);
   given.special = std::make_shared<const MarkerSet>(
