@@ -255,7 +255,7 @@ TEST_F(PriorityTest, TheYoungestOfLessPriorityGivesWayAndGoesOnLater) {
   step();
   EXPECT_EQ(scheduler_->running(), 3);
   const SequenceId d = submit(16, 1, 1);  // 2 pages, of which b has enough
-  EXPECT_THAT(step().slices,  // those with more priority began first
+  EXPECT_THAT(step().slices,              // those with more priority began first
               ElementsAre(StepSlice{c, 0, 1}, StepSlice{a, 1, 1}, StepSlice{d, 2, 16}));
   EXPECT_EQ(scheduler_->counts().preemptions, 1u);
   EXPECT_EQ(scheduler_->waiting(), 1);
