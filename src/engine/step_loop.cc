@@ -55,6 +55,7 @@ void StepLoop::run() {
     for (const Arrival& arrival : mail->requests) end_with_error(*arrival.state, closed);
     if (mail->errand) mail->errand();
   }
+  REDKNOT_CHECK(scheduler_.check());  // whatever came and went, all pages are accounted for
 }
 
 Status StepLoop::submit(SequenceSpec spec, std::vector<Arrival> requests) {
