@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which documents a schema's grammar takes, and which schemas are refused.
+#include "grammar/schema.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,7 +10,6 @@
 #include <vector>
 
 #include "grammar/constraint_state.h"
-#include "grammar/schema.h"
 
 namespace redknot::grammar {
 namespace {

@@ -87,7 +87,9 @@ TEST(TokenMasker, TooManyWaysAreAnError) {
   ASSERT_TRUE(acceptor.accept("\"a"));
   std::vector<std::string> tokens;
   for (char a = 'a'; a <= 'z'; ++a) {
-    for (char b = 'a'; b <= 'z'; ++b) tokens.push_back({a, b, a, b});
+    for (char b = 'a'; b <= 'z'; ++b) {
+      for (char c = 'a'; c <= 'z'; ++c) tokens.push_back({a, b, c, a});
+    }
   }
   const TokenMasker masker(views(tokens));
   const auto allowed = masker.allowed(acceptor);
