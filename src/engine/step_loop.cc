@@ -246,7 +246,7 @@ void StepLoop::constrain(Stream& stream) {
 
 Result<SampledToken> StepLoop::next_token(SequenceId id, Stream& stream,
                                           std::span<const float> logits) const {
-  grammar::TokenSet allowed;  // empty: all
+  std::span<const std::uint64_t> allowed;  // empty: all
   if (stream.constraint) {
     REDKNOT_TRY(allowed, stream.constraint->allowed());
   }
