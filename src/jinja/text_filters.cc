@@ -146,11 +146,20 @@ Result<Value> to_json_filter(const FilterCall& call) {
 
 const std::vector<NamedFilter>& text_filters() {
   static const std::vector<NamedFilter> kFilters = {
-      {"upper", by_method},     {"lower", by_method},   {"capitalize", by_method},
-      {"title", title_words},   {"trim", trim},         {"string", string},
-      {"safe", safe},           {"escape", escape},     {"e", escape},
-      {"forceescape", escape},  {"replace", replace},   {"indent", indent},
-      {"format", format},       {"tojson", to_json_filter},
+      {"upper", by_method},
+      {"lower", by_method},
+      {"capitalize", by_method},
+      {"title", title_words},
+      {"trim", trim},
+      {"string", string},
+      {"safe", safe},
+      {"escape", escape},
+      {"e", escape},
+      {"forceescape", escape},
+      {"replace", replace},
+      {"indent", indent},
+      {"format", format},
+      {"tojson", to_json_filter},
       {"wordcount", word_count},
   };
   return kFilters;
