@@ -51,9 +51,8 @@ void Acceptor::follow() {
 
 void Acceptor::call(const Call& call, std::uint32_t caller) {
   const auto opened = frames_.begin() + static_cast<std::ptrdiff_t>(levels_.back().first_frame);
-  const auto found = std::find_if(opened, frames_.end(), [&call](const Frame& frame) {
-    return frame.rule == call.rule;
-  });
+  const auto found = std::find_if(opened, frames_.end(),
+                                  [&call](const Frame& frame) { return frame.rule == call.rule; });
   const auto frame = static_cast<std::uint32_t>(found - frames_.begin());
   const bool is_first = found == frames_.end();
   if (is_first) frames_.push_back({call.rule, kDead});
@@ -122,8 +121,7 @@ bool Acceptor::accept(std::string_view bytes) {
 
 // Forgets how the last level was reached.
 void Acceptor::commit() {
-  ways_.erase(ways_.begin(),
-              ways_.begin() + static_cast<std::ptrdiff_t>(levels_.back().first_way));
+  ways_.erase(ways_.begin(), ways_.begin() + static_cast<std::ptrdiff_t>(levels_.back().first_way));
   const bool may_end = levels_.back().may_end;
   levels_.clear();
   if (frames_.size() > 2 * frames_kept_ + kFramesBetweenDrops) drop_unreachable();

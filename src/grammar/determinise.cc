@@ -183,9 +183,8 @@ void drop_dead_ends(Grammar& grammar, const Living& living) {
     state.first_call = first;
     state.call_count = static_cast<std::uint32_t>(kept.size()) - first;
     const auto row = grammar.next.begin() + static_cast<std::ptrdiff_t>(i * grammar.classes);
-    state.goes_on = state.call_count > 0 || std::any_of(row, row + grammar.classes, [](auto to) {
-                      return to != kDead;
-                    });
+    state.goes_on = state.call_count > 0 ||
+                    std::any_of(row, row + grammar.classes, [](auto to) { return to != kDead; });
   }
   grammar.calls = std::move(kept);
 }

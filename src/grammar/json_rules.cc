@@ -13,7 +13,8 @@ constexpr std::string_view kHex = "0123456789abcdefABCDEF";
 
 int space(RuleNodes& nodes) {
   int indent = nodes.done();
-  for (int i = 0; i < kIndent; ++i) indent = nodes.either(nodes.any_of(" \t", indent), nodes.done());
+  for (int i = 0; i < kIndent; ++i)
+    indent = nodes.either(nodes.any_of(" \t", indent), nodes.done());
   return nodes.either(nodes.byte(' ', nodes.done()), nodes.byte('\n', indent));
 }
 
@@ -26,8 +27,8 @@ int hex_digits(RuleNodes& nodes, int count, int next) {
 int unicode_escape(RuleNodes& nodes, int next) {
   const int low = nodes.any_of("dD", nodes.any_of("cdefCDEF", hex_digits(nodes, 2, next)));
   const int pair = nodes.any_of("89abAB", hex_digits(nodes, 2, nodes.literal("\\u", low)));
-  const int surrogate = nodes.any_of(
-      "dD", nodes.either(nodes.any_of("01234567", hex_digits(nodes, 2, next)), pair));
+  const int surrogate =
+      nodes.any_of("dD", nodes.either(nodes.any_of("01234567", hex_digits(nodes, 2, next)), pair));
   return nodes.either(nodes.any_of("0123456789abcefABCEF", hex_digits(nodes, 3, next)), surrogate);
 }
 
@@ -40,8 +41,8 @@ CodePointSet plain() {
 }
 
 int any_character(RuleNodes& nodes, int next, int plain_characters) {
-  const int escape = nodes.either(nodes.any_of("\"\\/bfnrt", next),
-                                  nodes.byte('u', unicode_escape(nodes, next)));
+  const int escape =
+      nodes.either(nodes.any_of("\"\\/bfnrt", next), nodes.byte('u', unicode_escape(nodes, next)));
   return nodes.either(nodes.characters(plain(), next, plain_characters),
                       nodes.range('\\', '\\', escape, plain_characters));
 }
@@ -81,13 +82,12 @@ int digits_between(RuleNodes& nodes, std::string_view low, std::string_view high
     return nodes.byte(low[0], digits_between(nodes, low_rest, high_rest, next));
   }
   const std::string nines(low_rest.size(), '9'), zeros(low_rest.size(), '0');
-  int out = nodes.either(
-      nodes.byte(low[0], digits_between(nodes, low_rest, nines, next)),
-      nodes.byte(high[0], digits_between(nodes, zeros, high_rest, next)));
+  int out = nodes.either(nodes.byte(low[0], digits_between(nodes, low_rest, nines, next)),
+                         nodes.byte(high[0], digits_between(nodes, zeros, high_rest, next)));
   if (high[0] - low[0] > 1) {
-    out = nodes.either(out, nodes.range(static_cast<std::uint8_t>(low[0] + 1),
-                                        static_cast<std::uint8_t>(high[0] - 1),
-                                        digits(nodes, rest, rest, next)));
+    out = nodes.either(
+        out, nodes.range(static_cast<std::uint8_t>(low[0] + 1),
+                         static_cast<std::uint8_t>(high[0] - 1), digits(nodes, rest, rest, next)));
   }
   return out;
 }
@@ -153,8 +153,7 @@ int string_characters(RuleNodes& nodes, const CodePointSet& set, int next) {
       if (digit > 9) low += kHex[digit + 6];
     }
     if (low.empty()) continue;
-    escape = nodes.either(
-        escape, nodes.literal("u00", nodes.byte(high, nodes.any_of(low, next))));
+    escape = nodes.either(escape, nodes.literal("u00", nodes.byte(high, nodes.any_of(low, next))));
   }
   return nodes.either(out, nodes.byte('\\', escape));
 }
@@ -230,7 +229,8 @@ int array(RuleNodes& nodes, const ArrayShape& shape, int next) {
     behind = head;
     // An empty array has no comma before its first item.
     if (count == 0) {
-      return nodes.byte('[', nodes.either(optional_space(nodes, item), optional_space(nodes, close)));
+      return nodes.byte('[',
+                        nodes.either(optional_space(nodes, item), optional_space(nodes, close)));
     }
   } else {
     count = shape.item_rule ? *shape.most : std::min(first_count, shape.most.value_or(first_count));
@@ -238,8 +238,8 @@ int array(RuleNodes& nodes, const ArrayShape& shape, int next) {
   }
   for (; count > 0; --count) {
     const bool is_first = count <= first_count;
-    const int rule = is_first ? shape.first_rules[static_cast<std::size_t>(count - 1)]
-                              : *shape.item_rule;
+    const int rule =
+        is_first ? shape.first_rules[static_cast<std::size_t>(count - 1)] : *shape.item_rule;
     int item = optional_space(nodes, nodes.call(rule, behind));
     if (count > 1) item = nodes.byte(',', item);
     behind = item;

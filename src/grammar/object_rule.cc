@@ -38,8 +38,7 @@ class OtherNames {
       CodePointSet one;
       one.add(character, character);
       taken.add(one);
-      out = nodes_.either(out,
-                          string_characters(nodes_, one, but(known.first(count), depth + 1)));
+      out = nodes_.either(out, string_characters(nodes_, one, but(known.first(count), depth + 1)));
       known = known.subspan(count);
     }
     return nodes_.either(out, untaken(taken));
@@ -88,8 +87,7 @@ int object(RuleNodes& nodes, const ObjectShape& shape, int next) {
     if_empty = nodes.either(close, entry);
     if_not = behind;
   }
-  for (auto property = shape.properties.rbegin(); property != shape.properties.rend();
-       ++property) {
+  for (auto property = shape.properties.rbegin(); property != shape.properties.rend(); ++property) {
     const int value = optional_space(nodes, nodes.call(property->rule, if_not));
     const int entry = nodes.literal(json_string(property->name) + ":", value);
     const int separated = nodes.byte(',', optional_space(nodes, entry));

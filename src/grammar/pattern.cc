@@ -37,7 +37,8 @@ int add(RuleNodes& nodes, const Expression& expression, int next) {
   switch (expression.kind) {
     case Expression::Kind::kCharacter:
       return string_characters(nodes, expression.characters, next);
-    case Expression::Kind::kRepeat: return add_repeat(nodes, expression, next);
+    case Expression::Kind::kRepeat:
+      return add_repeat(nodes, expression, next);
     case Expression::Kind::kAlternatives:
       for (const Expression& part : expression.parts) {
         out = nodes.either(out, add(nodes, part, next));

@@ -19,13 +19,18 @@ CodePointSet one(char32_t character) { return of({{character, character}}); }
 CodePointSet digit() { return of({{'0', '9'}}); }
 CodePointSet word() { return of({{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}); }
 CodePointSet white_space() {
-  return of({{9, 13}, {' ', ' '}, {0xa0, 0xa0}, {0x1680, 0x1680}, {0x2000, 0x200a},
-             {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000},
+  return of({{9, 13},
+             {' ', ' '},
+             {0xa0, 0xa0},
+             {0x1680, 0x1680},
+             {0x2000, 0x200a},
+             {0x2028, 0x2029},
+             {0x202f, 0x202f},
+             {0x205f, 0x205f},
+             {0x3000, 0x3000},
              {0xfeff, 0xfeff}});
 }
-CodePointSet dot() {
-  return of({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}).complement();
-}
+CodePointSet dot() { return of({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}).complement(); }
 
 bool is_in(char32_t character, std::u32string_view set) {
   return set.find(character) != std::u32string_view::npos;
@@ -62,7 +67,8 @@ Result<std::vector<AnchoredExpression>> PatternParser::parse() {
     one.at_end = take(U'$');
     out.push_back(std::move(one));
   } while (take(U'|'));
-  if (!at_end()) return peek() == ')' ? wrong("\")\" without \"(\"") : refuse("\"$\" in the middle");
+  if (!at_end())
+    return peek() == ')' ? wrong("\")\" without \"(\"") : refuse("\"$\" in the middle");
   return out;
 }
 
@@ -173,8 +179,8 @@ Result<CodePointSet> PatternParser::bracket() {
     ++at_;
     REDKNOT_TRY(const CodePointSet last, item());
     const auto from = first.ranges(), to = last.ranges();
-    const bool characters = from.size() == 1 && to.size() == 1 &&
-                            from[0].first == from[0].last && to[0].first == to[0].last;
+    const bool characters = from.size() == 1 && to.size() == 1 && from[0].first == from[0].last &&
+                            to[0].first == to[0].last;
     if (!characters || from[0].first > to[0].first) return wrong("a range that is none");
     out.add(from[0].first, to[0].first);
   }
@@ -226,13 +232,20 @@ Result<CodePointSet> PatternParser::escape(bool in_bracket) {
     return one(kMeanings[found]);
   }
   switch (character) {
-    case 'd': return digit();
-    case 'D': return digit().complement();
-    case 'w': return word();
-    case 'W': return word().complement();
-    case 's': return white_space();
-    case 'S': return white_space().complement();
-    case 'u': return unicode_escape();
+    case 'd':
+      return digit();
+    case 'D':
+      return digit().complement();
+    case 'w':
+      return word();
+    case 'W':
+      return word().complement();
+    case 's':
+      return white_space();
+    case 'S':
+      return white_space().complement();
+    case 'u':
+      return unicode_escape();
     case 'b':
       if (in_bracket) return one('\b');
       return refuse("the boundary \\b");
@@ -240,7 +253,8 @@ Result<CodePointSet> PatternParser::escape(bool in_bracket) {
       REDKNOT_TRY(const char32_t value, hexadecimal(2));
       return one(value);
     }
-    default: break;
+    default:
+      break;
   }
   if (word().contains(character)) {
     return refuse(concat("\\", static_cast<char>(character)));

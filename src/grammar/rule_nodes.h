@@ -26,7 +26,7 @@ struct Node {
   enum class Kind : std::uint8_t { kReturn, kBytes, kEither, kCall };
   Kind kind = Kind::kReturn;
   int next = kNothing;
-  int other = 0;                         // the other node; or which set of bytes; or which rule
+  int other = 0;                        // the other node; or which set of bytes; or which rule
   int plain_characters = kNotInString;  // see State: of where this node stands
 };
 

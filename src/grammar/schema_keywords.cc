@@ -13,9 +13,9 @@ namespace {
 
 // They constrain nothing.
 constexpr std::string_view kAnnotations[] = {
-    "$anchor",          "$comment",    "$defs",   "$id",      "$schema",       "contentEncoding",
-    "contentMediaType", "default",     "definitions", "deprecated", "description", "discriminator",
-    "example",          "examples",    "format",  "readOnly", "title",         "writeOnly"};
+    "$anchor",          "$comment", "$defs",       "$id",        "$schema",     "contentEncoding",
+    "contentMediaType", "default",  "definitions", "deprecated", "description", "discriminator",
+    "example",          "examples", "format",      "readOnly",   "title",       "writeOnly"};
 
 struct Keyword {
   std::string_view name;

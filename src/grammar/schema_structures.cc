@@ -70,8 +70,8 @@ Status SchemaCompiler::collect(const SchemaAt& schema, int depth, Members& membe
     return collect(target, depth + 1, members);
   }
   if (++members.schemas > kMaxCount) return exhausted(schema.name(), ": allOf joins too many");
-  REDKNOT_RETURN_IF_ERROR(check_only(
-      schema, {"allOf", "type", "properties", "required", "additionalProperties"}));
+  REDKNOT_RETURN_IF_ERROR(
+      check_only(schema, {"allOf", "type", "properties", "required", "additionalProperties"}));
   if (const Schema* type = schema.find("type"); type != nullptr && *type != "object") {
     return unsupported(schema.at("type").name(), ": allOf joins objects only");
   }

@@ -22,8 +22,8 @@ TokenTrie::TokenTrie(std::vector<std::pair<std::string_view, int>> tokens) {
     for (std::size_t depth = path.size(); depth < bytes.size(); ++depth) {
       path.push_back(nodes_.size());
       const auto end = static_cast<std::uint32_t>(tokens_.size());
-      nodes_.push_back({static_cast<std::uint8_t>(bytes[depth]),
-                        static_cast<std::uint32_t>(depth), 0, end, end});
+      nodes_.push_back({static_cast<std::uint8_t>(bytes[depth]), static_cast<std::uint32_t>(depth),
+                        0, end, end});
     }
     tokens_.push_back(token);
     nodes_[path.back()].last = static_cast<std::uint32_t>(tokens_.size());

@@ -15,8 +15,8 @@ class TokenTrie {
  public:
   struct Node {
     std::uint8_t byte = 0;
-    std::uint32_t depth = 0;           // of the first bytes: 0
-    std::uint32_t behind = 0;          // the first node that is not below this one
+    std::uint32_t depth = 0;            // of the first bytes: 0
+    std::uint32_t behind = 0;           // the first node that is not below this one
     std::uint32_t first = 0, last = 0;  // tokens()[first..last) end here
   };
 

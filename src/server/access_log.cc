@@ -70,10 +70,9 @@ void AccessLog::write(const AccessLine& line) {
 }
 
 std::string to_json(const AccessLine& line) {
-  Json json = {{"time", utc_time()},       {"request_id", line.request_id},
-               {"peer", line.peer},        {"tenant", line.tenant},
-               {"method", line.method},    {"path", line.path},
-               {"status", line.status},    {"seconds", rounded(line.seconds)}};
+  Json json = {{"time", utc_time()},    {"request_id", line.request_id},   {"peer", line.peer},
+               {"tenant", line.tenant}, {"method", line.method},           {"path", line.path},
+               {"status", line.status}, {"seconds", rounded(line.seconds)}};
   if (line.tokens) {
     const AnsweredTokens& tokens = *line.tokens;
     json["prompt_tokens"] = tokens.prompt_tokens;

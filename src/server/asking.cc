@@ -92,13 +92,13 @@ Read<std::optional<Constraint>> call_constraint(const AskableModel& model,
 std::optional<ApiError> check_chat(const AskableModel& model, const ChatRequest& request) {
   if (auto error = check_model(model, request.options.model)) return error;
   if (!model.chat) {
-    return ApiError{.message = "messages: the model has no chat template; start the server with "
-                               "--chat-template-file, or use /v1/completions",
+    return ApiError{.message =
+                        "messages: the model has no chat template; start the server with "
+                        "--chat-template-file, or use /v1/completions",
                     .param = "messages"};
   }
   if (wants_tools(request) && model.style.tools == ToolNotation::kNone) {
-    return ApiError{.message = "tools: the model's chat template knows no tools",
-                    .param = "tools"};
+    return ApiError{.message = "tools: the model's chat template knows no tools", .param = "tools"};
   }
   return std::nullopt;
 }
@@ -149,9 +149,8 @@ std::int64_t unix_seconds() {
 }
 
 ReadContext read_context(const Asker& asker) {
-  ReadContext context{.random_seed = random_seed(),
-                      .reuse = asker.terms.reuse,
-                      .recovery = asker.terms.recovery};
+  ReadContext context{
+      .random_seed = random_seed(), .reuse = asker.terms.reuse, .recovery = asker.terms.recovery};
   context.find_segment = [&texts = asker.segment_texts,
                           salt = asker.tenant.salt](const std::string& id) {
     std::optional<SegmentText> found = texts.find(salt, id);
@@ -162,11 +161,11 @@ ReadContext read_context(const Asker& asker) {
 
 std::optional<ApiError> check_model(const AskableModel& model, const std::string& name) {
   if (name.empty() || name == model.name) return std::nullopt;
-  return ApiError{.status = 404,
-                  .message = "model: \"" + name + "\" is not here; this server has \"" +
-                             model.name + "\"",
-                  .param = "model",
-                  .code = "model_not_found"};
+  return ApiError{
+      .status = 404,
+      .message = "model: \"" + name + "\" is not here; this server has \"" + model.name + "\"",
+      .param = "model",
+      .code = "model_not_found"};
 }
 
 Read<Asked> ask_chat(const Asker& asker, std::string_view body) {

@@ -23,9 +23,9 @@ namespace redknot::server {
 // What can be asked of one model.
 struct AskableModel {
   Engine& engine;
-  std::string name{};                // as clients call it
-  std::optional<ChatModel> chat{};   // none: it has no chat template
-  AnswerStyle style{};               // of the template
+  std::string name{};               // as clients call it
+  std::optional<ChatModel> chat{};  // none: it has no chat template
+  AnswerStyle style{};              // of the template
   std::shared_ptr<const MarkerSet> special{};
 };
 

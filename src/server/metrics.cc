@@ -83,18 +83,17 @@ struct Metrics::Families {
   prometheus::Histogram& ttft =
       histogram("redknot:time_to_first_token_seconds",
                 "From submission to the first token of an answer.", kRequestBuckets);
-  prometheus::Histogram& inter_token =
-      histogram("redknot:inter_token_latency_seconds", "Between two tokens of an answer.",
-                kTokenBuckets);
+  prometheus::Histogram& inter_token = histogram("redknot:inter_token_latency_seconds",
+                                                 "Between two tokens of an answer.", kTokenBuckets);
   prometheus::Histogram& e2e =
       histogram("redknot:e2e_request_latency_seconds",
                 "From submission to the last token of an answer.", kRequestBuckets);
-  prometheus::Histogram& queue =
-      histogram("redknot:request_queue_time_seconds", "From submission to the first step.",
-                kRequestBuckets);
+  prometheus::Histogram& queue = histogram("redknot:request_queue_time_seconds",
+                                           "From submission to the first step.", kRequestBuckets);
   Counters& finished =
       counters("redknot:request_success_total", "Answers that ended, by how they ended.");
-  Counters& requests = counters("redknot:http_requests_total", "HTTP requests by route and status.");
+  Counters& requests =
+      counters("redknot:http_requests_total", "HTTP requests by route and status.");
 
   Gauges& running = gauges("redknot:num_requests_running", "Sequences that run.");
   Gauges& waiting = gauges("redknot:num_requests_waiting", "Requests that wait for their turn.");
@@ -184,9 +183,7 @@ void Metrics::add_answer(const AnswerTimes& times) {
   families_->e2e.Observe(times.e2e_seconds);
 }
 
-void Metrics::add_inter_token(double seconds) {
-  families_->inter_token.Observe(seconds);
-}
+void Metrics::add_inter_token(double seconds) { families_->inter_token.Observe(seconds); }
 
 void Metrics::add_request(const std::string& route, int status) {
   families_->requests.Add({{"route", route}, {"status", std::to_string(status)}}).Increment();

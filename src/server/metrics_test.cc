@@ -11,9 +11,11 @@ using testing::HasSubstr;
 
 TEST(Metrics, CountsAnswersAndRequests) {
   Metrics metrics("m");
-  metrics.add_answer(
-      {.queue_seconds = 0.5, .ttft_seconds = 2, .e2e_seconds = 3, .finish = "stop",
-       .generated_tokens = 2});
+  metrics.add_answer({.queue_seconds = 0.5,
+                      .ttft_seconds = 2,
+                      .e2e_seconds = 3,
+                      .finish = "stop",
+                      .generated_tokens = 2});
   metrics.add_answer({.finish = "abort"});
   metrics.add_inter_token(0.5);
   metrics.add_request("/health", 200);
@@ -34,8 +36,7 @@ TEST(Metrics, CountersOfTheEngineAreTakenOnce) {
   metrics.text(stats);
   const std::string text = metrics.text(stats);
   EXPECT_THAT(text, HasSubstr("redknot:num_preemptions_total{model_name=\"m\"} 3"));
-  EXPECT_THAT(text,
-              HasSubstr("redknot:cache_queries_total{kind=\"prefix\",model_name=\"m\"} 7"));
+  EXPECT_THAT(text, HasSubstr("redknot:cache_queries_total{kind=\"prefix\",model_name=\"m\"} 7"));
   EXPECT_THAT(text, HasSubstr("redknot:cache_hits_total{kind=\"prefix\",model_name=\"m\"} 2"));
 }
 

@@ -15,8 +15,7 @@ namespace asio = boost::asio;
 
 // Rung by the engine's thread, heard on the strand. Many rings before it is heard are one.
 struct PieceFeed::Bell : std::enable_shared_from_this<PieceFeed::Bell> {
-  explicit Bell(asio::any_io_executor executor)
-      : strand(std::move(executor)), timer(strand) {}
+  explicit Bell(asio::any_io_executor executor) : strand(std::move(executor)), timer(strand) {}
 
   void ring() {
     if (on_its_way.exchange(true)) return;

@@ -32,20 +32,19 @@ ApiError no_such_segment(const std::string& id) {
 }
 
 Json segment_json(const SegmentInfo& segment, bool has_text) {
-  return {{"id", kPrefix + segment.id},
-          {"object", "segment"},
-          {"tokens", segment.tokens},
-          {"resident", true},
-          {"bytes", segment.bytes},
-          {"copies", segment.copies},
-          {"uses", segment.uses},
-          {"pinned_seconds", segment.pinned_seconds},
+  return {{"id", kPrefix + segment.id}, {"object", "segment"},
+          {"tokens", segment.tokens},   {"resident", true},
+          {"bytes", segment.bytes},     {"copies", segment.copies},
+          {"uses", segment.uses},       {"pinned_seconds", segment.pinned_seconds},
           {"has_text", has_text}};
 }
 
 // Its pages have made room for others; they are computed again when somebody refers to it.
 Json absent_json(const std::string& id, int tokens) {
-  return {{"id", id}, {"object", "segment"}, {"tokens", tokens}, {"resident", false},
+  return {{"id", id},
+          {"object", "segment"},
+          {"tokens", tokens},
+          {"resident", false},
           {"has_text", true}};
 }
 
@@ -57,9 +56,7 @@ struct PutSegment {
   std::vector<Generation> building{};  // one, unless building ended in an error
 };
 
-double read_ttl(const Value& body) {
-  return body["ttl_seconds"].number(0, kMaxTtlSeconds, 0);
-}
+double read_ttl(const Value& body) { return body["ttl_seconds"].number(0, kMaxTtlSeconds, 0); }
 
 Read<PutSegment> begin_put(Engine& engine, const std::string& salt, const std::string& body) {
   Read<Json> json = parse_json(body);
@@ -82,8 +79,8 @@ Read<PutSegment> begin_put(Engine& engine, const std::string& salt, const std::s
   PromptPart part{.text = put.text, .parse_special = false, .reusable = true};
   std::vector<PromptPart> prompt;
   prompt.push_back(std::move(part));
-  auto building = engine.preload(std::move(prompt), {.canonical_context = CanonicalContext::kBare,
-                                                     .cache_salt = salt});
+  auto building = engine.preload(
+      std::move(prompt), {.canonical_context = CanonicalContext::kBare, .cache_salt = salt});
   if (!building.ok()) return api_error(building.error());
   put.building.push_back(std::move(*building));
   return put;
@@ -120,8 +117,8 @@ Service::Answered Service::put_segment(Call& call) {
   Status kept = Done{};
   if (failed) kept = *failed;
   if (!failed) {
-    kept = segment_texts_.put(call.tenant.salt, put->id,
-                              {.text = put->text, .tokens = put->tokens});
+    kept =
+        segment_texts_.put(call.tenant.salt, put->id, {.text = put->text, .tokens = put->tokens});
   }
   if (!kept.ok()) {
     ApiError error = api_error(kept.error());
@@ -234,9 +231,7 @@ Service::Answered Service::drop_segment(Call& call) {
 }
 
 Service::Answered Service::drop_segments(Call& call) {
-  std::function<int()> drop = [this, &call] {
-    return engine_.drop_segments(call.tenant.salt, "");
-  };
+  std::function<int()> drop = [this, &call] { return engine_.drop_segments(call.tenant.salt, ""); };
   const int dropped = co_await run_on(workers_, std::move(drop));
   segment_texts_.erase(call.tenant.salt, "");
   const Json json = {{"object", "list"}, {"deleted", dropped}};

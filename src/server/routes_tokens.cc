@@ -50,9 +50,8 @@ Read<std::string> tokenize_body(const Asker& asker, const std::string& body) {
   Read<std::vector<int>> tokens =
       request->chat ? chat_tokens(asker, *request->chat) : text_tokens(engine, *request);
   if (!tokens.ok()) return tokens.error();
-  Json json = {{"count", tokens->size()},
-               {"max_model_len", engine.context_tokens()},
-               {"tokens", *tokens}};
+  Json json = {
+      {"count", tokens->size()}, {"max_model_len", engine.context_tokens()}, {"tokens", *tokens}};
   if (request->with_texts) {
     Json texts = Json::array();
     for (const int token : *tokens) {

@@ -59,8 +59,8 @@ http::Reply error_reply(const http::Request& request, const ApiError& error) {
                                           : openai_error_body(error);
   if (error.status == 401) {
     const bool page = request.path == "/";
-    reply.headers.emplace_back("WWW-Authenticate",
-                               page ? "Basic realm=\"redknot: API key as the password\"" : "Bearer");
+    reply.headers.emplace_back(
+        "WWW-Authenticate", page ? "Basic realm=\"redknot: API key as the password\"" : "Bearer");
   }
   if (error.status == 429) reply.headers.emplace_back("Retry-After", "1");
   return reply;
@@ -145,8 +145,7 @@ Service::Answered Service::answer(const http::Request& request, http::Exchange& 
                   .path = request.path};
   std::string route = "other";
   co_await dispatch(request, exchange, line, route);
-  line.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   metrics_.add_request(route, line.status);
   log_.write(line);
 }
@@ -171,8 +170,9 @@ Service::Answered Service::dispatch(const http::Request& request, http::Exchange
   ApiError error;
   if (tenant == nullptr && !is_open) {
     error = {.status = 401,
-             .message = "no valid API key: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: "
-                        "KEY\"",
+             .message =
+                 "no valid API key: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: "
+                 "KEY\"",
              .code = "invalid_api_key",
              .type = "authentication_error"};
   } else if (!is_open && is_forged(request)) {

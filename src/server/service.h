@@ -39,7 +39,7 @@ struct ServiceOptions {
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
   std::size_t segment_text_bytes = std::size_t{256} << 20;  // of texts put as segments
-  int worker_threads = 2;  // that parse, template and tokenize
+  int worker_threads = 2;                                   // that parse, template and tokenize
 };
 
 // One request on its way through a route.
