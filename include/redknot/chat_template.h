@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "redknot/result.h"
 
@@ -18,8 +19,9 @@ namespace redknot {
 
 struct ChatTemplateLimits {
   std::uint64_t steps = 20'000'000;  // expressions and statements that are evaluated
-  int depth = 64;                    // of nested calls and expressions
+  int depth = 256;  // of nested statements, expressions and calls together; of lists in lists
   std::size_t output_bytes = std::size_t{256} << 20;  // and of any string on the way
+  std::size_t memory_bytes = std::size_t{1} << 30;    // of all values at one time, about
   std::size_t source_bytes = std::size_t{1} << 20;
 };
 

@@ -75,9 +75,11 @@ int number(RuleNodes& nodes) {
 
 // Numbers of as many digits as both have, from `low` to `high`.
 int digits_between(RuleNodes& nodes, std::string_view low, std::string_view high, int next) {
-  if (low.empty()) return next;
+  const int count = static_cast<int>(low.size());
+  const bool any = low.find_first_not_of('0') == std::string_view::npos &&
+                   high.find_first_not_of('9') == std::string_view::npos;
+  if (any) return digits(nodes, count, count, next);
   const std::string_view low_rest = low.substr(1), high_rest = high.substr(1);
-  const int rest = static_cast<int>(low_rest.size());
   if (low[0] == high[0]) {
     return nodes.byte(low[0], digits_between(nodes, low_rest, high_rest, next));
   }
@@ -85,9 +87,9 @@ int digits_between(RuleNodes& nodes, std::string_view low, std::string_view high
   int out = nodes.either(nodes.byte(low[0], digits_between(nodes, low_rest, nines, next)),
                          nodes.byte(high[0], digits_between(nodes, zeros, high_rest, next)));
   if (high[0] - low[0] > 1) {
-    out = nodes.either(
-        out, nodes.range(static_cast<std::uint8_t>(low[0] + 1),
-                         static_cast<std::uint8_t>(high[0] - 1), digits(nodes, rest, rest, next)));
+    out = nodes.either(out, nodes.range(static_cast<std::uint8_t>(low[0] + 1),
+                                        static_cast<std::uint8_t>(high[0] - 1),
+                                        digits(nodes, count - 1, count - 1, next)));
   }
   return out;
 }

@@ -9,6 +9,7 @@
 #include "server/read_chat.h"
 #include "server/read_completion.h"
 #include "server/read_messages.h"
+#include "server/required_call.h"
 
 namespace redknot::server {
 namespace {

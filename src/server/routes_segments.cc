@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes of reusable parts: put, list, pin and drop. An id is made of the part's tokens, so that the
-// same text has the same id wherever it was put.
+// Routes of reusable parts: put, list, pin and drop. An id is made of the part's tokens, so that
+// the same text has the same id wherever it was put.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -160,7 +160,7 @@ Service::Answered Service::list_segments(Call& call) {
   co_await reply(call, std::move(answer));
 }
 
-Service::Answered Service::get_segment(Call& call) {
+Service::Answered Service::show_segment(Call& call) {
   std::function<std::vector<SegmentInfo>()> list = [this, &call] {
     return engine_.segments(call.tenant.salt);
   };
