@@ -49,115 +49,114 @@ void expect_calls(const ReadAnswer& answer, const std::vector<ReadCall>& calls) 
 const ReadCall kOslo = {.name = "weather", .arguments = R"({"city": "Oslo"})"};
 const ReadCall kNow = {.name = "now", .arguments = "{}"};
 
+const std::vector<Written> kWritten = {
+    {Notation::kHermes,
+     "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}\n</tool_call>\n"
+     "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>",
+     {kOslo, kNow}},
+    {Notation::kHermes,
+     "<tool_call>{\"arguments\": {\"city\": \"Oslo\"}, \"name\": \"weather\"}</tool_call>",
+     {kOslo}},
+    {Notation::kHermes, R"(<tool_call>{"name": "now"}</tool_call>)", {kNow}},
+    {Notation::kHermes,
+     R"(<tool_call>{"name": "weather", "arguments": "{\"city\": \"Oslo\"}"}</tool_call>)",
+     {kOslo}},
+    {Notation::kLlama, R"({"name": "weather", "parameters": {"city": "Oslo"}})", {kOslo}},
+    {Notation::kLlama,
+     R"({"type": "function", "name": "weather", "parameters": {"city": "Oslo"}}; )"
+     R"({"name": "now", "parameters": {}})",
+     {kOslo, kNow}},
+    {Notation::kLlama,
+     R"(<|python_tag|>{"name": "weather", "parameters": {"city": "Oslo"}})",
+     {kOslo}},
+    {Notation::kLlama, R"(<|python_tag|>weather.call(city="Oslo"))", {kOslo}},
+    {Notation::kMistral,
+     R"([TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo"}}, {"name": "now"}])",
+     {kOslo, kNow}},
+    {Notation::kMistral,
+     R"([TOOL_CALLS]weather[CALL_ID]abcdefghi[ARGS]{"city": "Oslo"}[TOOL_CALLS]now[ARGS]{})",
+     {{.id = "abcdefghi", .name = "weather", .arguments = R"({"city": "Oslo"})"}, kNow}},
+    {Notation::kDeepSeek,
+     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n"
+     "{\"city\": "
+     "\"Oslo\"}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now"
+     "\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+     {kOslo, kNow}},
+    {Notation::kDeepSeek,
+     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>{\"city\": \"Oslo\"}"
+     "<｜tool▁call▁end｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜>"
+     "<｜tool▁calls▁end｜>",
+     {kOslo, kNow}},
+    {Notation::kDsml,
+     "<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"weather\">\n<｜DSML｜parameter name=\"city\" "
+     "string=\"true\">Oslo</｜DSML｜parameter>\n<｜DSML｜parameter name=\"days\" "
+     "string=\"false\">"
+     "3</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
+     {{.name = "weather", .arguments = R"({"city": "Oslo", "days": 3})"}}},
+    {Notation::kKimi,
+     "<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:3"
+     "<|tool_call_argument_begin|>{\"city\": \"Oslo\"}<|tool_call_end|><|tool_call_begin|>"
+     "now<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>",
+     {{.id = "functions.weather:3", .name = "weather", .arguments = R"({"city": "Oslo"})"}, kNow}},
+    {Notation::kCommandR,
+     "Action:\n```json\n[\n    {\n        \"tool_name\": \"weather\",\n        \"parameters\": "
+     "{\n            \"city\": \"Oslo\"\n        }\n    }\n]```\n",
+     {kOslo}},
+    {Notation::kCommandR7b,
+     "<|START_ACTION|>[\n    {\"tool_call_id\": \"0\", \"tool_name\": \"weather\", "
+     "\"parameters\": {\"city\": \"Oslo\"}}\n]<|END_ACTION|>",
+     {kOslo}},
+    {Notation::kGranite,
+     R"(<|tool_call|>[{"name": "weather", "arguments": {"city": "Oslo"}}])",
+     {kOslo}},
+    {Notation::kNemotron,
+     R"(<TOOLCALL>[{"name": "weather", "arguments": {"city": "Oslo"}}]</TOOLCALL>)",
+     {kOslo}},
+    {Notation::kFirefunction,
+     R"( functools[{"name": "weather", "arguments": {"city": "Oslo"}}, {"name": "now"}])",
+     {kOslo, kNow}},
+    {Notation::kFunctionaryXml,
+     R"(<function=weather>{"city": "Oslo"}</function><function=now>{}</function>)",
+     {kOslo, kNow}},
+    {Notation::kFunctionary, ">>>weather\n{\"city\": \"Oslo\"}>>>now\n{}", {kOslo, kNow}},
+    {Notation::kQwenCoder,
+     "<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n"
+     "3\n</parameter>\n<parameter=exact>\nTrue\n</parameter>\n</function>\n</tool_call>\n"
+     "<tool_call>\n<function=now>\n</function>\n</tool_call>",
+     {{.name = "weather", .arguments = R"({"city": "Oslo", "days": 3, "exact": true})"}, kNow}},
+    {Notation::kGlm,
+     "<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>12</arg_value>\n"
+     "<arg_key>tags</arg_key>\n<arg_value>[1, \"a\"]</arg_value>\n</tool_call>"
+     "<tool_call>now\n</tool_call>",
+     {{.name = "weather", .arguments = R"({"city": "12", "tags": [1, "a"]})"}, kNow}},
+    {Notation::kChatGlm, "weather\n{\"city\": \"Oslo\"}", {kOslo}},
+    {Notation::kLfm,
+     R"(<|tool_call_start|>[weather(city="Oslo", days=3), now()]<|tool_call_end|>)",
+     {{.name = "weather", .arguments = R"({"city": "Oslo", "days": 3})"}, kNow}},
+    {Notation::kLfm,
+     R"(<|tool_call_start|>[{"name": "weather", "arguments": {"city": "Oslo"}}])"
+     "<|tool_call_end|>",
+     {kOslo}},
+    {Notation::kGemma,
+     "<|tool_call>call:weather{city:<|\"|>Oslo<|\"|>,days:3,tags:[1,{a:true}]}<tool_call|>"
+     "<|tool_call>call:now{}<tool_call|>",
+     {{.name = "weather", .arguments = R"({"city": "Oslo", "days": 3, "tags": [1, {"a": true}]})"},
+      kNow}},
+    {Notation::kYandex, "\n[TOOL_CALL_START]weather\n{\"city\": \"Oslo\"}", {kOslo}},
+    {Notation::kJson,
+     "```json\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}\n```",
+     {kOslo}},
+    {Notation::kJson,
+     R"({"type": "function", "function": {"name": "weather", "arguments": {"city": "Oslo"}}})",
+     {kOslo}},
+    {Notation::kHarmony,
+     "<|channel|>commentary to=functions.weather <|constrain|>json<|message|>"
+     "{\"city\": \"Oslo\"}<|call|>",
+     {kOslo}},
+};
+
 TEST(AnswerParser, ReadsCallsOfEveryNotation) {
-  const std::vector<Written> written = {
-      {Notation::kHermes,
-       "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}\n</tool_call>\n"
-       "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>",
-       {kOslo, kNow}},
-      {Notation::kHermes,
-       "<tool_call>{\"arguments\": {\"city\": \"Oslo\"}, \"name\": \"weather\"}</tool_call>",
-       {kOslo}},
-      {Notation::kHermes, R"(<tool_call>{"name": "now"}</tool_call>)", {kNow}},
-      {Notation::kHermes,
-       R"(<tool_call>{"name": "weather", "arguments": "{\"city\": \"Oslo\"}"}</tool_call>)",
-       {kOslo}},
-      {Notation::kLlama, R"({"name": "weather", "parameters": {"city": "Oslo"}})", {kOslo}},
-      {Notation::kLlama,
-       R"({"type": "function", "name": "weather", "parameters": {"city": "Oslo"}}; )"
-       R"({"name": "now", "parameters": {}})",
-       {kOslo, kNow}},
-      {Notation::kLlama,
-       R"(<|python_tag|>{"name": "weather", "parameters": {"city": "Oslo"}})",
-       {kOslo}},
-      {Notation::kLlama, R"(<|python_tag|>weather.call(city="Oslo"))", {kOslo}},
-      {Notation::kMistral,
-       R"([TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Oslo"}}, {"name": "now"}])",
-       {kOslo, kNow}},
-      {Notation::kMistral,
-       R"([TOOL_CALLS]weather[CALL_ID]abcdefghi[ARGS]{"city": "Oslo"}[TOOL_CALLS]now[ARGS]{})",
-       {{.id = "abcdefghi", .name = "weather", .arguments = R"({"city": "Oslo"})"}, kNow}},
-      {Notation::kDeepSeek,
-       "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n"
-       "{\"city\": "
-       "\"Oslo\"}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now"
-       "\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-       {kOslo, kNow}},
-      {Notation::kDeepSeek,
-       "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>{\"city\": \"Oslo\"}"
-       "<｜tool▁call▁end｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜>"
-       "<｜tool▁calls▁end｜>",
-       {kOslo, kNow}},
-      {Notation::kDsml,
-       "<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"weather\">\n<｜DSML｜parameter name=\"city\" "
-       "string=\"true\">Oslo</｜DSML｜parameter>\n<｜DSML｜parameter name=\"days\" "
-       "string=\"false\">"
-       "3</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
-       {{.name = "weather", .arguments = R"({"city": "Oslo", "days": 3})"}}},
-      {Notation::kKimi,
-       "<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:3"
-       "<|tool_call_argument_begin|>{\"city\": \"Oslo\"}<|tool_call_end|><|tool_call_begin|>"
-       "now<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>",
-       {{.id = "functions.weather:3", .name = "weather", .arguments = R"({"city": "Oslo"})"},
-        kNow}},
-      {Notation::kCommandR,
-       "Action:\n```json\n[\n    {\n        \"tool_name\": \"weather\",\n        \"parameters\": "
-       "{\n            \"city\": \"Oslo\"\n        }\n    }\n]```\n",
-       {kOslo}},
-      {Notation::kCommandR7b,
-       "<|START_ACTION|>[\n    {\"tool_call_id\": \"0\", \"tool_name\": \"weather\", "
-       "\"parameters\": {\"city\": \"Oslo\"}}\n]<|END_ACTION|>",
-       {kOslo}},
-      {Notation::kGranite,
-       R"(<|tool_call|>[{"name": "weather", "arguments": {"city": "Oslo"}}])",
-       {kOslo}},
-      {Notation::kNemotron,
-       R"(<TOOLCALL>[{"name": "weather", "arguments": {"city": "Oslo"}}]</TOOLCALL>)",
-       {kOslo}},
-      {Notation::kFirefunction,
-       R"( functools[{"name": "weather", "arguments": {"city": "Oslo"}}, {"name": "now"}])",
-       {kOslo, kNow}},
-      {Notation::kFunctionaryXml,
-       R"(<function=weather>{"city": "Oslo"}</function><function=now>{}</function>)",
-       {kOslo, kNow}},
-      {Notation::kFunctionary, ">>>weather\n{\"city\": \"Oslo\"}>>>now\n{}", {kOslo, kNow}},
-      {Notation::kQwenCoder,
-       "<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n"
-       "3\n</parameter>\n<parameter=exact>\nTrue\n</parameter>\n</function>\n</tool_call>\n"
-       "<tool_call>\n<function=now>\n</function>\n</tool_call>",
-       {{.name = "weather", .arguments = R"({"city": "Oslo", "days": 3, "exact": true})"}, kNow}},
-      {Notation::kGlm,
-       "<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>12</arg_value>\n"
-       "<arg_key>tags</arg_key>\n<arg_value>[1, \"a\"]</arg_value>\n</tool_call>"
-       "<tool_call>now\n</tool_call>",
-       {{.name = "weather", .arguments = R"({"city": "12", "tags": [1, "a"]})"}, kNow}},
-      {Notation::kChatGlm, "weather\n{\"city\": \"Oslo\"}", {kOslo}},
-      {Notation::kLfm,
-       R"(<|tool_call_start|>[weather(city="Oslo", days=3), now()]<|tool_call_end|>)",
-       {{.name = "weather", .arguments = R"({"city": "Oslo", "days": 3})"}, kNow}},
-      {Notation::kLfm,
-       R"(<|tool_call_start|>[{"name": "weather", "arguments": {"city": "Oslo"}}])"
-       "<|tool_call_end|>",
-       {kOslo}},
-      {Notation::kGemma,
-       "<|tool_call>call:weather{city:<|\"|>Oslo<|\"|>,days:3,tags:[1,{a:true}]}<tool_call|>"
-       "<|tool_call>call:now{}<tool_call|>",
-       {{.name = "weather",
-         .arguments = R"({"city": "Oslo", "days": 3, "tags": [1, {"a": true}]})"},
-        kNow}},
-      {Notation::kYandex, "\n[TOOL_CALL_START]weather\n{\"city\": \"Oslo\"}", {kOslo}},
-      {Notation::kJson,
-       "```json\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}\n```",
-       {kOslo}},
-      {Notation::kJson,
-       R"({"type": "function", "function": {"name": "weather", "arguments": {"city": "Oslo"}}})",
-       {kOslo}},
-      {Notation::kHarmony,
-       "<|channel|>commentary to=functions.weather <|constrain|>json<|message|>"
-       "{\"city\": \"Oslo\"}<|call|>",
-       {kOslo}},
-  };
-  for (const Written& one : written) {
+  for (const Written& one : kWritten) {
     SCOPED_TRACE(one.text);
     const ReadAnswer answer = read(one.notation, one.text);
     expect_calls(answer, one.calls);

@@ -37,7 +37,7 @@ inline void add_delta(const AnswerDelta& delta, ReadAnswer& answer) {
   }
 }
 
-inline ReadAnswer read_pieces(const AnswerOptions& options,
+inline ReadAnswer read_pieces(const ParserOptions& options,
                               const std::vector<std::string_view>& pieces) {
   AnswerParser parser(options);
   ReadAnswer answer;
@@ -56,7 +56,7 @@ inline std::string described(const ReadAnswer& answer) {
 }
 
 // What the text says however it is cut; a test failure if that is not always the same.
-inline ReadAnswer read_answer(AnswerOptions options, std::string_view text) {
+inline ReadAnswer read_answer(ParserOptions options, std::string_view text) {
   options.seed = 1;
   ReadAnswer whole = read_pieces(options, {text});
   const std::string expected = described(whole);
