@@ -2,10 +2,11 @@
 // What an answer has to be: tokens that would leave the language are never sampled.
 //
 // Of JSON Schema: type (also lists of types), properties, required, additionalProperties, items,
-// prefixItems, minItems, maxItems, enum, const, anyOf, oneOf (as anyOf), allOf of objects, $ref into
-// $defs and definitions, minLength, maxLength, minimum, maximum (integers), pattern as far as it is
-// regular, format as an annotation. Annotations are ignored, all else is refused by name. Keys come
-// in the order of the schema; white space between tokens is at most one space or line break.
+// prefixItems, minItems, maxItems, enum, const, anyOf, oneOf (as anyOf), allOf of objects, $ref
+// into $defs and definitions, minLength, maxLength, minimum, maximum (integers), pattern as far as
+// it is regular, format as an annotation. Annotations are ignored, all else is refused by name.
+// Keys come in the order of the schema; white space between tokens is at most one space or line
+// break.
 #pragma once
 
 #include <memory>

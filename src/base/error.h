@@ -61,5 +61,9 @@ template <typename... Parts>
 Error exhausted(const Parts&... parts) {
   return {ErrorCode::kResourceExhausted, concat(parts...)};
 }
+template <typename... Parts>
+Error unavailable(const Parts&... parts) {
+  return {ErrorCode::kUnavailable, concat(parts...)};
+}
 
 }  // namespace redknot

@@ -2,6 +2,7 @@
 // A bounded queue between two threads: where callers and the step loop meet. Full is an answer.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -43,6 +44,13 @@ class BoundedQueue {
   void wait() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return closed_ || poked_ || !items_.empty(); });
+    poked_ = false;
+  }
+
+  // The same, and no longer than until `time`.
+  void wait_until(std::chrono::steady_clock::time_point time) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_until(lock, time, [this] { return closed_ || poked_ || !items_.empty(); });
     poked_ = false;
   }
 

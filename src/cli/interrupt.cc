@@ -20,7 +20,7 @@ std::atomic<bool> scope_open = false;
 std::atomic<bool> interrupt_seen = false;
 sem_t wake_waiter;
 
-void on_interrupt(int) {
+void on_interrupt(int signal) {
   const int saved_errno = errno;
   if (scope_open && !interrupt_seen.exchange(true)) {
     sem_post(&wake_waiter);
@@ -29,25 +29,31 @@ void on_interrupt(int) {
   }
   constexpr std::string_view kMessage = "\nredknot: interrupted\n";
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
-  ::_exit(static_cast<int>(ExitCode::kInterrupted));
+  ::_exit(signal == SIGTERM ? 128 + SIGTERM : static_cast<int>(ExitCode::kInterrupted));
+}
+
+// Unless the parent made the process ignore it.
+void catch_signal(int signal) {
+  struct sigaction action {};
+  sigaction(signal, nullptr, &action);
+  if (action.sa_handler == SIG_IGN) return;
+  action = {};
+  action.sa_handler = on_interrupt;
+  action.sa_flags = SA_RESTART;
+  sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
 
 void exit_on_interrupt() {
   sem_init(&wake_waiter, /*pshared=*/0, /*value=*/0);
-  struct sigaction action {};
-  sigaction(SIGINT, nullptr, &action);
-  if (action.sa_handler == SIG_IGN) return;
-  action = {};
-  action.sa_handler = on_interrupt;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
+  catch_signal(SIGINT);
 }
 
-InterruptScope::InterruptScope(std::function<void()> end) {
+InterruptScope::InterruptScope(std::function<void()> end, Signals signals) : signals_(signals) {
   interrupt_seen = false;
   scope_open = true;
+  if (signals_ == Signals::kInterruptAndTerminate) catch_signal(SIGTERM);
   waiter_ = std::thread([end = std::move(end)] {
     while (sem_wait(&wake_waiter) != 0 && errno == EINTR) {
     }
@@ -56,6 +62,7 @@ InterruptScope::InterruptScope(std::function<void()> end) {
 }
 
 InterruptScope::~InterruptScope() {
+  if (signals_ == Signals::kInterruptAndTerminate) std::signal(SIGTERM, SIG_DFL);
   scope_open = false;
   sem_post(&wake_waiter);
   waiter_.join();

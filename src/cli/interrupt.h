@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ctrl-C.
+// Ctrl-C, and for servers SIGTERM.
 //
 // A signal belongs to the process, so this is the one place with state of the whole process. Left
 // alone where the parent made the process ignore SIGINT (nohup, background jobs).
@@ -14,11 +14,14 @@ namespace redknot::cli {
 // ExitCode::kInterrupted. Call once, before other threads start.
 void exit_on_interrupt();
 
+// Which signals end what is done. SIGTERM ends other processes at once.
+enum class Signals { kInterrupt, kInterruptAndTerminate };
+
 // While it lives, the first Ctrl-C calls `end` instead, once, on a thread of its own; the second
 // ends the process at once. One at a time.
 class InterruptScope {
  public:
-  explicit InterruptScope(std::function<void()> end);
+  explicit InterruptScope(std::function<void()> end, Signals signals = Signals::kInterrupt);
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
   ~InterruptScope();
@@ -26,6 +29,7 @@ class InterruptScope {
   bool interrupted() const;
 
  private:
+  Signals signals_;
   std::thread waiter_;
 };
 

@@ -16,6 +16,7 @@
 #include "cli/profile_command.h"
 #include "cli/run_command.h"
 #include "cli/run_options.h"
+#include "cli/serve_command.h"
 #include "cli/tokenize_command.h"
 
 namespace redknot::cli {
@@ -30,6 +31,7 @@ constexpr char kDescription[] =
 struct CommandLine {
   CLI::App app{kDescription, "redknot"};
   RunOptions run_options;
+  ServeOptions serve_options;
   InspectOptions inspect_options;
   TokenizeOptions tokenize_options;
   BenchCommandOptions bench_options;
@@ -37,6 +39,7 @@ struct CommandLine {
   ProfileCommandOptions profile_options;
   CapacityCommandOptions capacity_options;
   CLI::App* run = nullptr;
+  CLI::App* serve = nullptr;
   CLI::App* inspect = nullptr;
   CLI::App* tokenize = nullptr;
   CLI::App* bench = nullptr;
@@ -53,6 +56,7 @@ void declare(CommandLine& line) {
   app.require_subcommand(0, 1);
   app.footer(kExitCodesHelp);
   line.run = add_run(app, line.run_options);
+  line.serve = add_serve(app, line.serve_options);
   line.inspect = add_inspect(app, line.inspect_options);
   line.tokenize = add_tokenize(app, line.tokenize_options);
   line.bench = add_bench(app, line.bench_options);
@@ -65,7 +69,7 @@ void declare(CommandLine& line) {
 // is well.
 std::string misuse(const CommandLine& line) {
   if (line.app.get_subcommands().empty()) {
-    return "a verb is required: run, inspect, tokenize, bench, eval, profile or capacity";
+    return "a verb is required: run, serve, inspect, tokenize, bench, eval, profile or capacity";
   }
   const RunOptions& run = line.run_options;
   if (line.run->parsed() && !run.prompt && !run.prompt_file && !run.tokens_file) {
@@ -89,6 +93,7 @@ ExitCode wrong_usage(const CommandLine& line, const std::string& cause) {
 
 Result<ExitCode> run_verb(const CommandLine& line) {
   if (line.run->parsed()) return run(line.run_options);
+  if (line.serve->parsed()) return serve(line.serve_options);
   if (line.inspect->parsed()) return inspect(line.inspect_options);
   if (line.tokenize->parsed()) return tokenize(line.tokenize_options);
   if (line.bench->got_subcommand("rag")) return bench_rag(line.bench_options.rag);

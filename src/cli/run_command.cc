@@ -102,6 +102,16 @@ Result<std::vector<PromptPart>> about_documents(const RunOptions& options,
   return parts;
 }
 
+Result<std::optional<Constraint>> constraint_of(const RunOptions& options) {
+  if (!options.json_schema && !options.json_schema_file) return std::optional<Constraint>();
+  std::string schema = options.json_schema.value_or("");
+  if (options.json_schema_file) {
+    REDKNOT_TRY(schema, read_input(*options.json_schema_file));
+  }
+  REDKNOT_TRY(Constraint constraint, Constraint::json_schema(schema));
+  return std::optional(std::move(constraint));
+}
+
 Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> prompt) {
   Request request;
   request.prompt = std::move(prompt);
@@ -115,6 +125,7 @@ Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> 
     request.sampling.logit_bias.push_back(bias);
   }
   request.sampling.seed = chosen_seed(options);
+  REDKNOT_TRY(request.constraint, constraint_of(options));
   request.stop = options.stop;
   request.ignore_end = options.ignore_eos;
   request.add_bos = !options.no_bos;

@@ -75,6 +75,17 @@ void add_length_options(CLI::App& app, RunOptions& o) {
       ->group("End of the answer");
 }
 
+void add_form_options(CLI::App& app, RunOptions& o) {
+  auto* schema = app.add_option(
+      "-j,--json-schema", o.json_schema,
+      "The answer is JSON that meets this JSON schema, such as '{\"type\": \"object\"}' for any "
+      "object. Keys come in the order of the schema; keywords that are not supported are named.");
+  auto* file = app.add_option("--json-schema-file", o.json_schema_file,
+                              "The same, read from a file; \"-\" is standard input.");
+  schema->type_name("SCHEMA")->excludes(file)->group("Form of the answer");
+  file->type_name("FILE")->group("Form of the answer");
+}
+
 void add_choice_options(CLI::App& app, RunOptions& o) {
   const auto real = [&app](const char* name, float& value, double least, double most,
                            const char* description) {
@@ -175,6 +186,7 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
   add_profile_file(*verb, options.profile);
   add_prompt_options(*verb, options);
   add_length_options(*verb, options);
+  add_form_options(*verb, options);
   add_choice_options(*verb, options);
   add_output_options(*verb, options);
   add_computation_options(*verb, options);

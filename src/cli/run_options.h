@@ -28,6 +28,8 @@ struct RunOptions {
   int max_tokens = 128;
   std::vector<std::string> stop;
   bool ignore_eos = false;
+  std::optional<std::string> json_schema;
+  std::optional<std::string> json_schema_file;
 
   Sampling sampling;
   std::int64_t seed = -1;  // -1: a random one

@@ -13,6 +13,8 @@ namespace {
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxStepTokens = 1 << 16;
 constexpr int kMaxSequences = 1 << 16;
+constexpr int kMaxRunning = 1 << 12;
+constexpr int kMaxWaiting = 1 << 20;
 constexpr int kMaxSegmentTokens = 1 << 28;
 
 Status check_range(const char* option, long long value, long long least, long long most) {
@@ -26,6 +28,8 @@ Status check_options(const EngineOptions& options) {
       check_range("context_tokens", options.context_tokens, 0, kMaxContextTokens));
   REDKNOT_RETURN_IF_ERROR(
       check_range("max_step_tokens", options.max_step_tokens, 1, kMaxStepTokens));
+  REDKNOT_RETURN_IF_ERROR(check_range("max_running", options.max_running, 1, kMaxRunning));
+  REDKNOT_RETURN_IF_ERROR(check_range("max_waiting", options.max_waiting, 1, kMaxWaiting));
   REDKNOT_RETURN_IF_ERROR(
       check_range("segment_tokens", options.segment_tokens, -1, kMaxSegmentTokens));
   return check_range("max_sequences", options.max_sequences, 1, kMaxSequences);
@@ -123,7 +127,8 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   step.max_rows = static_cast<int>(
       options.kv_bytes > 0 ? options.max_step_tokens
                            : std::min<std::int64_t>(options.max_step_tokens, most_tokens));
-  step.max_logit_rows = core.logit_rows ? core.logit_rows(model) : kMaxLogitRows;
+  step.max_logit_rows =
+      core.logit_rows ? core.logit_rows(model) : std::max(kLeastLogitRows, options.max_running);
   REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));
   return std::unique_ptr<EngineCore>(
       new EngineCore({std::move(model), kernels, std::move(threads), std::move(weights),

@@ -28,13 +28,14 @@ struct CoreOptions {
                                                 int context_tokens)>
       pages{};
   bool key_bounds = false;  // of pages, even if no head of the profile selects any
-  // Rows of logits one step can give; empty: EngineCore::kMaxLogitRows.
+  // Rows of logits one step can give; empty: one for each running sequence, and at least
+  // EngineCore::kLeastLogitRows.
   std::function<int(const Model& model)> logit_rows{};
 };
 
 class EngineCore {
  public:
-  static constexpr int kMaxLogitRows = 64;
+  static constexpr int kLeastLogitRows = 64;
 
   // kInvalidArgument naming the option; the errors of Model::open; kResourceExhausted for memory.
   static Result<std::unique_ptr<EngineCore>> open(const EngineOptions& options,
@@ -50,11 +51,13 @@ class EngineCore {
   const Kernels& kernels() const { return kernels_; }
   ThreadPool& thread_pool() { return *threads_; }
   PagePool& pool() { return *pool_; }
+  const PagePool& pool() const { return *pool_; }
   Runner& runner() { return runner_; }
   Transformer& transformer() { return transformer_; }
   int threads() const { return threads_->threads(); }
   int context_tokens() const { return context_tokens_; }
   int max_step_tokens() const { return transformer_.options().max_rows; }
+  int max_logit_rows() const { return transformer_.options().max_logit_rows; }
 
  private:
   struct Parts;

@@ -5,8 +5,25 @@ namespace redknot {
 
 void end_with_error(Generation::State& state, Error error) {
   state.error = std::move(error);
-  state.pieces.push({.finish = FinishReason::kError});
-  state.pieces.close();
+  state.push({.finish = FinishReason::kError});
+}
+
+void Generation::State::push(Piece piece) {
+  const bool last = piece.finish != FinishReason::kNone;
+  pieces.push(std::move(piece));
+  if (last) pieces.close();
+  const std::lock_guard lock(notify_mutex_);
+  // It may set another one, which must not end this one while it runs.
+  if (const auto call = notify_) (*call)();
+}
+
+void Generation::State::set_notify(std::function<void()> wanted) {
+  const std::lock_guard lock(notify_mutex_);
+  notify_ = nullptr;
+  if (!wanted) return;
+  notify_ = std::make_shared<const std::function<void()>>(std::move(wanted));
+  const auto call = notify_;
+  (*call)();
 }
 
 Generation::Generation(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -19,18 +36,25 @@ Generation& Generation::operator=(Generation&& other) noexcept {
 
 Generation::~Generation() {
   if (state_ == nullptr) return;
+  state_->set_notify(nullptr);
   state_->cancelled.store(true);
   state_->inbox->poke();
 }
 
-std::optional<Piece> Generation::next() {
-  std::optional<Piece> piece = state_->pieces.pop();
+// What the reader has taken.
+std::optional<Piece> Generation::State::taken(std::optional<Piece> piece) {
   if (!piece) return piece;
   // The loop may be waiting for room.
-  if (piece->logit_rows > 0) state_->inbox->poke();
-  if (piece->finish != FinishReason::kNone) state_->last_taken = true;
+  if (piece->logit_rows > 0) inbox->poke();
+  if (piece->finish != FinishReason::kNone) last_taken = true;
   return piece;
 }
+
+std::optional<Piece> Generation::next() { return state_->taken(state_->pieces.pop()); }
+
+std::optional<Piece> Generation::try_next() { return state_->taken(state_->pieces.try_pop()); }
+
+void Generation::notify(std::function<void()> notify) { state_->set_notify(std::move(notify)); }
 
 const std::optional<Error>& Generation::error() const {
   static const std::optional<Error> none;

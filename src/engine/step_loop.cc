@@ -2,9 +2,11 @@
 #include "engine/step_loop.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "engine/profile_choice.h"
 
 namespace redknot {
 namespace {
@@ -18,15 +20,21 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox)
+StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox,
+                   const StepLoopOptions& options)
     : core_(core),
       tokenizer_(tokenizer),
       inbox_(std::move(inbox)),
+      options_(options),
       scheduler_(core.pool(), core.profile(),
                  {.max_step_tokens = core.max_step_tokens(),
-                  .max_logit_rows = EngineCore::kMaxLogitRows,
-                  .max_sequences = std::min(EngineCore::kMaxLogitRows, core.max_step_tokens())}),
-      head_pages_(core.profile().policies.size()) {
+                  .max_logit_rows = core.max_logit_rows(),
+                  .max_sequences = std::min(
+                      {options.max_running, core.max_logit_rows(), core.max_step_tokens()})}) {
+  for (const HeadPolicy& policy : core.profile().policies) {
+    latest_.heads.push_back(describe(policy));
+  }
+
   publish_stats();
   thread_ = std::thread([this] { run(); });
 }
@@ -43,19 +51,35 @@ void StepLoop::run() {
     const auto first = streams_.begin();
     fail(first->first, first->second, closed);
   }
-  while (std::optional<Arrival> arrival = inbox_->try_pop()) {
-    end_with_error(*arrival->state, closed);
+  while (const std::optional<Mail> mail = inbox_->try_pop()) {
+    for (const Arrival& arrival : mail->requests) end_with_error(*arrival.state, closed);
+    if (mail->errand) mail->errand();
   }
 }
 
+Status StepLoop::submit(SequenceSpec spec, std::vector<Arrival> requests) {
+  const int count = static_cast<int>(requests.size());
+  const int waiting = queued_.fetch_add(count);
+  if (count > options_.max_waiting - waiting) {
+    queued_.fetch_sub(count);
+    return unavailable("generate: ", waiting, " requests are waiting already");
+  }
+  const bool pushed = inbox_->push({.spec = std::move(spec), .requests = std::move(requests)});
+  REDKNOT_CHECK(pushed);  // it has no bound, and is closed by the destructor only
+  return Done{};
+}
+
 void StepLoop::step() {
-  take_arrivals();
+  take_mail();
   drop_cancelled();
+  end_late();
+  scheduler_.end_pins(std::chrono::steady_clock::now());
   hold_back();
   const StepPlan plan = scheduler_.next_step();
+  note_admitted();
   publish_stats();
   if (plan.empty()) {
-    inbox_->wait();
+    wait_for_mail();
     return;
   }
   const std::vector<SequenceKv*> kv = scheduler_.kv(plan);
@@ -69,31 +93,84 @@ void StepLoop::step() {
   deliver(plan, output.logits);
 }
 
-void StepLoop::take_arrivals() {
-  while (std::optional<Arrival> arrival = inbox_->try_pop()) {
-    Result<SequenceId> id = scheduler_.submit(arrival->spec);
-    Stream stream(std::move(*arrival));
-    if (!id.ok()) {
+void StepLoop::take_mail() {
+  while (std::optional<Mail> mail = inbox_->try_pop()) {
+    if (!mail->requests.empty()) take_requests(std::move(mail->spec), std::move(mail->requests));
+    if (mail->errand) mail->errand();
+  }
+}
+
+void StepLoop::take_requests(SequenceSpec spec, std::vector<Arrival> requests) {
+  const auto ids = scheduler_.submit(std::move(spec), static_cast<int>(requests.size()));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    Stream stream(std::move(requests[i]));
+    if (!ids.ok()) {
       // Checked before it was queued; only a change of the pool could bring this about.
-      end_with_error(*stream.arrival.state, id.error());
+      queued_.fetch_sub(1);
+      end_with_error(*stream.arrival.state, ids.error());
       continue;
     }
     // The answer continues the prompt, so its first token keeps its leading space.
     if (tokenizer_ != nullptr) {
-      stream.detokenizer.emplace(
-          *tokenizer_, text::DetokenizeOptions{.show_special = stream.arrival.request.show_special,
-                                               .begins_text = false});
+      const text::DetokenizeOptions options{.show_special = stream.arrival.request.show_special,
+                                            .begins_text = false};
+      stream.detokenizer.emplace(*tokenizer_, options);
     }
-    streams_.emplace(*id, std::move(stream));
+    constrain(stream);
+    streams_.emplace((*ids)[i], std::move(stream));
+  }
+}
+
+// Ends those that have waited for their turn as long as they wanted to.
+void StepLoop::end_late() {
+  std::vector<SequenceId> late;
+  for (const auto& [id, stream] : streams_) {
+    const double most = stream.arrival.request.max_queue_seconds;
+    if (stream.has_begun || most <= 0) continue;
+    if (seconds_since(stream.arrival.submitted) >= most) late.push_back(id);
+  }
+  for (const SequenceId id : late) {
+    Stream& stream = streams_.at(id);
+    fail(id, stream,
+         unavailable("generate: it has not begun after ", stream.arrival.request.max_queue_seconds,
+                     " seconds (max_queue_seconds)"));
+  }
+}
+
+// Until there is mail, or something to be done whose time is known.
+void StepLoop::wait_for_mail() {
+  std::optional<std::chrono::steady_clock::time_point> next = scheduler_.next_pin_end();
+  for (const auto& [id, stream] : streams_) {
+    const double most = stream.arrival.request.max_queue_seconds;
+    if (stream.has_begun || most <= 0) continue;
+    const auto late =
+        stream.arrival.submitted + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                       std::chrono::duration<double>(most));
+    next = std::min(next.value_or(late), late);
+  }
+  if (next) {
+    inbox_->wait_until(*next);
+  } else {
+    inbox_->wait();
   }
 }
 
 void StepLoop::drop_cancelled() {
   std::erase_if(streams_, [this](const auto& entry) {
     if (!entry.second.arrival.state->cancelled.load()) return false;
+    if (!entry.second.has_begun) queued_.fetch_sub(1);
     scheduler_.cancel(entry.first);
     return true;
   });
+}
+
+void StepLoop::note_admitted() {
+  for (const SequenceId id : scheduler_.admitted()) {
+    Stream& stream = streams_.at(id);
+    if (std::exchange(stream.has_begun, true)) continue;
+    queued_.fetch_sub(1);
+    stream.queue_seconds = seconds_since(stream.arrival.submitted);
+  }
 }
 
 void StepLoop::hold_back() {
@@ -137,6 +214,7 @@ void StepLoop::deliver_slice(const StepSlice& slice, std::span<const int> logit_
     add_token(slice.sequence, stream, {last, vocabulary}, piece);
   } else if (scheduler_.ended(slice.sequence)) {
     stream.prompt_seconds = stream.last_seconds = seconds_since(stream.arrival.submitted);
+    count_prompt(slice.sequence);
     piece.finish = FinishReason::kLength;
   } else if (piece.logit_rows == 0) {
     return;  // a part of the prompt, and nobody asked for its logits
@@ -154,21 +232,51 @@ std::string StepLoop::token_text(TokenId token) const {
   return std::string(tokenizer_->bytes_of(token));
 }
 
+void StepLoop::constrain(Stream& stream) {
+  const Request& request = stream.arrival.request;
+  if (!request.constraint) return;
+  REDKNOT_CHECK(tokenizer_ != nullptr);
+  if (vocabulary_ == nullptr) {
+    vocabulary_ = std::make_unique<const ConstrainedVocabulary>(
+        *tokenizer_, core_.model().config().vocabulary_size);
+  }
+  stream.constraint.emplace(*request.constraint, *vocabulary_, /*may_stop=*/!request.ignore_end);
+}
+
+Result<SampledToken> StepLoop::next_token(SequenceId id, Stream& stream,
+                                          std::span<const float> logits) const {
+  grammar::TokenSet allowed;  // empty: all
+  if (stream.constraint) {
+    REDKNOT_TRY(allowed, stream.constraint->allowed());
+  }
+  const std::span<const TokenId> history = scheduler_.tokens(id);
+  SampledToken sampled = sample(logits, history, stream.arrival.request.sampling,
+                                static_cast<int>(history.size()), allowed);
+  if (sampled.usable) return sampled;
+  const auto position = history.size() - 1;
+  if (stream.constraint) {
+    return invalid("generate: no token can follow position ", position,
+                   ": none that the constraint allows is possible");
+  }
+  return corrupt("generate: no token can follow position ", position,
+                 ": every logit is NaN or -infinity");
+}
+
 // Samples the next token, appends it to the sequence and fills in its piece.
 void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> logits,
                          Piece& piece) {
-  const std::span<const TokenId> history = scheduler_.tokens(id);
-  const SampledToken sampled =
-      sample(logits, history, stream.arrival.request.sampling, static_cast<int>(history.size()));
-  if (!sampled.usable) {
+  const Result<SampledToken> next = next_token(id, stream, logits);
+  if (!next.ok()) {
     piece.finish = FinishReason::kError;
-    stream.arrival.state->error =
-        Error(ErrorCode::kCorrupt, concat("generate: no token can follow position ",
-                                          history.size() - 1, ": every logit is NaN or -infinity"));
+    stream.arrival.state->error = next.error();
     return;
   }
+  const SampledToken& sampled = *next;
   stream.last_seconds = seconds_since(stream.arrival.submitted);
-  if (stream.generated++ == 0) stream.prompt_seconds = stream.last_seconds;
+  if (stream.generated++ == 0) {
+    stream.prompt_seconds = stream.last_seconds;
+    count_prompt(id);
+  }
   generated_tokens_.fetch_add(1);
   if (ends(stream, sampled.token)) {
     piece.finish = FinishReason::kStop;
@@ -182,10 +290,13 @@ void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> l
   if (stream.detokenizer && tokenizer_->contains(sampled.token)) {
     piece.text = stream.stop.add(stream.detokenizer->push(sampled.token));
   }
+  if (stream.constraint) stream.constraint->take(sampled.token);
+  const bool complete = stream.constraint && stream.constraint->is_complete();
   if (stream.stop.stopped()) {
     piece.finish = FinishReason::kStop;
-  } else if (scheduler_.ended(id)) {
-    piece.finish = FinishReason::kLength;
+    piece.stopped_by = stream.stop.stopped_by();
+  } else if (complete || scheduler_.ended(id)) {
+    piece.finish = complete ? FinishReason::kStop : FinishReason::kLength;
     if (stream.detokenizer) piece.text += stream.stop.add(stream.detokenizer->flush());
     piece.text += stream.stop.flush();
   }
@@ -206,7 +317,7 @@ void StepLoop::update_usage(SequenceId id, const Stream& stream, bool with_pages
   const std::lock_guard lock(state.mutex);
   const PromptTokens prompt = scheduler_.prompt_tokens(id);
   Usage& usage = state.usage;
-  usage.prompt_tokens = static_cast<int>(stream.arrival.spec.prompt.tokens.size());
+  usage.prompt_tokens = stream.arrival.prompt_tokens;
   usage.prefix_tokens = prompt.prefix;
   usage.adopted_tokens = prompt.adopted;
   usage.new_tokens = prompt.computed;
@@ -214,6 +325,7 @@ void StepLoop::update_usage(SequenceId id, const Stream& stream, bool with_pages
   usage.built_tokens = prompt.built;
   usage.generated_tokens = stream.generated;
   usage.flops = prompt.flops;
+  usage.queue_seconds = stream.queue_seconds;
   usage.prompt_seconds = stream.prompt_seconds;
   usage.generation_seconds = stream.last_seconds - stream.prompt_seconds;
   if (!with_pages) return;
@@ -227,9 +339,10 @@ void StepLoop::send(SequenceId id, Stream& stream, Piece piece) {
   Generation::State& state = *stream.arrival.state;
   const bool last = piece.finish != FinishReason::kNone;
   update_usage(id, stream, last || stream.generated <= 1);
-  state.pieces.push(std::move(piece));
+  // Others may look as soon as the last piece is there.
+  if (last && !stream.has_begun) queued_.fetch_sub(1);
+  state.push(std::move(piece));
   if (!last) return;
-  state.pieces.close();
   scheduler_.cancel(id);
   streams_.erase(id);
 }
@@ -239,33 +352,66 @@ void StepLoop::fail(SequenceId id, Stream& stream, Error error) {
   send(id, stream, {.finish = FinishReason::kError});
 }
 
-void StepLoop::publish_stats() {
-  running_.store(scheduler_.running());
-  waiting_.store(scheduler_.waiting());
-  int free_pages = 0;
-  for (const KvFormat format : kKvFormats) free_pages += core_.pool().free_pages(format);
-  free_pages_.store(free_pages);
-  std::vector<int> head_pages(head_pages_.size());
-  scheduler_.count_pages(head_pages);
-  for (std::size_t i = 0; i < head_pages.size(); ++i) head_pages_[i].store(head_pages[i]);
-  segments_.store(scheduler_.segments().segments());
-  segment_evictions_.store(scheduler_.segments().evictions());
+// Adds what a prompt that is whole was made of.
+void StepLoop::count_prompt(SequenceId id) {
+  const PromptTokens prompt = scheduler_.prompt_tokens(id);
+  prompts_.prefix += prompt.prefix;
+  prompts_.adopted += prompt.adopted;
+  prompts_.recovered += prompt.recovered;
+  prompts_.computed += prompt.computed;
 }
 
-void StepLoop::add_to(Stats& stats) const {
-  stats.sequences = running_.load();
-  stats.waiting = waiting_.load();
-  stats.free_pages = free_pages_.load();
-  stats.segments = segments_.load();
-  stats.segment_evictions = segment_evictions_.load();
+void StepLoop::publish_stats() {
+  const PagePool& pool = core_.pool();
+  const std::vector<HeadPolicy>& policies = core_.profile().policies;
+  std::vector<int> head_pages(policies.size());
+  scheduler_.count_pages(head_pages);
+  const int shared_pages = scheduler_.segments().pages_per_head();
+  const SchedulerCounts& counts = scheduler_.counts();
+  const std::lock_guard lock(mutex_);
+  latest_.sequences = scheduler_.running();
+  latest_.waiting = scheduler_.waiting();
+  latest_.heads.resize(policies.size());
+  for (std::size_t i = 0; i < policies.size(); ++i) {
+    const std::size_t page_bytes = pool.shape().bytes(policies[i].kv_format);
+    latest_.heads[i].bytes = static_cast<std::size_t>(head_pages[i]) * page_bytes;
+    latest_.heads[i].shared_bytes = static_cast<std::size_t>(shared_pages) * page_bytes;
+  }
+  for (const KvFormat format : kKvFormats) {
+    free_pages_[index_of(format)] = pool.free_pages(format);
+  }
+  latest_.preemptions = counts.preemptions;
+  latest_.segment_hits = counts.segment_hits;
+  latest_.segment_misses = counts.segment_misses;
+  latest_.prefix_hits = counts.prefix_hits;
+  latest_.prefix_misses = counts.prefix_misses;
+  latest_.prefix_tokens = prompts_.prefix;
+  latest_.adopted_tokens = prompts_.adopted;
+  latest_.recovered_tokens = prompts_.recovered;
+  latest_.new_tokens = prompts_.computed;
+  latest_.segments = scheduler_.segments().segments();
+  latest_.segment_evictions = scheduler_.segments().evictions();
+}
+
+Stats StepLoop::stats() const {
+  const std::lock_guard lock(mutex_);
+  Stats stats = latest_;
+  for (const KvFormat format : kKvFormats) {
+    const PagePool& pool = core_.pool();
+    const int total = pool.total_pages(format), free = free_pages_[index_of(format)];
+    if (total == 0) continue;
+    stats.pool.push_back({.dtype = kv_dtype(format),
+                          .page_bytes = pool.shape().bytes(format),
+                          .total_pages = total,
+                          .free_pages = free});
+    stats.total_pages += total;
+    stats.free_pages += free;
+    stats.kv_bytes += static_cast<std::size_t>(total) * pool.shape().bytes(format);
+  }
   stats.steps = steps_.load();
   stats.prompt_tokens = prompt_tokens_.load();
   stats.generated_tokens = generated_tokens_.load();
-  for (std::size_t i = 0; i < head_pages_.size(); ++i) {
-    const KvFormat format = core_.profile().policies[i].kv_format;
-    stats.heads[i].bytes =
-        static_cast<std::size_t>(head_pages_[i].load()) * core_.pool().shape().bytes(format);
-  }
+  return stats;
 }
 
 }  // namespace redknot

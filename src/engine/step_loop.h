@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/answer_constraint.h"
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
 #include "engine/stop_matcher.h"
@@ -23,17 +25,28 @@
 
 namespace redknot {
 
+struct StepLoopOptions {
+  int max_running = 64;    // sequences; no more than a step has tokens
+  int max_waiting = 1024;  // requests that have not begun
+};
+
 class StepLoop {
  public:
   // References must outlive the object. tokenizer may be null: then pieces carry no text.
-  StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox);
+  StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox,
+           const StepLoopOptions& options);
   StepLoop(const StepLoop&) = delete;
   StepLoop& operator=(const StepLoop&) = delete;
   ~StepLoop();  // ends the loop; what still runs gets an error as its last piece
 
-  // What only the loop knows, as of its last step; any thread.
-  void add_to(Stats& stats) const;
-  int waiting() const { return waiting_.load(); }  // taken from the inbox, not admitted yet
+  // Answers to one prompt. kUnavailable, and none is queued, if too many wait. Any thread.
+  Status submit(SequenceSpec spec, std::vector<Arrival> requests);
+
+  // For errands of the inbox, which run between steps.
+  Scheduler& scheduler() { return scheduler_; }
+
+  // As of the latest step: all but what never changes. Any thread.
+  Stats stats() const;
 
  private:
   // A sequence that waits or runs.
@@ -42,18 +55,29 @@ class StepLoop {
     Arrival arrival;
     std::optional<text::Detokenizer> detokenizer;
     StopMatcher stop;
+    std::optional<AnswerConstraint> constraint;
     int generated = 0;
+    bool has_begun = false;
+    double queue_seconds = 0.0;
     double prompt_seconds = 0.0;
     double last_seconds = 0.0;  // from submission to the latest token
   };
 
   void run();
   void step();
-  void take_arrivals();
+  void take_mail();
+  void take_requests(SequenceSpec spec, std::vector<Arrival> requests);
+  void end_late();
+  void wait_for_mail();
+  void count_prompt(SequenceId id);
+  void note_admitted();
   void drop_cancelled();
   void hold_back();
   void deliver(const StepPlan& plan, std::span<const float> logits);
   void deliver_slice(const StepSlice& slice, std::span<const int> logit_rows, const float* logits);
+  void constrain(Stream& stream);
+  Result<SampledToken> next_token(SequenceId id, Stream& stream,
+                                  std::span<const float> logits) const;
   void add_token(SequenceId id, Stream& stream, std::span<const float> logits, Piece& piece);
   void add_probabilities(const SampledToken& sampled, const Stream& stream, Piece& piece) const;
   void update_usage(SequenceId id, const Stream& stream, bool with_pages);
@@ -66,12 +90,18 @@ class StepLoop {
   EngineCore& core_;
   const text::Tokenizer* tokenizer_;
   std::shared_ptr<Inbox> inbox_;
+  StepLoopOptions options_;
   Scheduler scheduler_;
+  std::unique_ptr<const ConstrainedVocabulary> vocabulary_;  // made when it is first needed
   std::unordered_map<SequenceId, Stream> streams_;
-  std::atomic<int> running_{0}, waiting_{0}, free_pages_{0}, segments_{0};
-  std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0},
-      segment_evictions_{0};
-  std::vector<std::atomic<int>> head_pages_;  // [layers, kv_heads]
+  std::atomic<int> queued_{0};  // requests that have not begun
+  std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0};
+  struct {
+    std::uint64_t prefix = 0, adopted = 0, recovered = 0, computed = 0;
+  } prompts_{};               // tokens of prompts of all that have their first token
+  mutable std::mutex mutex_;  // guards what follows
+  Stats latest_{};            // what changes between steps
+  PageCounts free_pages_{};
   std::thread thread_;
 };
 

@@ -131,7 +131,7 @@ TEST_F(StepLoopTest, AFullQueueIsAnAnswerAndPassesWhenItEmpties) {
     }
   }
   ASSERT_TRUE(refusal) << waiting.size() << " requests wait";
-  EXPECT_EQ(refusal->code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(refusal->code(), ErrorCode::kUnavailable);
   EXPECT_THAT(refusal->message(), HasSubstr("waiting"));
   waiting.clear();
   holder.reset();

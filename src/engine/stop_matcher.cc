@@ -49,7 +49,9 @@ std::string StopMatcher::add(std::string_view piece) {
       advance(pattern, byte);
       const auto matched = static_cast<std::size_t>(pattern.matched);
       held = std::max(held, matched);
-      if (matched == pattern.text.size()) complete = std::max(complete, matched);
+      if (matched != pattern.text.size() || matched <= complete) continue;
+      complete = matched;
+      stopped_by_ = pattern.text;
     }
     if (complete > 0) {
       stopped_ = true;

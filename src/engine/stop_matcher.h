@@ -26,6 +26,8 @@ class StopMatcher {
   std::string flush();
 
   bool stopped() const { return stopped_; }
+  // The stop string that ended the text; empty if none did.
+  const std::string& stopped_by() const { return stopped_by_; }
 
  private:
   // Knuth, Morris and Pratt: `matched` bytes of the stop string are the end of the text so far.
@@ -38,6 +40,7 @@ class StopMatcher {
 
   std::vector<Pattern> patterns_;
   std::string held_;  // a prefix of some stop string
+  std::string stopped_by_;
   bool stopped_ = false;
 };
 

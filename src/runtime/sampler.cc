@@ -108,6 +108,14 @@ void penalise(std::span<float> logits, std::span<const TokenId> history, const S
   }
 }
 
+void forbid(std::span<float> logits, std::span<const std::uint64_t> allowed) {
+  if (allowed.empty()) return;
+  REDKNOT_CHECK(allowed.size() * 64 >= logits.size());
+  for (std::size_t token = 0; token < logits.size(); ++token) {
+    if (((allowed[token / 64] >> (token % 64)) & 1) == 0) logits[token] = kImpossible;
+  }
+}
+
 // Cuts sorted candidates after the first at which their probability, out of `total`, reaches top_p.
 // False if it never does.
 bool cut_at_top_p(std::vector<Candidate>& candidates, double total, double top_p) {
@@ -231,12 +239,14 @@ double uniform_draw(std::uint64_t seed, int position) {
 }
 
 SampledToken sample(std::span<const float> logits, std::span<const TokenId> history,
-                    const Sampling& sampling, int position) {
+                    const Sampling& sampling, int position,
+                    std::span<const std::uint64_t> allowed) {
   REDKNOT_CHECK(!logits.empty() && position >= 0);
   const std::vector<float> raw = tamed(logits);
   std::vector<float> adjusted = raw;
   add_bias(adjusted, sampling);
   penalise(adjusted, history, sampling);
+  forbid(adjusted, allowed);
 
   SampledToken out;
   out.usable = maximum(adjusted) != kImpossible;

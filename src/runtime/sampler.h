@@ -42,10 +42,13 @@ struct SampledToken {
 
 // The token that follows. `position` is the one it will stand at; it and the seed alone decide the
 // draw (uniform_draw). `history` is prompt and answer, oldest first. Requires logits not empty,
-// ids of the history inside it, position >= 0, and validate(sampling, logits.size()).
+// ids of the history inside it, position >= 0, and validate(sampling, logits.size()). `allowed` has
+// a bit for each token, lowest first, in words of 64; tokens without it are never chosen. Empty: all
+// are allowed.
 // O(V) for greedy and for small top_k; a full sort only if top_p < 1 must look at every token.
 SampledToken sample(std::span<const float> logits, std::span<const TokenId> history,
-                    const Sampling& sampling, int position);
+                    const Sampling& sampling, int position,
+                    std::span<const std::uint64_t> allowed = {});
 
 // Uniform in [0, 1), 53 bits: mix_bits(mix_bits(seed + g) + g * (position + 1)) of base/mix_bits.h,
 // g = 2^64 / golden ratio. Counter-based: no state is kept.

@@ -92,10 +92,10 @@ TEST_F(SchedulerTest, PlanHasTokensPositionsAndTheRowThatIsSampled) {
 
 TEST_F(SchedulerTest, SequencesThatGenerateComeBeforePrompts) {
   start(100, {.max_step_tokens = 8});
-  const SequenceId a = submit(20, 3), b = submit(2, 3);
-  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 8}));
-  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 8}));
-  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 4}, StepSlice{b, 4, 2}));
+  const SequenceId a = submit(20, 3), b = submit(2, 5);
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 6}, StepSlice{b, 6, 2}));
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{b, 0, 1}, StepSlice{a, 1, 7}));
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{b, 0, 1}, StepSlice{a, 1, 7}));
   const SequenceId c = submit(9, 1);
   EXPECT_THAT(step().slices,
               ElementsAre(StepSlice{a, 0, 1}, StepSlice{b, 1, 1}, StepSlice{c, 2, 6}));

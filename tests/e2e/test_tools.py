@@ -10,7 +10,7 @@ from harness import Case, model, redknot, write, write_ids
 OPTIONS = {
     'run': ['--help', '--model', '--profile', '--prompt', '--file', '--tokens', '--doc', '--reuse',
             '--recovery', '--ratio', '--canonical', '--no-bos', '--no-parse-special', '--predict',
-            '--stop', '--ignore-eos', '--temp', '--top-k', '--top-p', '--min-p', '--seed',
+            '--stop', '--ignore-eos', '--json-schema', '--json-schema-file', '--temp', '--top-k', '--top-p', '--min-p', '--seed',
             '--repeat-penalty', '--repeat-last-n', '--frequency-penalty', '--presence-penalty',
             '--logit-bias', '--echo', '--special', '--json', '--logprobs', '--logits',
             '--no-perf', '--verbose', '--ctx-size', '--threads', '--kv', '--page-tokens',

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/serve_command.h"
+
+#include <chrono>
+#include <filesystem>
+#include <semaphore>
+#include <string>
+#include <utility>
+
+#include "cli/input.h"
+#include "cli/interrupt.h"
+#include "cli/option_checks.h"
+#include "cli/output.h"
+#include "cli/progress_printer.h"
+#include "cli/reuse_options.h"
+#include "http/server.h"
+#include "server/service.h"
+
+namespace redknot::cli {
+namespace {
+
+constexpr int kDefaultSequences = 4;  // that the KV memory holds if nobody says how much
+
+EngineOptions engine_options(const ServeOptions& options, ProgressPrinter& progress) {
+  EngineOptions out;
+  out.model = options.model;
+  out.profile = options.profile;
+  out.threads = options.threads;
+  out.context_tokens = options.context_tokens;
+  out.max_sequences = std::min(kDefaultSequences, options.parallel);
+  if (options.reuse == "segment") out.segment_tokens = -1;
+  out.kv_bytes = options.kv_bytes;
+  out.page_tokens = options.page_tokens;
+  out.kv = kv_from_name(options.kv);
+  out.max_step_tokens = options.max_step_tokens;
+  out.max_running = options.parallel;
+  out.max_waiting = options.max_queue;
+  if (options.kernels != "auto") out.kernels = options.kernels;
+  out.progress = progress.callback();
+  return out;
+}
+
+Reuse default_reuse(const std::string& name) {
+  return name == "none" ? Reuse::kNone : reuse_from_name(name);
+}
+
+Result<server::ServiceOptions> service_options(const ServeOptions& options) {
+  server::ServiceOptions out;
+  out.model_name = options.alias;
+  if (out.model_name.empty()) {
+    out.model_name = std::filesystem::path(options.model).lexically_normal().stem().string();
+  }
+  out.version = REDKNOT_VERSION;
+  if (!options.chat_template_file.empty()) {
+    REDKNOT_TRY(out.chat_template, read_input(options.chat_template_file));
+  }
+  out.access_log = options.access_log == "off" ? "" : options.access_log;
+  out.tenants.api_keys = options.api_keys;
+  if (!options.api_key_file.empty()) {
+    REDKNOT_TRY(const std::vector<std::string> keys, server::read_api_keys(options.api_key_file));
+    out.tenants.api_keys.insert(out.tenants.api_keys.end(), keys.begin(), keys.end());
+  }
+  out.tenants.share_cache = options.share_cache;
+  out.kv_quota_bytes = options.tenant_kv_bytes;
+  out.max_queue_seconds = options.queue_timeout_seconds;
+  out.max_tokens = options.max_tokens;
+  out.reuse = default_reuse(options.reuse);
+  out.recovery = recovery_from_name(options.recovery, options.ratio);
+  return out;
+}
+
+http::ServerOptions http_options(const ServeOptions& options) {
+  http::ServerOptions out;
+  out.hosts = {options.host};
+  out.port = options.port;
+  out.tls = {.certificates = options.certificate_file, .key = options.key_file};
+  out.origins = options.cors_origins;
+  out.limits.header_bytes = options.max_header_bytes;
+  out.limits.body_bytes = options.max_body_bytes;
+  out.limits.bodies_bytes = std::max(out.limits.bodies_bytes, options.max_body_bytes);
+  out.limits.connections = options.max_connections;
+  out.limits.streams = options.max_streams;
+  out.limits.idle_time = std::chrono::seconds(options.idle_seconds);
+  out.limits.write_time = std::chrono::seconds(options.write_seconds);
+  return out;
+}
+
+std::string url(const ServeOptions& options, int port) {
+  const bool needs_brackets = options.host.find(':') != std::string::npos;
+  return format("%s://%s%s%s:%d", options.certificate_file.empty() ? "http" : "https",
+                needs_brackets ? "[" : "", options.host.c_str(), needs_brackets ? "]" : "", port);
+}
+
+// What the sessions have, on one line.
+std::string summary(const Engine& engine, const std::string& model_name) {
+  const Stats stats = engine.stats();
+  return format("%s: context of %d tokens, %s of KV memory, %d threads, kernels %s",
+                model_name.c_str(), engine.context_tokens(), human_bytes(stats.kv_bytes).c_str(),
+                stats.threads, stats.kernels.c_str());
+}
+
+}  // namespace
+
+Result<ExitCode> serve(const ServeOptions& options) {
+  REDKNOT_TRY(server::ServiceOptions service_choice, service_options(options));
+  const std::string model_name = service_choice.model_name;
+  std::binary_semaphore told_to_end{0};
+  const InterruptScope interrupt([&told_to_end] { told_to_end.release(); },
+                                 Signals::kInterruptAndTerminate);
+  auto engine = [&] {
+    ProgressPrinter progress;
+    return Engine::open(engine_options(options, progress));
+  }();
+  if (!engine.ok()) return engine.error();
+  REDKNOT_TRY(const std::unique_ptr<server::Service> service,
+              server::Service::create(*engine, std::move(service_choice)));
+  http::ServerOptions http_choice = http_options(options);
+  http_choice.on_refusal = [&service](const http::Refusal& refusal, const std::string& request_id,
+                                      const std::string& peer) {
+    service->refused(refusal, request_id, peer);
+  };
+  http::Server http_server(std::move(http_choice));
+  REDKNOT_RETURN_IF_ERROR(http_server.start(service->handler()));
+  note(summary(*engine, model_name));
+  note("listening on " + url(options, http_server.port()));
+  told_to_end.acquire();
+  note(format("ending: requests under way have %d seconds", options.drain_seconds));
+  service->begin_draining();
+  http_server.drain(std::chrono::seconds(options.drain_seconds));
+  http_server.stop();
+  return ExitCode::kSuccess;
+}
+
+}  // namespace redknot::cli

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sets of Unicode characters, and how UTF-8 writes them. Surrogates are not characters. Pure values.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace redknot::grammar {
+
+inline constexpr char32_t kLastCodePoint = 0x10ffff;
+
+// The character at `at`, which is moved behind it; nothing if there is no valid UTF-8.
+std::optional<char32_t> decode_utf8(std::string_view text, std::size_t& at);
+
+// Nothing if the text is not valid UTF-8.
+std::optional<std::u32string> decode_utf8(std::string_view text);
+
+class CodePointSet {
+ public:
+  struct Range {
+    char32_t first = 0, last = 0;
+  };
+
+  void add(char32_t first, char32_t last);
+  void add(const CodePointSet& other);
+  bool contains(char32_t character) const;
+  CodePointSet complement() const;
+  CodePointSet without(const CodePointSet& other) const;
+  // Sorted, apart from each other, without surrogates.
+  std::vector<Range> ranges() const;
+
+ private:
+  std::vector<Range> ranges_;  // as added
+};
+
+// Of 1 to 4 bytes, each out of a range.
+struct Utf8Sequence {
+  std::array<std::pair<std::uint8_t, std::uint8_t>, 4> bytes{};
+  int count = 0;
+};
+
+// What UTF-8 writes for the characters of a range.
+std::vector<Utf8Sequence> utf8_sequences(CodePointSet::Range range);
+
+}  // namespace redknot::grammar

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Brings the answers of one request to its client, as they come or as a whole.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <optional>
+
+#include "http/exchange.h"
+#include "server/access_log.h"
+#include "server/api_error.h"
+#include "server/asking.h"
+#include "server/metrics.h"
+
+namespace redknot::server {
+
+// How it went, for the log; `refused` has not been told to the client yet.
+struct Outcome {
+  int status = 200;
+  AnsweredTokens tokens{};
+  std::optional<ApiError> refused{};
+};
+
+// Ends when the client has everything, or has left: then what still generates is cancelled. A
+// stream whose first piece takes long begins empty, and is kept alive by pings.
+boost::asio::awaitable<Outcome> answer_client(Asked asked, http::Exchange& exchange,
+                                              Metrics& metrics);
+
+}  // namespace redknot::server

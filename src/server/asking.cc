@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/asking.h"
+
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "redknot/constraint.h"
+#include "server/read_chat.h"
+#include "server/read_completion.h"
+#include "server/read_messages.h"
+#include "server/required_call.h"
+
+namespace redknot::server {
+namespace {
+
+std::uint64_t random_seed() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  return random();
+}
+
+// The errors of the engine, with the code that clients look for.
+ApiError engine_error(const Error& error) {
+  ApiError out = api_error(error);
+  if (error.message().find("the context holds") != std::string::npos) {
+    out.code = "context_length_exceeded";
+    out.param = "messages";
+  }
+  return out;
+}
+
+void apply_terms(const Asker& asker, Request& request) {
+  request.cache_salt = asker.tenant.salt;
+  request.kv_quota_bytes = asker.terms.kv_quota_bytes;
+  request.max_queue_seconds = asker.terms.max_queue_seconds;
+  if (request.max_tokens < 0) request.max_tokens = asker.terms.max_tokens;
+}
+
+// Queues one prompt. All of its answers are in the queue, or none.
+std::optional<ApiError> add_generations(const Asker& asker, Request request, Asked& asked) {
+  auto generations = asker.model.engine.generate_several(std::move(request), asked.answers);
+  if (!generations.ok()) return engine_error(generations.error());
+  for (Generation& generation : *generations) asked.generations.push_back(std::move(generation));
+  return std::nullopt;
+}
+
+bool wants_tools(const ChatRequest& request) {
+  return !request.tools.empty() && request.tool_choice != ToolChoice::kNone;
+}
+
+ParserOptions parser_options(const AskableModel& model, const ChatRequest& request,
+                             const std::string& prompt) {
+  ParserOptions options{.style = model.style, .special = model.special};
+  options.prompt_end = prompt.substr(prompt.size() - std::min<std::size_t>(prompt.size(), 256));
+  if (!wants_tools(request)) return options;
+  options.tools.reserve(request.tools.size());
+  for (const ChatTool& tool : request.tools) {
+    const Json& function = tool.tool["function"];
+    const bool has_schema = function.contains("parameters");
+    options.tools.push_back({.name = function["name"].get<std::string>(),
+                             .parameters = has_schema ? dump_json(function["parameters"]) : ""});
+  }
+  return options;
+}
+
+Read<std::optional<Constraint>> format_constraint(const ChatRequest& request) {
+  if (request.response_format == ResponseFormat::kText) return std::optional<Constraint>();
+  if (request.response_format == ResponseFormat::kJsonObject) {
+    return std::optional<Constraint>(Constraint::json_object());
+  }
+  auto constraint = Constraint::json_schema(dump_json(request.schema));
+  if (constraint.ok()) return std::optional<Constraint>(std::move(*constraint));
+  ApiError error = api_error(constraint.error());
+  error.param = "response_format.json_schema.schema";
+  return error;
+}
+
+// How a call of one of the tools is written, from its first byte on.
+Read<std::optional<Constraint>> call_constraint(const AskableModel& model,
+                                                const ChatRequest& request,
+                                                const ParserOptions& parser) {
+  const bool required = request.tool_choice == ToolChoice::kRequired;
+  if (!wants_tools(request) || (!required && request.tool_choice != ToolChoice::kNamed)) {
+    return std::optional<Constraint>();
+  }
+  auto constraint = required_call(model.style, parser.tools, request.tool_name);
+  if (constraint.ok()) return std::optional<Constraint>(std::move(*constraint));
+  ApiError error = api_error(constraint.error());
+  error.param = "tool_choice";
+  return error;
+}
+
+std::optional<ApiError> check_chat(const AskableModel& model, const ChatRequest& request) {
+  if (auto error = check_model(model, request.options.model)) return error;
+  if (!model.chat) {
+    return ApiError{.message =
+                        "messages: the model has no chat template; start the server with "
+                        "--chat-template-file, or use /v1/completions",
+                    .param = "messages"};
+  }
+  if (wants_tools(request) && model.style.tools == ToolNotation::kNone) {
+    return ApiError{.message = "tools: the model's chat template knows no tools", .param = "tools"};
+  }
+  return std::nullopt;
+}
+
+// From a request that was read to generations; the writer is still to be chosen.
+Read<Asked> begin_chat(const Asker& asker, ChatRequest& request) {
+  const AskableModel& model = asker.model;
+  if (auto error = check_chat(model, request)) return *error;
+  Read<ChatPrompt> prompt = chat_prompt(request, *model.chat, unix_seconds());
+  if (!prompt.ok()) return prompt.error();
+  Asked asked{.answers = request.options.answers,
+              .stream = request.options.stream,
+              .logprobs = request.logprobs};
+  asked.parsers.push_back(parser_options(model, request, prompt->text));
+  Request engine = request.options.engine;
+  Read<std::optional<Constraint>> constraint = format_constraint(request);
+  if (!constraint.ok()) return constraint.error();
+  Read<std::optional<Constraint>> call = call_constraint(model, request, asked.parsers.front());
+  if (!call.ok()) return call.error();
+  engine.constraint = *call ? *call : *constraint;
+  engine.prompt = std::move(prompt->parts);
+  engine.add_bos = prompt->add_bos;
+  engine.show_special = needs_special_text(model.style, wants_tools(request));
+  apply_terms(asker, engine);
+  if (auto error = add_generations(asker, std::move(engine), asked)) return *error;
+  return asked;
+}
+
+AnswerHead head(const Asker& asker, const char* prefix) {
+  return {.id = prefix + asker.request_id, .model = asker.model.name, .created = unix_seconds()};
+}
+
+// What an answer that echoes its prompt begins with.
+Read<std::string> prompt_text(const Asker& asker, const PromptPart& prompt) {
+  if (prompt.tokens.empty()) return prompt.text;
+  const Tokenizer* tokenizer = asker.model.engine.tokenizer();
+  if (tokenizer == nullptr) return std::string();
+  auto text = tokenizer->detokenize(prompt.tokens, true);
+  if (!text.ok()) return api_error(text.error());
+  return std::move(*text);
+}
+
+}  // namespace
+
+std::int64_t unix_seconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
+
+ReadContext read_context(const Asker& asker) {
+  ReadContext context{
+      .random_seed = random_seed(), .reuse = asker.terms.reuse, .recovery = asker.terms.recovery};
+  context.find_segment = [&texts = asker.segment_texts,
+                          salt = asker.tenant.salt](const std::string& id) {
+    std::optional<SegmentText> found = texts.find(salt, id);
+    return found ? std::optional<std::string>(std::move(found->text)) : std::nullopt;
+  };
+  return context;
+}
+
+std::optional<ApiError> check_model(const AskableModel& model, const std::string& name) {
+  if (name.empty() || name == model.name) return std::nullopt;
+  return ApiError{
+      .status = 404,
+      .message = "model: \"" + name + "\" is not here; this server has \"" + model.name + "\"",
+      .param = "model",
+      .code = "model_not_found"};
+}
+
+Read<Asked> ask_chat(const Asker& asker, std::string_view body) {
+  Read<ChatRequest> request = read_chat(body, read_context(asker));
+  if (!request.ok()) return request.error();
+  Read<Asked> asked = begin_chat(asker, *request);
+  if (asked.ok()) asked->writer = chat_writer(head(asker, "chatcmpl-"), *request);
+  return asked;
+}
+
+Read<Asked> ask_messages(const Asker& asker, std::string_view body) {
+  Read<ChatRequest> request = read_messages(body, read_context(asker));
+  if (!request.ok()) return request.error();
+  Read<Asked> asked = begin_chat(asker, *request);
+  if (asked.ok()) {
+    asked->writer = messages_writer(head(asker, "msg_"), *request, asker.request_id);
+  }
+  return asked;
+}
+
+Read<Asked> ask_completion(const Asker& asker, std::string_view body) {
+  Read<CompletionRequest> request = read_completion(body, read_context(asker));
+  if (!request.ok()) return request.error();
+  if (auto error = check_model(asker.model, request->options.model)) return *error;
+  Asked asked{.answers = request->options.answers,
+              .stream = request->options.stream,
+              .logprobs = request->logprobs};
+  for (const PromptPart& prompt : request->prompts) {
+    Request engine = request->options.engine;
+    engine.prompt = {prompt};
+    apply_terms(asker, engine);
+    if (request->echo) {
+      Read<std::string> text = prompt_text(asker, prompt);
+      if (!text.ok()) return text.error();
+      asked.echoes.push_back(std::move(*text));
+    }
+    if (auto error = add_generations(asker, std::move(engine), asked)) {
+      if (error->param == "messages") error->param = "prompt";
+      return *error;
+    }
+  }
+  asked.writer = completion_writer(head(asker, "cmpl-"), *request);
+  return asked;
+}
+
+}  // namespace redknot::server

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the bytes of a request to generations that run: reading, templating, tokenizing, queueing.
+// Takes long for long prompts, so it belongs on a worker.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "redknot/redknot.h"
+#include "server/answer_parser.h"
+#include "server/chat_prompt.h"
+#include "server/fields.h"
+#include "server/reply_writer.h"
+#include "server/segment_texts.h"
+#include "server/tenants.h"
+
+namespace redknot::server {
+
+// What can be asked of one model.
+struct AskableModel {
+  Engine& engine;
+  std::string name{};               // as clients call it
+  std::optional<ChatModel> chat{};  // none: it has no chat template
+  AnswerStyle style{};              // of the template
+  std::shared_ptr<const MarkerSet> special{};
+};
+
+// What a request that does not say gets, and what it cannot choose.
+struct AskingTerms {
+  int max_tokens = -1;
+  Reuse reuse = Reuse::kPrefix;
+  RecoveryOptions recovery{};
+  std::size_t kv_quota_bytes = 0;
+  double max_queue_seconds = 0;
+};
+
+// Who asks.
+struct Asker {
+  const AskableModel& model;
+  const AskingTerms& terms;
+  const Tenant& tenant;
+  const SegmentTexts& segment_texts;
+  const std::string& request_id;
+};
+
+// Several choices to each of several prompts; the choices of a prompt follow each other.
+struct Asked {
+  std::vector<Generation> generations{};  // by choice
+  int answers = 1;                        // to each prompt
+  std::vector<ParserOptions> parsers{};   // one for all choices; none: answers are plain text
+  std::vector<std::string> echoes{};      // by prompt, what its answers begin with; or empty
+  bool stream = false;
+  bool logprobs = false;
+  std::unique_ptr<ReplyWriter> writer{};
+};
+
+Read<Asked> ask_chat(const Asker& asker, std::string_view body);
+Read<Asked> ask_messages(const Asker& asker, std::string_view body);
+Read<Asked> ask_completion(const Asker& asker, std::string_view body);
+
+// What readers need to know.
+ReadContext read_context(const Asker& asker);
+// Refuses the name of a model that is not this one; empty is any.
+std::optional<ApiError> check_model(const AskableModel& model, const std::string& name);
+std::int64_t unix_seconds();
+
+}  // namespace redknot::server

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a reply is written with, whatever its dialect.
+//
+// A stream is begin(), deltas and an end for each choice in any order, and finish(). One reply; one
+// thread at a time.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "server/answer_text.h"
+#include "server/chat_request.h"
+
+namespace redknot::server {
+
+class ReplyWriter {
+ public:
+  virtual ~ReplyWriter() = default;
+
+  virtual std::string begin(const Usage& usage) = 0;
+  // Nothing if the delta says nothing.
+  virtual std::string delta(int choice, const AnswerDelta& delta,
+                            std::span<const TokenLogprobs> tokens) = 0;
+  virtual std::string end(int choice, AnswerEnd end, const std::string& stopped_by) = 0;
+  virtual std::string finish(const Usage& usage) = 0;
+  // In place of what would have followed; ends the stream.
+  virtual std::string error(const ApiError& error) = 0;
+  virtual std::string ping() = 0;  // tells the client that we are still there
+
+  virtual std::string whole(std::span<const WholeAnswer> choices, const Usage& usage) = 0;
+};
+
+std::unique_ptr<ReplyWriter> chat_writer(AnswerHead head, const ChatRequest& request);
+std::unique_ptr<ReplyWriter> completion_writer(AnswerHead head, const CompletionRequest& request);
+std::unique_ptr<ReplyWriter> messages_writer(AnswerHead head, const ChatRequest& request,
+                                             const std::string& request_id);
+
+}  // namespace redknot::server

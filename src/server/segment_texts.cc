@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/segment_texts.h"
+
+#include <utility>
+
+#include "base/error.h"
+
+namespace redknot::server {
+
+Status SegmentTexts::put(const std::string& salt, const std::string& id, SegmentText text) {
+  const std::lock_guard lock(mutex_);
+  auto& texts = by_salt_[salt];
+  const auto found = texts.find(id);
+  const std::size_t before = found == texts.end() ? 0 : found->second.text.size();
+  if (bytes_ - before + text.text.size() > limit_bytes_) {
+    return Error(ErrorCode::kUnavailable,
+                 concat("put segment: the texts of all segments may have ", limit_bytes_,
+                        " bytes, and have ", bytes_, "; delete some"));
+  }
+  bytes_ = bytes_ - before + text.text.size();
+  texts[id] = std::move(text);
+  return Done{};
+}
+
+std::optional<SegmentText> SegmentTexts::find(const std::string& salt,
+                                              const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto tenant = by_salt_.find(salt);
+  if (tenant == by_salt_.end()) return std::nullopt;
+  const auto found = tenant->second.find(id);
+  if (found == tenant->second.end()) return std::nullopt;
+  return found->second;
+}
+
+std::vector<std::string> SegmentTexts::ids(const std::string& salt) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> ids;
+  const auto tenant = by_salt_.find(salt);
+  if (tenant == by_salt_.end()) return ids;
+  ids.reserve(tenant->second.size());
+  for (const auto& [id, text] : tenant->second) ids.push_back(id);
+  return ids;
+}
+
+int SegmentTexts::erase(const std::string& salt, const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const auto tenant = by_salt_.find(salt);
+  if (tenant == by_salt_.end()) return 0;
+  int erased = 0;
+  for (auto one = tenant->second.begin(); one != tenant->second.end();) {
+    if (!id.empty() && one->first != id) {
+      ++one;
+      continue;
+    }
+    bytes_ -= one->second.text.size();
+    one = tenant->second.erase(one);
+    ++erased;
+  }
+  if (tenant->second.empty()) by_salt_.erase(tenant);
+  return erased;
+}
+
+}  // namespace redknot::server

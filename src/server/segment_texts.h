@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The texts that clients have put on the server (PUT /v1/segments), so that they can be referred to
+// by id. Of each tenant apart. Any thread.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "redknot/result.h"
+
+namespace redknot::server {
+
+struct SegmentText {
+  std::string text{};
+  int tokens = 0;
+};
+
+class SegmentTexts {
+ public:
+  // Bytes of all texts of all tenants.
+  explicit SegmentTexts(std::size_t limit_bytes) : limit_bytes_(limit_bytes) {}
+
+  // Puts or replaces. kUnavailable if there is no room.
+  Status put(const std::string& salt, const std::string& id, SegmentText text);
+  std::optional<SegmentText> find(const std::string& salt, const std::string& id) const;
+  // Ids of a tenant's, in order.
+  std::vector<std::string> ids(const std::string& salt) const;
+  // One, or all with an empty id. How many.
+  int erase(const std::string& salt, const std::string& id);
+
+ private:
+  const std::size_t limit_bytes_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::map<std::string, SegmentText>> by_salt_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace redknot::server

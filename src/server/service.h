@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The routes of `redknot serve`, over one engine: who may call them, what they answer, and what is
+// counted and logged of it. Transport is http/server.h's.
+//
+// handler() may run for any number of requests at a time, each on its own strand.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/exchange.h"
+#include "http/refusal.h"
+#include "redknot/redknot.h"
+#include "server/access_log.h"
+#include "server/api_error.h"
+#include "server/asking.h"
+#include "server/metrics.h"
+#include "server/segment_texts.h"
+#include "server/tenants.h"
+
+namespace redknot::server {
+
+struct ServiceOptions {
+  std::string model_name{};     // as clients call it
+  std::string version{};        // of redknot
+  std::string chat_template{};  // Jinja source; empty: the model's own
+  std::string access_log = "-";
+  TenantOptions tenants{};
+  std::size_t kv_quota_bytes = 0;  // of a tenant's running requests; 0: no limit
+  double max_queue_seconds = 0;    // a request that has not begun by then is refused; 0: never
+  int max_tokens = -1;             // of an answer whose request does not say; -1: context's end
+  // Of requests that do not say.
+  Reuse reuse = Reuse::kPrefix;
+  RecoveryOptions recovery{};
+  std::size_t segment_text_bytes = std::size_t{256} << 20;  // of texts put as segments
+  int worker_threads = 2;                                   // that parse, template and tokenize
+};
+
+// One request on its way through a route.
+struct Call {
+  const http::Request& request;
+  http::Exchange& exchange;
+  const Tenant& tenant;
+  AccessLine& line;
+  std::string parameter{};  // what stands for {id} in the route
+};
+
+class Service {
+ public:
+  // The engine must outlive it. kInvalidArgument for API keys or a chat template that cannot be
+  // used, kIo for the access log.
+  static Result<std::unique_ptr<Service>> create(Engine& engine, ServiceOptions options);
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+  ~Service();
+
+  http::Handler handler();
+  // Counts and logs what was refused before it came here. Any thread.
+  void refused(const http::Refusal& refusal, const std::string& request_id,
+               const std::string& peer);
+
+  // From now on /health says 503, so that nothing new is sent here.
+  void begin_draining();
+
+ private:
+  using Answered = boost::asio::awaitable<void>;
+  using Route = Answered (Service::*)(Call& call);
+  struct Entry {
+    const char* method;
+    const char* path;  // "{id}" stands for one part of a path
+    Route route;
+    bool is_open;  // without an API key
+  };
+  static const std::vector<Entry>& entries();
+
+  Service(Engine& engine, ServiceOptions options, Tenants tenants, AccessLog log,
+          AskableModel model);
+
+  Answered answer(const http::Request& request, http::Exchange& exchange);
+  Answered dispatch(const http::Request& request, http::Exchange& exchange, AccessLine& line,
+                    std::string& route);
+
+  // routes_status.cc
+  Answered health(Call& call);
+  Answered version(Call& call);
+  Answered metrics(Call& call);
+  Answered status(Call& call);
+  Answered web_file(Call& call);
+  Answered models(Call& call);
+  Answered model(Call& call);
+
+  // routes_tokens.cc
+  using MakeBody = Read<std::string> (*)(const Asker& asker, const std::string& body);
+  Answered reply_made(Call& call, MakeBody make);
+  Answered tokenize(Call& call);
+  Answered detokenize(Call& call);
+
+  // routes_segments.cc
+  Answered put_segment(Call& call);
+  Answered list_segments(Call& call);
+  Answered show_segment(Call& call);
+  Answered pin_segment(Call& call);
+  Answered drop_segment(Call& call);
+  Answered drop_segments(Call& call);
+
+  // routes_answers.cc
+  using AskFunction = Read<Asked> (*)(const Asker& asker, std::string_view body);
+  Answered answer_with(Call& call, AskFunction ask);
+  Answered chat_completions(Call& call);
+  Answered completions(Call& call);
+  Answered messages(Call& call);
+
+  Answered reply(Call& call, http::Reply reply);
+  Answered fail(Call& call, ApiError error);
+
+  Engine& engine_;
+  const ServiceOptions options_;
+  const Tenants tenants_;
+  AccessLog log_;
+  const AskableModel model_;
+  const AskingTerms terms_;
+  Metrics metrics_;
+  SegmentTexts segment_texts_;
+  std::atomic<bool> draining_{false};
+  boost::asio::thread_pool workers_;
+};
+
+}  // namespace redknot::server
