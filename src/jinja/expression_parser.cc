@@ -219,14 +219,16 @@ Result<ExpressionPtr> ExpressionParser::primary() {
 
 Result<ExpressionPtr> ExpressionParser::name_or_constant() {
   const int line = tokens_.line();
-  REDKNOT_TRY(const std::string name, tokens_.take_name());
+  const Result<std::string> taken = tokens_.take_name();
+  if (!taken.ok()) return taken.error();
+  const std::string_view name = taken.value();
   if (name == "true" || name == "True") return make(Literal{Value(true)}, line);
   if (name == "false" || name == "False") return make(Literal{Value(false)}, line);
   if (name == "none" || name == "None") return make(Literal{Value(None{})}, line);
   seen.varargs |= name == "varargs";
   seen.kwargs |= name == "kwargs";
   seen.caller |= name == "caller";
-  return make(Variable{tokens_.intern(name)}, line);
+  return make(Variable{tokens_.intern(taken.value())}, line);
 }
 
 Result<ExpressionPtr> ExpressionParser::number() {
