@@ -9,6 +9,7 @@
 #include <map>
 #include <numeric>
 #include <random>
+#include <set>
 
 namespace redknot {
 namespace {
@@ -290,6 +291,23 @@ TEST(Sampler, PlusInfinityWins) {
   const SampledToken sampled = sample(std::vector{1.0f, kInfinity, 2.0f}, {}, sampling, 0);
   EXPECT_EQ(sampled.token, TokenId{1});
   EXPECT_EQ(sampled.log_probability, 0.0f);
+}
+
+TEST(Sampler, ChoosesAmongAllowedTokensOnly) {
+  const std::vector<float> logits(70, 1.0f);
+  const std::vector<std::uint64_t> allowed = {std::uint64_t{1} << 7, 0b100};
+  Sampling sampling = plain();
+  sampling.log_probabilities = 1;
+  std::set<int> chosen;
+  for (int position = 0; position < 100; ++position) {
+    const SampledToken one = sample(logits, {}, sampling, position, allowed);
+    chosen.insert(static_cast<int>(one.token));
+    EXPECT_NEAR(one.log_probability, -std::log(70.0f), 1e-5);  // the model's own
+  }
+  EXPECT_THAT(chosen, ElementsAre(7, 66));
+  EXPECT_EQ(static_cast<int>(sample(logits, {}, greedy(), 0, allowed).token), 7);
+  const std::vector<std::uint64_t> none(2);
+  EXPECT_FALSE(sample(logits, {}, sampling, 0, none).usable);
 }
 
 TEST(Sampler, SaysWhenNoTokenIsPossible) {
