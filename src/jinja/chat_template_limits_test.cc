@@ -103,6 +103,18 @@ TEST(ChatTemplateLimits, DepthEnds) {
       "nested deeper");
 }
 
+// Also with what is allowed by default, on the stack that a thread has.
+TEST(ChatTemplateLimits, DepthEndsBeforeTheStack) {
+  const auto program = ChatTemplate::parse(
+      "{% macro f(x) %}{% for i in x %}{% filter upper %}{{ [f([1]|map('string')|list)] ~ '' }}"
+      "{% endfilter %}{% endfor %}{% endmacro %}{{ f([1]) }}");
+  ASSERT_TRUE(program.ok()) << program.error().message();
+  const auto text = program->render("{}", -1);
+  ASSERT_FALSE(text.ok());
+  EXPECT_NE(text.error().message().find("nested deeper"), std::string::npos)
+      << text.error().message();
+}
+
 TEST(ChatTemplateLimits, DepthOfTheSourceEnds) {
   for (const auto& [open, close] :
        {std::pair("(", ")"), std::pair("[", "]"), std::pair("{1:", "}"), std::pair("not ", ""),
