@@ -10,7 +10,7 @@
 // without other constraints (type may stand beside the last two).
 //
 // All that is produced meets the schema; not all that meets it can be produced. Keys come in the
-// order of the schema, additional ones last, which may repeat. Objects have the declared properties alone unless
+// order of the schema, additional ones last. Objects have the declared properties alone unless
 // additionalProperties allows more, but any without `properties`; arrays the prefixItems alone
 // unless `items` allows more. White space is one space, or a line break and up to 20 spaces or
 // tabs, behind brackets, commas and colons and before closing brackets; none around the value.
