@@ -300,14 +300,14 @@ TEST(Sampler, ChoosesAmongAllowedTokensOnly) {
   sampling.log_probabilities = 1;
   std::set<int> chosen;
   for (int position = 0; position < 100; ++position) {
-    const SampledToken one = sample(logits, {}, sampling, position, allowed);
+    const SampledToken one = redknot::sample(logits, {}, sampling, position, allowed);
     chosen.insert(static_cast<int>(one.token));
     EXPECT_NEAR(one.log_probability, -std::log(70.0f), 1e-5);  // the model's own
   }
   EXPECT_THAT(chosen, ElementsAre(7, 66));
-  EXPECT_EQ(static_cast<int>(sample(logits, {}, greedy(), 0, allowed).token), 7);
+  EXPECT_EQ(static_cast<int>(redknot::sample(logits, {}, greedy(), 0, allowed).token), 7);
   const std::vector<std::uint64_t> none(2);
-  EXPECT_FALSE(sample(logits, {}, sampling, 0, none).usable);
+  EXPECT_FALSE(redknot::sample(logits, {}, sampling, 0, none).usable);
 }
 
 TEST(Sampler, SaysWhenNoTokenIsPossible) {
