@@ -251,8 +251,8 @@ Result<SampledToken> StepLoop::next_token(SequenceId id, Stream& stream,
     REDKNOT_TRY(allowed, stream.constraint->allowed());
   }
   const std::span<const TokenId> history = scheduler_.tokens(id);
-  SampledToken sampled = sample(logits, history, stream.arrival.request.sampling,
-                                static_cast<int>(history.size()), allowed);
+  SampledToken sampled = redknot::sample(logits, history, stream.arrival.request.sampling,
+                                         static_cast<int>(history.size()), allowed);
   if (sampled.usable) return sampled;
   const auto position = history.size() - 1;
   if (stream.constraint) {
