@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chat templates: the Jinja programs in model files that turn messages into a prompt.
 //
-// A sandboxed subset: loops, conditions, macros, call blocks, filters, tests, namespaces and the
-// methods that templates of published models use. A program reaches nothing but the variables it
-// is given, and is bounded in steps, depth and output, so templates may come from strangers.
+// A sandboxed subset of Jinja2 as Hugging Face sets it up: loops, conditions, macros, call blocks,
+// filters, tests, namespaces and the methods that templates of published models use. A program
+// cannot reach anything but the variables it is given, and is bounded in steps, depth, memory and
+// output, so templates may come from strangers.
 #pragma once
 
 #include <cstddef>
@@ -30,13 +31,16 @@ class ChatTemplate {
  public:
   struct Program;  // the library's own
 
-  // kInvalidArgument naming line and cause; kUnsupported naming what is not part of the subset.
+  // kInvalidArgument naming line and cause; kUnsupported naming the tag that is not part of the
+  // subset; kResourceExhausted for a source that is too long or nested too deeply.
   static Result<ChatTemplate> parse(std::string_view source, const ChatTemplateLimits& limits = {});
 
   // `variables` is the text of a JSON object: messages, tools, documents, add_generation_prompt,
-  // bos_token, eos_token and whatever else the program may ask for. strftime_now(format) is there
-  // if `now_seconds`, of Unix time, is not negative. kInvalidArgument with the line: what the
-  // program itself raised (raise_exception) or did wrong; kResourceExhausted for a limit.
+  // bos_token, eos_token and whatever else the program may ask for; what is missing is undefined.
+  // strftime_now(format), local time, is there if `now_seconds`, of Unix time, is not negative.
+  // kInvalidArgument with the line: what the program itself raised (raise_exception) or did wrong;
+  // kUnsupported for a filter or test that there is not, where one is reached; kResourceExhausted
+  // for a limit.
   Result<std::string> render(std::string_view variables, std::int64_t now_seconds) const;
 
   const std::string& source() const;

@@ -3,10 +3,18 @@
 //
 // Of JSON Schema: type (also lists of types), properties, required, additionalProperties, items,
 // prefixItems, minItems, maxItems, enum, const, anyOf, oneOf (as anyOf), allOf of objects, $ref
-// into $defs and definitions, minLength, maxLength, minimum, maximum (integers), pattern as far as
-// it is regular, format as an annotation. Annotations are ignored, all else is refused by name.
-// Keys come in the order of the schema; white space between tokens is at most one space or line
-// break.
+// within the schema, minLength, maxLength, minimum, maximum and exclusive ones (of integers; of
+// other numbers whole and inclusive ones only), and pattern, alone among what is said of a string,
+// as far as it is regular: no looking around, no \b, no back references. format and other
+// annotations are ignored, all else is refused by name. $ref, anyOf, oneOf, enum and const stand
+// without other constraints (type may stand beside the last two).
+//
+// All that is produced meets the schema; not all that meets it can be produced. Keys come in the
+// order of the schema, additional ones last. Objects have the declared properties alone unless
+// additionalProperties allows more, but any without `properties`; arrays the prefixItems alone
+// unless `items` allows more. White space is one space, or a line break and up to 20 spaces or
+// tabs, behind brackets, commas and colons and before closing brackets; none around the value.
+// Integers have up to 18 digits, numbers up to 16 before and behind the point.
 #pragma once
 
 #include <memory>

@@ -112,7 +112,8 @@ Result<std::optional<Constraint>> constraint_of(const RunOptions& options) {
   return std::optional(std::move(constraint));
 }
 
-Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> prompt) {
+Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> prompt,
+                             const std::optional<Constraint>& constraint) {
   Request request;
   request.prompt = std::move(prompt);
   request.reuse = reuse_from_name(options.reuse.reuse);
@@ -125,7 +126,7 @@ Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> 
     request.sampling.logit_bias.push_back(bias);
   }
   request.sampling.seed = chosen_seed(options);
-  REDKNOT_TRY(request.constraint, constraint_of(options));
+  request.constraint = constraint;
   request.stop = options.stop;
   request.ignore_end = options.ignore_eos;
   request.add_bos = !options.no_bos;
@@ -305,6 +306,8 @@ std::string to_json(const Answer& answer, const RunOptions& options, std::uint64
 
 Result<ExitCode> run(const RunOptions& options) {
   REDKNOT_TRY(PromptPart prompt, read_prompt(options));
+  const Result<std::optional<Constraint>> constraint = constraint_of(options);
+  if (!constraint.ok()) return constraint.error();
   REDKNOT_TRY(Sinks sinks, open_sinks(options));
   std::optional<Engine> engine;
   {
@@ -320,7 +323,7 @@ Result<ExitCode> run(const RunOptions& options) {
     }
     REDKNOT_TRY(parts, about_documents(options, *engine->tokenizer(), prompt.text));
   }
-  REDKNOT_TRY(Request request, make_request(options, std::move(parts)));
+  REDKNOT_TRY(Request request, make_request(options, std::move(parts), *constraint));
   const std::uint64_t seed = request.sampling.seed;
   if (options.echo) REDKNOT_RETURN_IF_ERROR(echo(*engine, prompt));
 

@@ -2,6 +2,7 @@
 #include "engine/answer_constraint.h"
 
 #include <string_view>
+#include <utility>
 
 #include "base/check.h"
 #include "grammar/constraint_state.h"
@@ -40,12 +41,16 @@ AnswerConstraint::AnswerConstraint(const Constraint& constraint,
                                    const ConstrainedVocabulary& vocabulary, bool may_stop)
     : vocabulary_(vocabulary), acceptor_(grammar::acceptor_of(constraint)), may_stop_(may_stop) {}
 
-Result<grammar::TokenSet> AnswerConstraint::allowed() {
+Result<std::span<const std::uint64_t>> AnswerConstraint::allowed() {
+  grammar::Acceptor::Position position = acceptor_.position();
+  if (!answer_.empty() && position == asked_at_) return std::span<const std::uint64_t>(answer_);
   REDKNOT_TRY(grammar::TokenSet out, vocabulary_.masker_.allowed(acceptor_));
   if (may_stop_ && acceptor_.may_end()) {
     for (const int token : vocabulary_.ends_) grammar::insert(out, token);
   }
-  return out;
+  asked_at_ = std::move(position);
+  answer_ = std::move(out);
+  return std::span<const std::uint64_t>(answer_);
 }
 
 void AnswerConstraint::take(TokenId token) {

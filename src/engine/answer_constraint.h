@@ -2,6 +2,8 @@
 // Which tokens an answer may go on with, when it has to meet a constraint. Used by the step loop.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "grammar/acceptor.h"
@@ -33,8 +35,9 @@ class AnswerConstraint {
   AnswerConstraint(const Constraint& constraint, const ConstrainedVocabulary& vocabulary,
                    bool may_stop);
 
+  // A bit for each token, as sample() takes them; valid until the next call.
   // kResourceExhausted if that would take unreasonably long.
-  Result<grammar::TokenSet> allowed();
+  Result<std::span<const std::uint64_t>> allowed();
   // Requires a token that was allowed.
   void take(TokenId token);
   bool is_complete() const { return acceptor_.is_complete(); }
@@ -43,6 +46,9 @@ class AnswerConstraint {
   const ConstrainedVocabulary& vocabulary_;
   grammar::Acceptor acceptor_;
   bool may_stop_;
+  // What came of the last question: within a string it is often asked again.
+  grammar::Acceptor::Position asked_at_;
+  grammar::TokenSet answer_;
 };
 
 }  // namespace redknot

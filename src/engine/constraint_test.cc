@@ -100,7 +100,8 @@ TEST_F(ConstraintTest, AValueThatMayGoOnEndsWithATokenThatEndsAnswersOnly) {
 }
 
 TEST_F(ConstraintTest, FramesStandAroundTheValue) {
-  const auto constraint = Constraint::framed("<call>\n", R"({"const": [1, "\u00e9"]})", "\n</call>");
+  const auto constraint =
+      Constraint::framed("<call>\n", R"({"const": [1, "\u00e9"]})", "\n</call>");
   const Answer got = answer(engine_, request(constraint.value(), 2));
   ASSERT_EQ(got.finish, FinishReason::kStop);
   ASSERT_EQ(got.text.rfind("<call>\n", 0), 0u) << got.text;

@@ -55,6 +55,7 @@ void StepLoop::run() {
     for (const Arrival& arrival : mail->requests) end_with_error(*arrival.state, closed);
     if (mail->errand) mail->errand();
   }
+  REDKNOT_CHECK(scheduler_.check());  // whatever came and went, all pages are accounted for
 }
 
 Status StepLoop::submit(SequenceSpec spec, std::vector<Arrival> requests) {
@@ -245,13 +246,13 @@ void StepLoop::constrain(Stream& stream) {
 
 Result<SampledToken> StepLoop::next_token(SequenceId id, Stream& stream,
                                           std::span<const float> logits) const {
-  grammar::TokenSet allowed;  // empty: all
+  std::span<const std::uint64_t> allowed;  // empty: all
   if (stream.constraint) {
     REDKNOT_TRY(allowed, stream.constraint->allowed());
   }
   const std::span<const TokenId> history = scheduler_.tokens(id);
-  SampledToken sampled = sample(logits, history, stream.arrival.request.sampling,
-                                static_cast<int>(history.size()), allowed);
+  SampledToken sampled = redknot::sample(logits, history, stream.arrival.request.sampling,
+                                         static_cast<int>(history.size()), allowed);
   if (sampled.usable) return sampled;
   const auto position = history.size() - 1;
   if (stream.constraint) {

@@ -11,10 +11,12 @@ constexpr std::size_t kFramesBetweenDrops = 4096;
 
 }  // namespace
 
-Acceptor::Acceptor(std::shared_ptr<const Grammar> grammar) : grammar_(std::move(grammar)) {
+Acceptor::Acceptor(std::shared_ptr<const Grammar> grammar)
+    : grammar_(std::move(grammar)), last_frames_(grammar_->starts.size(), kDead) {
   open_level();
-  frames_.push_back({grammar_->root, kDead});
-  add({grammar_->starts[grammar_->root], 0});
+  frames_.push_back({.rule = grammar_->root});
+  last_frames_[grammar_->root] = 0;
+  add(grammar_->starts[grammar_->root], 0);
   follow();
 }
 
@@ -22,9 +24,21 @@ void Acceptor::open_level() {
   levels_.push_back({ways_.size(), frames_.size(), waiting_.size(), false});
 }
 
-void Acceptor::add(Way way) {
+// A way that is there already is not added again. What was added last for a frame is remembered
+// across levels; it counts only if it belongs to this one.
+void Acceptor::add(std::uint32_t state, std::uint32_t frame) {
+  const auto in_level = [this, frame](std::uint32_t way) {
+    return way >= levels_.back().first_way && way < ways_.size() && ways_[way].frame == frame;
+  };
+  const std::uint32_t last = frames_[frame].last_way;
+  const std::uint32_t before = in_level(last) ? last : kDead;
   ++work_;
-  if (std::find(begin(), end(), way) == end()) ways_.push_back(way);
+  for (std::uint32_t way = before; way != kDead; way = ways_[way].before) {
+    if (ways_[way].state == state) return;
+    ++work_;
+  }
+  frames_[frame].last_way = static_cast<std::uint32_t>(ways_.size());
+  ways_.push_back({state, frame, before});
 }
 
 // Calls and returns of all ways of the last level, also of those that they bring.
@@ -38,7 +52,7 @@ void Acceptor::follow() {
       // for it are known.
       for (std::uint32_t at = frames_[way.frame].first_waiting; at != kDead;) {
         const Waiting waiting = waiting_[at];
-        add(waiting.way);
+        add(waiting.state, waiting.frame);
         at = waiting.next;
       }
     }
@@ -49,16 +63,25 @@ void Acceptor::follow() {
   }
 }
 
+// The frame of a rule that was opened in this level; kDead if there is none.
+std::uint32_t Acceptor::frame_of(std::uint32_t rule) const {
+  const std::uint32_t last = last_frames_[rule];
+  const bool in_level = last >= levels_.back().first_frame && last < frames_.size();
+  return in_level && frames_[last].rule == rule ? last : kDead;
+}
+
 void Acceptor::call(const Call& call, std::uint32_t caller) {
-  const auto opened = frames_.begin() + static_cast<std::ptrdiff_t>(levels_.back().first_frame);
-  const auto found = std::find_if(opened, frames_.end(),
-                                  [&call](const Frame& frame) { return frame.rule == call.rule; });
-  const auto frame = static_cast<std::uint32_t>(found - frames_.begin());
-  const bool is_first = found == frames_.end();
-  if (is_first) frames_.push_back({call.rule, kDead});
-  waiting_.push_back({{call.return_state, caller}, frames_[frame].first_waiting});
+  ++work_;
+  std::uint32_t frame = frame_of(call.rule);
+  const bool is_first = frame == kDead;
+  if (is_first) {
+    frame = static_cast<std::uint32_t>(frames_.size());
+    frames_.push_back({.rule = call.rule});
+    last_frames_[call.rule] = frame;
+  }
+  waiting_.push_back({call.return_state, caller, frames_[frame].first_waiting});
   frames_[frame].first_waiting = static_cast<std::uint32_t>(waiting_.size() - 1);
-  if (is_first) add({grammar_->starts[call.rule], frame});
+  if (is_first) add(grammar_->starts[call.rule], frame);
 }
 
 bool Acceptor::push(std::uint8_t byte) {
@@ -68,7 +91,7 @@ bool Acceptor::push(std::uint8_t byte) {
     const Way way = ways_[i];
     ++work_;
     const std::uint32_t state = grammar_->after(way.state, byte);
-    if (state != kDead) add({state, way.frame});
+    if (state != kDead) add(state, way.frame);
   }
   if (ways_.size() == last) {
     levels_.pop_back();
@@ -91,7 +114,7 @@ void Acceptor::push_outside_strings() {
   open_level();
   for (std::size_t i = first; i < last; ++i) {
     const Way way = ways_[i];
-    if (!grammar_->states[way.state].in_string) ways_.push_back(way);
+    if (!grammar_->states[way.state].in_string) ways_.push_back({way.state, way.frame});
   }
 }
 
@@ -101,6 +124,14 @@ int Acceptor::plain_characters() const {
     most = std::max(most, grammar_->states[way->state].plain_characters);
   }
   return most;
+}
+
+Acceptor::Position Acceptor::position() const {
+  Position out{drops_, {}};
+  for (const Way* way = begin(); way != end(); ++way) {
+    out.ways.insert(out.ways.end(), {way->state, way->frame});
+  }
+  return out;
 }
 
 bool Acceptor::is_complete() const {
@@ -144,9 +175,9 @@ void Acceptor::drop_unreachable() {
     Frame frame = frames_[kept[i]];
     std::uint32_t last = kDead;
     for (std::uint32_t at = frame.first_waiting; at != kDead; at = waiting_[at].next) {
-      const Way way = waiting_[at].way;
-      keep(way.frame);
-      waiting.push_back({{way.state, moved[way.frame]}, last});
+      const Waiting& one = waiting_[at];
+      keep(one.frame);
+      waiting.push_back({one.state, moved[one.frame], last});
       last = static_cast<std::uint32_t>(waiting.size() - 1);
     }
     frame.first_waiting = last;
@@ -156,6 +187,7 @@ void Acceptor::drop_unreachable() {
   frames_ = std::move(frames);
   waiting_ = std::move(waiting);
   frames_kept_ = frames_.size();
+  ++drops_;
 }
 
 }  // namespace redknot::grammar

@@ -36,6 +36,13 @@ class Acceptor {
   void push_outside_strings();
   // The most plain characters that may come next as part of a string.
   int plain_characters() const;
+  // Equal positions of one acceptor go on alike.
+  struct Position {
+    std::uint64_t drops = 0;
+    std::vector<std::uint32_t> ways{};
+    bool operator==(const Position&) const = default;
+  };
+  Position position() const;
   // Ways followed by all pushes so far: a measure of time.
   std::uint64_t work() const { return work_; }
   std::size_t frames() const { return frames_.size(); }
@@ -43,16 +50,17 @@ class Acceptor {
  private:
   struct Way {
     std::uint32_t state = 0, frame = 0;
-    bool operator==(const Way&) const = default;
+    std::uint32_t before = kDead;  // the way of the same level and frame that was added before
   };
   struct Frame {
     std::uint32_t rule = 0;
-    std::uint32_t first_waiting = 0;  // in waiting_; kDead: none
+    std::uint32_t first_waiting = kDead;  // in waiting_
+    std::uint32_t last_way = kDead;       // in ways_; of any level, also of one that is gone
   };
   // What goes on when a frame returns.
   struct Waiting {
-    Way way;
-    std::uint32_t next = 0;  // of the same frame
+    std::uint32_t state = 0, frame = 0;
+    std::uint32_t next = kDead;  // of the same frame
   };
   // After each byte: the ways, and where what this byte brought begins.
   struct Level {
@@ -63,18 +71,21 @@ class Acceptor {
   const Way* begin() const { return ways_.data() + levels_.back().first_way; }
   const Way* end() const { return ways_.data() + ways_.size(); }
   void open_level();
-  void add(Way way);
+  void add(std::uint32_t state, std::uint32_t frame);
+  std::uint32_t frame_of(std::uint32_t rule) const;
   void follow();
   void call(const Call& call, std::uint32_t caller);
   void commit();
   void drop_unreachable();
 
   std::shared_ptr<const Grammar> grammar_;
-  std::vector<Frame> frames_;  // the first is that of the whole answer
+  std::vector<std::uint32_t> last_frames_;  // by rule, as Frame::last_way
+  std::vector<Frame> frames_;               // the first is that of the whole answer
   std::vector<Waiting> waiting_;
   std::vector<Way> ways_;
   std::vector<Level> levels_;
   std::size_t frames_kept_ = 0;  // when unreachable ones were dropped last
+  std::uint64_t drops_ = 0;      // how often that was: it gives frames other numbers
   std::uint64_t work_ = 0;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sets of Unicode characters, and how UTF-8 writes them. Surrogates are not characters. Pure values.
+// Sets of Unicode characters, and how UTF-8 writes them. Surrogates are no characters. Values.
 #pragma once
 
 #include <array>

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "redknot/constraint.h"
-
 #include <utility>
 
 #include "grammar/constraint_state.h"
 #include "grammar/schema.h"
+#include "redknot/constraint.h"
 
 namespace redknot {
 

@@ -85,6 +85,9 @@ Result<Bounds> bounds_of(const SchemaAt& schema, bool integers) {
     REDKNOT_TRY(const std::int64_t bound, bound_of(schema.at(key), integers, key[0] == 'e', false));
     out.most = std::min(out.most, bound);
   }
+  if (out.least > kMaxInteger || out.most < -kMaxInteger) {
+    return unsupported(schema.name(), ": numbers of more than 18 digits");
+  }
   if (out.least > out.most) return invalid(schema.name(), ": no number is within its bounds");
   return out;
 }
@@ -248,9 +251,6 @@ Result<int> SchemaCompiler::string(const SchemaAt& schema) {
 
 Result<int> SchemaCompiler::number(const SchemaAt& schema, bool integers) {
   REDKNOT_TRY(const Bounds bounds, bounds_of(schema, integers));
-  if (bounds.least > kMaxInteger || bounds.most < -kMaxInteger) {
-    return unsupported(schema.name(), ": numbers of more than 18 digits");
-  }
   return integers ? integer_between(nodes_, bounds.least, bounds.most, nodes_.done())
                   : number_between(nodes_, bounds.least, bounds.most, nodes_.done());
 }

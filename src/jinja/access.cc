@@ -85,8 +85,8 @@ Result<Value> slice_text(Heap& heap, const Value& value, const SliceBounds& boun
   const std::string& text = value.text();
   REDKNOT_RETURN_IF_ERROR(heap.spend_bytes(text.size()));
   const Indices indices = indices_of(bounds, character_count(text));
-  const std::size_t start = character_start(text, static_cast<std::size_t>(
-                                                      std::max<std::int64_t>(indices.start, 0)));
+  const std::size_t start =
+      character_start(text, static_cast<std::size_t>(std::max<std::int64_t>(indices.start, 0)));
   if (indices.count == 0) return make_text(heap, "", value.is_markup());
   if (bounds.step == 1) {
     const std::string_view rest = std::string_view(text).substr(start);

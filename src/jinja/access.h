@@ -5,8 +5,10 @@
 // there is undefined. Everything of what is undefined is an error (kInvalidArgument).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "jinja/arguments.h"
 #include "jinja/value.h"

@@ -48,8 +48,8 @@ Result<Value> Interpreter::call_attribute(const Value& value, const std::string&
 Result<Value> Interpreter::make_macro(const MacroDeclaration& declaration) {
   REDKNOT_RETURN_IF_ERROR(keep(scope_));
   REDKNOT_RETURN_IF_ERROR(heap_.hold(kMacroBytes));
-  return Value(std::make_shared<const Macro>(Macro{
-      .declaration = &declaration, .scope = scope_, .charge = Charge(heap_, kMacroBytes)}));
+  return Value(std::make_shared<const Macro>(
+      Macro{.declaration = &declaration, .scope = scope_, .charge = Charge(heap_, kMacroBytes)}));
 }
 
 Result<Value> Interpreter::call_macro(const Macro& macro, const CallArguments& arguments) {
@@ -68,8 +68,7 @@ Result<Value> Interpreter::call_macro(const Macro& macro, const CallArguments& a
 }
 
 // In the macro's own scope, so that a default may name a parameter before it.
-Status Interpreter::bind_parameters(const MacroDeclaration& macro,
-                                    const CallArguments& arguments) {
+Status Interpreter::bind_parameters(const MacroDeclaration& macro, const CallArguments& arguments) {
   for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
     const Parameter& parameter = macro.parameters[i];
     const std::string& name = tree_.names[static_cast<std::size_t>(parameter.name)];
@@ -106,8 +105,7 @@ Status Interpreter::bind_rest(const MacroDeclaration& macro, const CallArguments
     const auto is_parameter = [&, &wanted = key](const Parameter& parameter) {
       return tree_.names[static_cast<std::size_t>(parameter.name)] == wanted;
     };
-    const auto place =
-        std::find_if(macro.parameters.begin(), macro.parameters.end(), is_parameter);
+    const auto place = std::find_if(macro.parameters.begin(), macro.parameters.end(), is_parameter);
     if (place != macro.parameters.end()) {
       if (place - macro.parameters.begin() < static_cast<std::ptrdiff_t>(taken)) {
         return invalid("macro '", name, "' got multiple values for '", key, "'");
@@ -181,8 +179,8 @@ Result<Value> Interpreter::make_namespace(const CallArguments& arguments) {
     bytes += Scope::kNameBytes + key.text().size();
   }
   REDKNOT_RETURN_IF_ERROR(heap_.hold(bytes));
-  auto space = std::make_shared<Namespace>(
-      Namespace{.attributes = {}, .charge = Charge(heap_, bytes)});
+  auto space =
+      std::make_shared<Namespace>(Namespace{.attributes = {}, .charge = Charge(heap_, bytes)});
   for (const auto& [key, value] : dict.dict().entries) {
     space->attributes.insert_or_assign(key.text(), value);
   }

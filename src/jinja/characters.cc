@@ -67,8 +67,8 @@ std::size_t character_bytes(std::string_view text) {
 
 std::size_t character_count(std::string_view text) {
   if (text.empty()) return 0;
-  const auto count = std::count_if(text.begin() + 1, text.end(),
-                                   [](char byte) { return !is_continuation(byte); });
+  const auto count =
+      std::count_if(text.begin() + 1, text.end(), [](char byte) { return !is_continuation(byte); });
   return 1 + static_cast<std::size_t>(count);
 }
 

@@ -13,8 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 5> kDictMethods = {"copy", "get", "items", "keys", "values"};
 constexpr std::array<std::string_view, 3> kListMethods = {"copy", "count", "index"};
 constexpr std::array<std::string_view, 13> kChanging = {
-    "append", "clear",   "extend",     "insert", "pop",       "popitem", "remove",
-    "reverse", "setdefault", "sort", "update", "add", "discard"};
+    "append",  "clear",      "extend", "insert", "pop", "popitem", "remove",
+    "reverse", "setdefault", "sort",   "update", "add", "discard"};
 
 template <std::size_t n>
 bool has(const std::array<std::string_view, n>& names, std::string_view name) {

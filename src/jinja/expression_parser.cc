@@ -37,9 +37,9 @@ bool is_additive(BinaryOperator op) {
 // Takes a comparison's sign or word off the front, if there is one.
 std::optional<Comparison> take_comparison(TokenStream& tokens) {
   static constexpr std::pair<std::string_view, Comparison> kSigns[] = {
-      {"==", Comparison::kEqual},     {"!=", Comparison::kNotEqual},
-      {"<", Comparison::kLess},       {"<=", Comparison::kLessEqual},
-      {">", Comparison::kGreater},    {">=", Comparison::kGreaterEqual},
+      {"==", Comparison::kEqual},  {"!=", Comparison::kNotEqual},
+      {"<", Comparison::kLess},    {"<=", Comparison::kLessEqual},
+      {">", Comparison::kGreater}, {">=", Comparison::kGreaterEqual},
   };
   for (const auto& [sign, comparison] : kSigns) {
     if (tokens.skip_operator(sign)) return comparison;

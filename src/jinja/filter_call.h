@@ -2,6 +2,7 @@
 // What the filters of one file and their table share.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>

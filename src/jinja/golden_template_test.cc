@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Templates of published models against Jinja2 itself, byte for byte. Skipped where the shared files
-// are not there.
+// Templates of published models against Jinja2 itself, byte for byte. Skipped where the shared
+// files are not there.
 #include <gtest/gtest.h>
 
 #include <ctime>

@@ -19,9 +19,7 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override { return put(Value(None{})); }
   bool boolean(bool truth) override { return put(Value(truth)); }
-  bool number_integer(number_integer_t number) override {
-    return put(Value(std::int64_t{number}));
-  }
+  bool number_integer(number_integer_t number) override { return put(Value(std::int64_t{number})); }
   bool number_unsigned(number_unsigned_t number) override {
     if (number > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
       return put(Value(static_cast<double>(number)));
@@ -49,7 +47,8 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
     levels_.pop_back();
     return put(make_list(heap_, std::move(items)));
   }
-  bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception&) override {
+  bool parse_error(std::size_t at, const std::string&,
+                   const nlohmann::detail::exception&) override {
     return fail(invalid("not JSON at byte ", at));
   }
 

@@ -135,7 +135,8 @@ class Lexer {
   }
 
   // Where `{% word %}` ends if its words begin at `at`, and the sign before its end.
-  std::optional<std::pair<std::size_t, char>> lone_word(std::size_t at, std::string_view word) const {
+  std::optional<std::pair<std::size_t, char>> lone_word(std::size_t at,
+                                                        std::string_view word) const {
     std::string_view text = strip_left(source_.substr(at));
     if (text.substr(0, word.size()) != word) return std::nullopt;
     text = strip_left(text.substr(word.size()));
@@ -176,8 +177,8 @@ class Lexer {
       skip_spaces();
       if (brackets_.empty()) {
         const char sign = sign_at(at_);
-        const bool signed_end = (sign == '-' || (sign == '+' && end == "%}")) &&
-                                source_.substr(at_ + 1, 2) == end;
+        const bool signed_end =
+            (sign == '-' || (sign == '+' && end == "%}")) && source_.substr(at_ + 1, 2) == end;
         if (signed_end || begins(end)) {
           add(end_kind, "");
           move_to(at_ + (signed_end ? 1 : 0));
@@ -265,8 +266,8 @@ class Lexer {
 
   Status operation() {
     static constexpr std::array<std::string_view, 26> kOperators = {
-        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]",
-        "(",  ")",  "{",  "}",  ">",  "<",  "=", ".", ":", "|", ",", ";"};
+        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+        "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
     for (const std::string_view op : kOperators) {
       if (!begins(op)) continue;
       REDKNOT_RETURN_IF_ERROR(balance(op[0]));

@@ -22,8 +22,14 @@ CallArguments without_first(const CallArguments& arguments, std::size_t count) {
   return rest;
 }
 
+// As Jinja has it, map and select take none, false and 0 for a list without items.
+Result<std::vector<Value>> items_if_any(const FilterCall& call) {
+  if (!truth(call.input)) return std::vector<Value>();
+  return iterate(call.heap, call.input);
+}
+
 Result<Value> map(const FilterCall& call) {
-  REDKNOT_TRY(std::vector<Value> items, iterate(call.heap, call.input));
+  REDKNOT_TRY(std::vector<Value> items, items_if_any(call));
   if (call.arguments.positional.empty()) {
     REDKNOT_TRY(const auto bound, bind(call.name, call.arguments, {"attribute", "default"}));
     if (bound[0].is_undefined()) return invalid("map requires a filter argument");
@@ -53,7 +59,7 @@ Result<Value> select(const FilterCall& call) {
   if (has_test && !given[test_at].is_text()) return invalid("select: the test must be a text");
   const CallArguments rest =
       has_test ? without_first(call.arguments, test_at + 1) : CallArguments{};
-  REDKNOT_TRY(const std::vector<Value> items, iterate(call.heap, call.input));
+  REDKNOT_TRY(const std::vector<Value> items, items_if_any(call));
   std::vector<Value> selected;
   for (const Value& item : items) {
     REDKNOT_RETURN_IF_ERROR(call.heap.spend(1));

@@ -105,8 +105,8 @@ Result<Value> round_number(const FilterCall& call) {
   if (call.input.is_integral() && precision >= 0) return Value(call.input.integral());
   if (precision <= 0) return Value(half_to_even(scaled) / scale);
   char text[400];
-  const int bytes = std::snprintf(text, sizeof(text), "%.*f", static_cast<int>(precision),
-                                  call.input.number());
+  const int bytes =
+      std::snprintf(text, sizeof(text), "%.*f", static_cast<int>(precision), call.input.number());
   double rounded = 0;
   std::from_chars(text, text + bytes, rounded);
   return Value(rounded);
@@ -136,8 +136,8 @@ Result<Value> extreme(const FilterCall& call) {
     REDKNOT_TRY(const Value key, sort_key(call.heap, items[i], bound[1], !truth(bound[0])));
     if (i > 0) {
       const bool wants_less = call.name == "min";
-      REDKNOT_TRY(const bool is_better, wants_less ? less(call.heap, key, best_key)
-                                                   : less(call.heap, best_key, key));
+      REDKNOT_TRY(const bool is_better,
+                  wants_less ? less(call.heap, key, best_key) : less(call.heap, best_key, key));
       if (!is_better) continue;
     }
     best = items[i];
@@ -150,8 +150,8 @@ Result<Value> extreme(const FilterCall& call) {
 
 const std::vector<NamedFilter>& number_filters() {
   static const std::vector<NamedFilter> kFilters = {
-      {"default", default_value}, {"d", default_value}, {"length", length_of},
-      {"count", length_of},       {"int", to_int},      {"float", to_float},
+      {"default", default_value}, {"d", default_value},    {"length", length_of},
+      {"count", length_of},       {"int", to_int},         {"float", to_float},
       {"abs", absolute},          {"round", round_number}, {"sum", sum},
       {"min", extreme},           {"max", extreme},
   };

@@ -50,14 +50,22 @@ const std::unordered_map<std::string_view, Plain>& plain_tests() {
 
 const std::unordered_map<std::string_view, Comparison>& comparing_tests() {
   static const std::unordered_map<std::string_view, Comparison> kTests = {
-      {"==", Comparison::kEqual},           {"eq", Comparison::kEqual},
-      {"equalto", Comparison::kEqual},      {"!=", Comparison::kNotEqual},
-      {"ne", Comparison::kNotEqual},        {"<", Comparison::kLess},
-      {"lt", Comparison::kLess},            {"lessthan", Comparison::kLess},
-      {"<=", Comparison::kLessEqual},       {"le", Comparison::kLessEqual},
-      {">", Comparison::kGreater},          {"gt", Comparison::kGreater},
-      {"greaterthan", Comparison::kGreater}, {">=", Comparison::kGreaterEqual},
-      {"ge", Comparison::kGreaterEqual},    {"in", Comparison::kIn},
+      {"==", Comparison::kEqual},
+      {"eq", Comparison::kEqual},
+      {"equalto", Comparison::kEqual},
+      {"!=", Comparison::kNotEqual},
+      {"ne", Comparison::kNotEqual},
+      {"<", Comparison::kLess},
+      {"lt", Comparison::kLess},
+      {"lessthan", Comparison::kLess},
+      {"<=", Comparison::kLessEqual},
+      {"le", Comparison::kLessEqual},
+      {">", Comparison::kGreater},
+      {"gt", Comparison::kGreater},
+      {"greaterthan", Comparison::kGreater},
+      {">=", Comparison::kGreaterEqual},
+      {"ge", Comparison::kGreaterEqual},
+      {"in", Comparison::kIn},
   };
   return kTests;
 }
@@ -93,8 +101,7 @@ Result<bool> apply_test(Heap& heap, std::string_view name, const Value& input,
     REDKNOT_TRY(const Value text, apply_filter(heap, "string", input, {}));
     REDKNOT_TRY(const Value changed, apply_filter(heap, name, input, {}));
     // As Python has it, a text without letters is neither.
-    return text.text() == changed.text() &&
-           upper(text.text()) != lower(text.text());
+    return text.text() == changed.text() && upper(text.text()) != lower(text.text());
   }
   return unsupported("there is no test '", name, "'");
 }

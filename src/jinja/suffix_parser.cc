@@ -13,8 +13,8 @@ Result<ExpressionPtr> ExpressionParser::suffixed(ExpressionPtr base, bool filter
   if (filters) REDKNOT_RETURN_IF_ERROR(filter_suffixes(suffixes));
   if (suffixes.empty()) return base;
   const int line = base->line;
-  return ExpressionPtr(std::make_unique<const Expression>(Expression{
-      .what = Suffixed{std::move(base), std::move(suffixes)}, .line = line}));
+  return ExpressionPtr(std::make_unique<const Expression>(
+      Expression{.what = Suffixed{std::move(base), std::move(suffixes)}, .line = line}));
 }
 
 Status ExpressionParser::access_suffixes(std::vector<Suffix>& suffixes) {

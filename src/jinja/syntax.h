@@ -29,7 +29,16 @@ using ExpressionPtr = std::unique_ptr<const Expression>;
 
 enum class BinaryOperator { kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kModulo, kPower };
 enum class UnaryOperator { kNot, kMinus, kPlus };
-enum class Comparison { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn };
+enum class Comparison {
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIn,
+  kNotIn
+};
 
 struct Arguments {
   std::vector<ExpressionPtr> positional;
@@ -184,8 +193,8 @@ struct Break {};
 struct Continue {};
 
 struct Statement {
-  std::variant<Plain, Output, If, For, Set, SetBlock, MacroStatement, CallBlock, FilterBlock, Scoped,
-               Break, Continue>
+  std::variant<Plain, Output, If, For, Set, SetBlock, MacroStatement, CallBlock, FilterBlock,
+               Scoped, Break, Continue>
       what;
   int line = 0;
 };

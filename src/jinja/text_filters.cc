@@ -128,7 +128,7 @@ Result<Value> to_json_filter(const FilterCall& call) {
   style.sort_keys = truth(bound[3]);
   if (!indent.is_undefined() && !indent.is_none()) {
     REDKNOT_TRY(style.indent, indentation(call, indent));
-    style.item_separator = ",";
+    style.item_separator = std::string(1, ',');
   }
   if (!bound[2].is_undefined() && !bound[2].is_none()) {
     REDKNOT_TRY(const std::vector<Value> pair, iterate(call.heap, bound[2]));
@@ -146,11 +146,20 @@ Result<Value> to_json_filter(const FilterCall& call) {
 
 const std::vector<NamedFilter>& text_filters() {
   static const std::vector<NamedFilter> kFilters = {
-      {"upper", by_method},     {"lower", by_method},   {"capitalize", by_method},
-      {"title", title_words},   {"trim", trim},         {"string", string},
-      {"safe", safe},           {"escape", escape},     {"e", escape},
-      {"forceescape", escape},  {"replace", replace},   {"indent", indent},
-      {"format", format},       {"tojson", to_json_filter},
+      {"upper", by_method},
+      {"lower", by_method},
+      {"capitalize", by_method},
+      {"title", title_words},
+      {"trim", trim},
+      {"string", string},
+      {"safe", safe},
+      {"escape", escape},
+      {"e", escape},
+      {"forceescape", escape},
+      {"replace", replace},
+      {"indent", indent},
+      {"format", format},
+      {"tojson", to_json_filter},
       {"wordcount", word_count},
   };
   return kFilters;

@@ -2,7 +2,10 @@
 // The methods of Python's str.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "jinja/arguments.h"
 #include "jinja/value.h"

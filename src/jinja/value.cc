@@ -15,9 +15,7 @@ constexpr std::size_t kIndexedEntries = 8;  // dicts with more have an index
 constexpr std::size_t kObjectBytes = 96;
 constexpr std::size_t kEntryBytes = 160;
 
-bool is_whole(double number) {
-  return std::floor(number) == number && std::abs(number) < 9.0e18;
-}
+bool is_whole(double number) { return std::floor(number) == number && std::abs(number) < 9.0e18; }
 
 // Equal for keys that are equal in Python, whatever their types.
 Result<std::string> dict_key(Heap& heap, const Value& key) {
@@ -203,9 +201,8 @@ Result<Value> make_list(Heap& heap, std::vector<Value> items) {
 Result<Value> make_method(Heap& heap, const Value& receiver, std::string_view name) {
   REDKNOT_RETURN_IF_ERROR(heap.depth_fits(receiver.depth() + 1));
   REDKNOT_RETURN_IF_ERROR(heap.hold(kObjectBytes));
-  return Value(std::make_shared<const Method>(Method{.receiver = receiver,
-                                                     .name = std::string(name),
-                                                     .charge = Charge(heap, kObjectBytes)}));
+  return Value(std::make_shared<const Method>(Method{
+      .receiver = receiver, .name = std::string(name), .charge = Charge(heap, kObjectBytes)}));
 }
 
 Value constant_text(std::string text) {

@@ -134,7 +134,7 @@ struct Sequence {
 struct Dict {
   using Entry = std::pair<Value, Value>;
 
-  std::vector<Entry> entries;  // in the order in which the keys first came
+  std::vector<Entry> entries;                          // in the order in which the keys first came
   std::unordered_map<std::string, std::size_t> index;  // of dict_key(); empty for small dicts
   int depth = 1;
   Charge charge;

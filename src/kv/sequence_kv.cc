@@ -217,7 +217,9 @@ std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
     }
     const VisibleRange needed = still_needed(profile_->policies[head], tokens);
     if (!covers(out.tables_[head], needed.sink)) return std::nullopt;
-    if (!covers(out.tables_[head], {needed.recent.begin, tokens})) return std::nullopt;
+    // The last token's page, too, even under a window of one token: the next may continue it.
+    const int first = std::clamp(tokens - 1, 0, needed.recent.begin);
+    if (!covers(out.tables_[head], {first, tokens})) return std::nullopt;
   }
   out.forget(tokens);
   return out;

@@ -43,8 +43,8 @@ struct SampledToken {
 // The token that follows. `position` is the one it will stand at; it and the seed alone decide the
 // draw (uniform_draw). `history` is prompt and answer, oldest first. Requires logits not empty,
 // ids of the history inside it, position >= 0, and validate(sampling, logits.size()). `allowed` has
-// a bit for each token, lowest first, in words of 64; tokens without it are never chosen. Empty: all
-// are allowed.
+// a bit for each token, lowest first, in words of 64; tokens without it are never chosen. If it is
+// empty, all are allowed.
 // O(V) for greedy and for small top_k; a full sort only if top_p < 1 must look at every token.
 SampledToken sample(std::span<const float> logits, std::span<const TokenId> history,
                     const Sampling& sampling, int position,

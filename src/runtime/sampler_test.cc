@@ -9,6 +9,7 @@
 #include <map>
 #include <numeric>
 #include <random>
+#include <set>
 
 namespace redknot {
 namespace {
@@ -292,6 +293,23 @@ TEST(Sampler, PlusInfinityWins) {
   EXPECT_EQ(sampled.log_probability, 0.0f);
 }
 
+TEST(Sampler, ChoosesAmongAllowedTokensOnly) {
+  const std::vector<float> logits(70, 1.0f);
+  const std::vector<std::uint64_t> allowed = {std::uint64_t{1} << 7, 0b100};
+  Sampling sampling = plain();
+  sampling.log_probabilities = 1;
+  std::set<int> chosen;
+  for (int position = 0; position < 100; ++position) {
+    const SampledToken one = redknot::sample(logits, {}, sampling, position, allowed);
+    chosen.insert(static_cast<int>(one.token));
+    EXPECT_NEAR(one.log_probability, -std::log(70.0f), 1e-5);  // the model's own
+  }
+  EXPECT_THAT(chosen, ElementsAre(7, 66));
+  EXPECT_EQ(static_cast<int>(redknot::sample(logits, {}, greedy(), 0, allowed).token), 7);
+  const std::vector<std::uint64_t> none(2);
+  EXPECT_FALSE(redknot::sample(logits, {}, sampling, 0, none).usable);
+}
+
 TEST(Sampler, SaysWhenNoTokenIsPossible) {
   Sampling sampling = plain();
   sampling.log_probabilities = 2;
@@ -306,7 +324,7 @@ TEST(Sampler, LogProbabilitiesAreTheModelsOwn) {
   Sampling sampling = greedy();
   sampling.logit_bias = {{0, 100.0f}};
   sampling.log_probabilities = 2;
-  const SampledToken sampled = sample(logits, {}, sampling, 0);
+  const SampledToken sampled = redknot::sample(logits, {}, sampling, 0);
   const double log_sum = std::log(std::exp(0.5) + std::exp(2.0) + std::exp(1.0));
   EXPECT_EQ(sampled.token, TokenId{0});
   EXPECT_NEAR(sampled.log_probability, 0.5 - log_sum, 1e-6);
@@ -317,7 +335,7 @@ TEST(Sampler, LogProbabilitiesAreTheModelsOwn) {
   EXPECT_NEAR(sampled.top[1].log_probability, 1.0 - log_sum, 1e-6);
 
   sampling.log_probabilities = 0;
-  EXPECT_TRUE(sample(logits, {}, sampling, 0).top.empty());
+  EXPECT_TRUE(redknot::sample(logits, {}, sampling, 0).top.empty());
 }
 
 TEST(Sampler, ValidationNamesTheField) {

@@ -136,6 +136,39 @@ class Choice(RunCase):
             self.assertLessEqual(sum(map(math.exp, values)), 1.0001)
 
 
+class JsonSchema(RunCase):
+    """What the answer has to be. The model is random, so that nothing else makes it JSON."""
+    SCHEMA = {'type': 'object', 'required': ['name', 'age'], 'properties': {
+        'name': {'type': 'string', 'maxLength': 8},
+        'age': {'type': 'integer', 'minimum': 3, 'maximum': 1200},
+        'kind': {'enum': ['cat', 'dog']}}}
+
+    def check(self, answer):
+        self.assertEqual(answer['finish_reason'], 'stop')
+        value = json.loads(answer['text'])
+        self.assertLessEqual(len(value['name']), 8)
+        self.assertTrue(3 <= value['age'] <= 1200)
+        self.assertIn(value.get('kind', 'cat'), ('cat', 'dog'))
+        self.assertLessEqual(set(value), {'name', 'age', 'kind'})
+
+    def test_answers_meet_it_whatever_the_seed(self):
+        file = write('schema.json', json.dumps(self.SCHEMA))
+        for seed in range(4):
+            with self.subTest(seed):
+                options = ['-p', PROMPT, '-n', 300, '--temp', 1.5, '--top-k', 0, '--seed', seed]
+                answer = self.json(*options, '-j', json.dumps(self.SCHEMA))
+                self.check(answer)
+                again = self.json(*options, '--json-schema-file', file)
+                self.assertEqual(again['tokens'], answer['tokens'])
+
+    def test_a_schema_that_is_refused_is_named(self):
+        schema = '{"properties": {"age": {"type": "whole"}}}'
+        done = redknot('run', '-m', model(), '-p', PROMPT, '-j', schema)
+        self.check_error(done, 1, 'properties.age.type', '"whole"')
+        done = redknot('run', '-m', model(), '-p', PROMPT, '--json-schema-file', 'missing.json')
+        self.check_error(done, 1, 'missing.json')
+
+
 class Logits(RunCase):
     def logits(self, *arguments):
         path = scratch / 'logits.npy'
