@@ -109,6 +109,7 @@ class Service {
   Answered pin_segment(Call& call);
   Answered drop_segment(Call& call);
   Answered drop_segments(Call& call);
+  bool pin_all(const std::string& salt, const std::vector<std::string>& engine_ids, double seconds);
 
   // routes_answers.cc
   using AskFunction = Read<Asked> (*)(const Asker& asker, std::string_view body);
