@@ -44,9 +44,9 @@ class Reply:
 class Served:
     """The running server; a context manager that kills what is left."""
 
-    def __init__(self, model, *options, wait=True):
+    def __init__(self, model, *options, port=0):
         self.process = subprocess.Popen(
-            [harness.build_dir / 'redknot', 'serve', '-m', str(model), '--port', '0',
+            [harness.build_dir / 'redknot', 'serve', '-m', str(model), '--port', str(port),
              *map(str, options)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.lines = []
@@ -54,7 +54,7 @@ class Served:
         self.listening = threading.Event()
         self.reader = threading.Thread(target=self.read_stderr, daemon=True)
         self.reader.start()
-        if wait and not self.listening.wait(START_SECONDS):
+        if not self.listening.wait(START_SECONDS):
             self.process.kill()
             raise RuntimeError('redknot serve does not listen: ' + ''.join(self.lines))
 

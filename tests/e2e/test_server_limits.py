@@ -40,19 +40,18 @@ class BadInput(unittest.TestCase):
     def test_wrong_types_are_named(self):
         for field, values in {
                 'messages': ('x', 3, [], [3], None),
-                'temperature': ('hot', -1, 3, [1], 1e400),
+                'temperature': ('hot', -1, 3, [1]),
                 'top_p': (2, -0.1, 'x'), 'top_k': (1.5, -7, 10**30),
                 'max_tokens': (-1, 2**63, 10**30, 1.5, '3'),
                 'n': (0, -1, 10**6, 'x'), 'stop': (3, ['a'] * 100, [1], ['']),
                 'seed': ('x', 10**30, 1.5), 'stream': ('yes', 1), 'logit_bias': ([], {'x': 1}),
-                'logprobs': (3,), 'top_logprobs': (21, -1), 'tools': ('x', [3], [{}]),
+                'top_logprobs': (21, -1), 'tools': ('x', [3], [{}]),
                 'response_format': ('json', {'type': 'xml'}), 'documents': (3, [3]),
                 'stream_options': (1,), 'redknot': ('x', {'reuse': 'magic'}, {'ratio': 2}),
         }.items():
             for value in values:
-                body = json.dumps({**OK, field: value}).replace('Infinity', '1e400')
                 with self.subTest(field=field, value=value):
-                    self.refused(CHAT, body.encode(), field if field != 'logprobs' else '')
+                    self.refused(CHAT, {**OK, field: value}, field)
 
     def test_places_within_messages_are_named(self):
         message = {'role': 'user', 'content': [{'type': 'text', 'text': 3}]}
@@ -64,7 +63,7 @@ class BadInput(unittest.TestCase):
 
     def test_bodies_that_are_not_json(self):
         for body in (b'', b'{', b'[]', b'3', b'{"messages": [}', b'\xff\xfe', b'{"a": "\xc0"}',
-                     b'{"a": 1, "a": 2}', b'[' * 100000, b'{"a":' * 5000, b'\x00', b'nul'):
+                     b'{"a": 1, "a": 2}', b'{"temperature": 1e400}', b'[' * 100000, b'{"a":' * 5000, b'\x00', b'nul'):
             with self.subTest(body=body[:20]):
                 self.refused(CHAT, body, '')
                 self.refused('/v1/completions', body, '')
@@ -166,7 +165,7 @@ class Endings(unittest.TestCase):
             port = server.port
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()
-        with Served(READER, '--port', port) as server:
+        with Served(READER, port=port) as server:
             self.assertEqual(server.port, port)
             self.assertEqual(server.post(CHAT, OK).json['choices'], first)
 
