@@ -47,7 +47,7 @@ set(page_tests
 # Sets REDKNOT_HAS_PAGE: whether the packages are installed that build it.
 function(redknot_find_page_tools)
   set(REDKNOT_HAS_PAGE FALSE CACHE INTERNAL "The page is built")
-  if(REDKNOT_PAGE STREQUAL "OFF")
+  if(NOT REDKNOT_PAGE STREQUAL "AUTO" AND NOT REDKNOT_PAGE)
     return()
   endif()
   find_program(REDKNOT_NPM npm)

@@ -71,6 +71,7 @@ Result<ExitCode> bench_serve(const BenchServeOptions& options) {
       options.endpoint == "chat" ? load::Endpoint::kChat : load::Endpoint::kCompletions;
   how.ask.seed = options.workload.seed;
   REDKNOT_TRY(how.server, load::parse_address(served ? served->url() : options.url));
+  how.server.verify = !options.insecure;
   load::LoadRun run(std::move(workload), std::move(how), show);
   const InterruptScope scope([&run] { run.stop(); });
   REDKNOT_TRY(const load::LoadResult result, run.run());

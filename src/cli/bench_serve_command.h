@@ -23,6 +23,7 @@ struct BenchServeOptions {
   std::string rate = "inf";
   std::string trace;
   std::string endpoint = "chat";
+  bool insecure = false;
   load::WorkloadOptions workload;
   load::LoadOptions load;
   load::Objectives objectives;

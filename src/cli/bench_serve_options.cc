@@ -100,6 +100,7 @@ void add_server(CLI::App& verb, BenchServeOptions& o) {
             "Serve this model for the time of the load: redknot serve of this binary, on a free "
             "port.")
       ->excludes(url);
+  group.flag("--insecure", o.insecure, "With https: take any certificate.");
   group.text("--api-key", o.load.api_key, "KEY", "Sent as a bearer token.");
   group.text("--model-name", o.load.ask.model, "NAME",
              "The model to ask for. Without one, the first that the server lists.");

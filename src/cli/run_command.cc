@@ -113,7 +113,7 @@ Result<std::optional<Constraint>> constraint_of(const RunOptions& options) {
 }
 
 Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> prompt,
-                             std::optional<Constraint> constraint) {
+                             const std::optional<Constraint>& constraint) {
   Request request;
   request.prompt = std::move(prompt);
   request.reuse = reuse_from_name(options.reuse.reuse);
@@ -126,7 +126,7 @@ Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> 
     request.sampling.logit_bias.push_back(bias);
   }
   request.sampling.seed = chosen_seed(options);
-  request.constraint = std::move(constraint);
+  request.constraint = constraint;
   request.stop = options.stop;
   request.ignore_end = options.ignore_eos;
   request.add_bos = !options.no_bos;
@@ -306,7 +306,8 @@ std::string to_json(const Answer& answer, const RunOptions& options, std::uint64
 
 Result<ExitCode> run(const RunOptions& options) {
   REDKNOT_TRY(PromptPart prompt, read_prompt(options));
-  REDKNOT_TRY(std::optional<Constraint> constraint, constraint_of(options));
+  const Result<std::optional<Constraint>> constraint = constraint_of(options);
+  if (!constraint.ok()) return constraint.error();
   REDKNOT_TRY(Sinks sinks, open_sinks(options));
   std::optional<Engine> engine;
   {
@@ -322,7 +323,7 @@ Result<ExitCode> run(const RunOptions& options) {
     }
     REDKNOT_TRY(parts, about_documents(options, *engine->tokenizer(), prompt.text));
   }
-  REDKNOT_TRY(Request request, make_request(options, std::move(parts), std::move(constraint)));
+  REDKNOT_TRY(Request request, make_request(options, std::move(parts), *constraint));
   const std::uint64_t seed = request.sampling.seed;
   if (options.echo) REDKNOT_RETURN_IF_ERROR(echo(*engine, prompt));
 

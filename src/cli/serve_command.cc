@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "base/file.h"
+#include "cli/input.h"
 #include "cli/interrupt.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
@@ -19,7 +19,6 @@
 namespace redknot::cli {
 namespace {
 
-constexpr std::size_t kMaxTemplateBytes = std::size_t{1} << 20;
 constexpr int kDefaultSequences = 4;  // that the KV memory holds if nobody says how much
 
 EngineOptions engine_options(const ServeOptions& options, ProgressPrinter& progress) {
@@ -53,7 +52,7 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options) {
   }
   out.version = REDKNOT_VERSION;
   if (!options.chat_template_file.empty()) {
-    REDKNOT_TRY(out.chat_template, read_file(options.chat_template_file, kMaxTemplateBytes));
+    REDKNOT_TRY(out.chat_template, read_input(options.chat_template_file));
   }
   out.access_log = options.access_log == "off" ? "" : options.access_log;
   out.tenants.api_keys = options.api_keys;
@@ -87,9 +86,9 @@ http::ServerOptions http_options(const ServeOptions& options) {
 }
 
 std::string url(const ServeOptions& options, int port) {
-  const bool is_v6 = options.host.find(':') != std::string::npos;
+  const bool needs_brackets = options.host.find(':') != std::string::npos;
   return format("%s://%s%s%s:%d", options.certificate_file.empty() ? "http" : "https",
-                is_v6 ? "[" : "", options.host.c_str(), is_v6 ? "]" : "", port);
+                needs_brackets ? "[" : "", options.host.c_str(), needs_brackets ? "]" : "", port);
 }
 
 // What the sessions have, on one line.

@@ -20,6 +20,8 @@ namespace redknot::cli {
 namespace {
 
 constexpr std::string_view kListening = "listening on ";
+constexpr std::string_view kOurs = "redknot: ";
+constexpr std::string_view kAdvice = "redknot: see redknot ";
 constexpr auto kPatience = std::chrono::seconds(10);
 constexpr auto kBetweenLooks = std::chrono::milliseconds(20);
 constexpr std::size_t kMostLineBytes = 4096;
@@ -138,7 +140,9 @@ Result<ServedModel> ServedModel::start(const std::string& model,
   for (std::string line; lines.next(line);) {
     const std::size_t at = line.find(kListening);
     if (at == std::string::npos) {
-      if (!line.empty()) last = line;
+      // Behind a wrong option comes where to read about them, which is not the cause.
+      if (line.empty() || line.starts_with(kAdvice)) continue;
+      last = line.substr(line.starts_with(kOurs) ? kOurs.size() : 0);
       continue;
     }
     state->url = line.substr(at + kListening.size());

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
+#include <functional>
+#include <future>
 #include <limits>
 #include <utility>
 
@@ -14,6 +17,17 @@
 #include "redknot/redknot.h"
 
 namespace redknot {
+namespace {
+
+// From now on; as good as never if that is too far to be told.
+std::chrono::steady_clock::time_point time_in(double seconds) {
+  constexpr double kMostSeconds = 1e9;
+  const std::chrono::duration<double> wait(std::min(seconds, kMostSeconds));
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<std::chrono::steady_clock::duration>(wait);
+}
+
+}  // namespace
 struct Engine::State {
   std::unique_ptr<EngineCore> core;
   ModelInfo info;
@@ -21,11 +35,13 @@ struct Engine::State {
   std::shared_ptr<Inbox> inbox;
   std::unique_ptr<StepLoop> loop;  // last: ends first
 
-  Result<SequenceSpec> sequence(const Request& request) const;
+  Result<SequenceSpec> sequence(const Request& request, int answers) const;
+  // Has the loop do something between steps, and waits for it.
+  void between_steps(const std::function<void()>& errand) const;
 };
 
 // What the request means to the scheduler, if it can be run at all.
-Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
+Result<SequenceSpec> Engine::State::sequence(const Request& request, int answers) const {
   if (request.constraint && !tokenizer) {
     return unsupported("generate: constraint: this model file has no tokenizer");
   }
@@ -33,7 +49,10 @@ Result<SequenceSpec> Engine::State::sequence(const Request& request) const {
                     .all_logits = request.all_logits,
                     .recovery = recovery_of(request.recovery),
                     .salt = request.cache_salt,
-                    .uses_prefixes = request.reuse != Reuse::kNone};
+                    .uses_prefixes = request.reuse != Reuse::kNone,
+                    .shares_prompt = answers > 1,
+                    .priority = request.priority,
+                    .quota_bytes = request.kv_quota_bytes};
   REDKNOT_TRY(spec.prompt,
               prompt_of(request, core->model().vocabulary(), core->model().config().vocabulary_size,
                         tokenizer ? &*tokenizer : nullptr));
@@ -89,19 +108,42 @@ Result<Engine> Engine::open(const EngineOptions& options) {
   return Engine(std::move(state));
 }
 
+void Engine::State::between_steps(const std::function<void()>& errand) const {
+  std::promise<void> done;
+  std::future<void> waits = done.get_future();
+  const bool pushed = inbox->push({.requests = {}, .errand = [&] {
+                                     errand();
+                                     done.set_value();
+                                   }});
+  // Whatever the inbox took is done, also while the loop ends.
+  if (pushed) waits.wait();
+}
+
 Result<Generation> Engine::generate(Request request) {
+  REDKNOT_TRY(std::vector<Generation> generations, generate_several(std::move(request), 1));
+  return std::move(generations.front());
+}
+
+Result<std::vector<Generation>> Engine::generate_several(Request request, int answers) {
+  if (answers < 1) return invalid("generate: ", answers, " answers, less than 1");
   REDKNOT_RETURN_IF_ERROR(check_request(request, state_->core->model().config().vocabulary_size));
-  Arrival arrival;
-  arrival.submitted = std::chrono::steady_clock::now();
-  REDKNOT_TRY(arrival.spec, state_->sequence(request));
+  const auto submitted = std::chrono::steady_clock::now();
+  REDKNOT_TRY(SequenceSpec spec, state_->sequence(request, answers));
   request.prompt.clear();
-  arrival.request = std::move(request);
-  arrival.state = std::make_shared<Generation::State>(state_->inbox);
-  Generation generation(arrival.state);
+  const int prompt_tokens = static_cast<int>(spec.prompt.tokens.size());
   std::vector<Arrival> arrivals;
-  arrivals.push_back(std::move(arrival));
-  REDKNOT_RETURN_IF_ERROR(state_->loop->submit(std::move(arrivals)));
-  return generation;
+  std::vector<Generation> generations;
+  for (int i = 0; i < answers; ++i) {
+    Arrival arrival{.request = request,
+                    .prompt_tokens = prompt_tokens,
+                    .submitted = submitted,
+                    .state = std::make_shared<Generation::State>(state_->inbox)};
+    arrival.request.sampling.seed += static_cast<std::uint64_t>(i);
+    generations.push_back(Generation(arrival.state));
+    arrivals.push_back(std::move(arrival));
+  }
+  REDKNOT_RETURN_IF_ERROR(state_->loop->submit(std::move(spec), std::move(arrivals)));
+  return generations;
 }
 
 // A prompt of the parts and one token behind them, so that it goes the way of every request.
@@ -124,6 +166,53 @@ Result<Generation> Engine::preload(std::vector<PromptPart> prompt) {
 
 const ModelInfo& Engine::model() const { return state_->info; }
 
+std::string Engine::segment_id(std::span<const int> tokens) {
+  std::vector<TokenId> ids;
+  ids.reserve(tokens.size());
+  for (const int token : tokens) ids.push_back(TokenId{token});
+  return redknot::segment_id(ids);
+}
+
+std::vector<SegmentInfo> Engine::segments(const std::string& cache_salt) {
+  std::vector<SegmentUse> uses;
+  state_->between_steps([&] { uses = state_->loop->scheduler().segment_uses(cache_salt); });
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<SegmentInfo> out;
+  out.reserve(uses.size());
+  for (SegmentUse& use : uses) {
+    const auto pinned = use.pinned_until.value_or(now) - now;
+    out.push_back({.id = std::move(use.id),
+                   .tokens = use.tokens,
+                   .bytes = state_->core->pool().shape().bytes(use.pages),
+                   .copies = use.copies,
+                   .uses = use.uses,
+                   .pinned_seconds = std::max(0.0, std::chrono::duration<double>(pinned).count())});
+  }
+  return out;
+}
+
+int Engine::drop_segments(const std::string& cache_salt, const std::string& id) {
+  int dropped = 0;
+  state_->between_steps([&] { dropped = state_->loop->scheduler().drop_segments(cache_salt, id); });
+  return dropped;
+}
+
+bool Engine::pin_segment(const std::string& cache_salt, const std::string& id, double seconds) {
+  const SegmentName name{cache_salt, id};
+  bool done = false;
+  state_->between_steps([&] {
+    Scheduler& scheduler = state_->loop->scheduler();
+    if (id.empty() || scheduler.segments().named(name).empty()) return;
+    done = true;
+    if (seconds > 0) {
+      done = scheduler.pin_segments(name, time_in(seconds));
+    } else {
+      scheduler.unpin_segments(name);
+    }
+  });
+  return done;
+}
+
 int Engine::context_tokens() const { return state_->core->context_tokens(); }
 
 const Tokenizer* Engine::tokenizer() const {
@@ -136,24 +225,13 @@ const ProfileSummary* Engine::profile() const {
 }
 
 Stats Engine::stats() const {
-  EngineCore& core = *state_->core;
-  Stats stats;
-  const PageShape& shape = core.pool().shape();
-  for (const KvFormat format : kKvFormats) {
-    const int pages = core.pool().total_pages(format);
-    stats.total_pages += pages;
-    stats.kv_bytes += static_cast<std::size_t>(pages) * shape.bytes(format);
-  }
-  const HeadProfile& profile = core.profile();
-  stats.layers = profile.layers;
-  stats.kv_heads = profile.kv_heads;
-  for (const HeadPolicy& policy : profile.policies) {
-    stats.heads.push_back(describe(policy));
-  }
+  const EngineCore& core = *state_->core;
+  Stats stats = state_->loop->stats();
+  stats.layers = core.profile().layers;
+  stats.kv_heads = core.profile().kv_heads;
   stats.weight_bytes = core.weights().bytes();
   stats.kernels = std::string(core.kernels().name);
   stats.threads = core.threads();
-  state_->loop->add_to(stats);
   return stats;
 }
 

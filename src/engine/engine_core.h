@@ -51,6 +51,7 @@ class EngineCore {
   const Kernels& kernels() const { return kernels_; }
   ThreadPool& thread_pool() { return *threads_; }
   PagePool& pool() { return *pool_; }
+  const PagePool& pool() const { return *pool_; }
   Runner& runner() { return runner_; }
   Transformer& transformer() { return transformer_; }
   int threads() const { return threads_->threads(); }

@@ -52,17 +52,18 @@ struct Generation::State {
 // Ends a generation with the reason why, in place of a last piece. Called by the loop.
 void end_with_error(Generation::State& state, Error error);
 
-// A request on its way to the loop, checked and tokenized.
+// A request on its way to the loop, checked.
 struct Arrival {
-  Request request;  // prompt parts are empty: see spec
-  SequenceSpec spec{};
-  std::chrono::steady_clock::time_point submitted;
-  std::shared_ptr<Generation::State> state;
+  Request request{};  // prompt parts are empty: they are in the spec
+  int prompt_tokens = 0;
+  std::chrono::steady_clock::time_point submitted{};
+  std::shared_ptr<Generation::State> state{};
 };
 
-// What the loop finds in its inbox: requests that come together, or something to be done between
-// steps.
+// What the loop finds in its inbox: requests that share what is tokenized, or something to be done
+// between steps.
 struct Mail {
+  SequenceSpec spec{};
   std::vector<Arrival> requests{};
   std::function<void()> errand{};
 };

@@ -12,6 +12,7 @@
 #include "kv/sequence_kv.h"
 #include "model/fingerprint.h"
 #include "sched/prompt_parts.h"
+#include "sched/recovery.h"
 
 namespace redknot {
 namespace {
@@ -95,7 +96,8 @@ HeadKv describe(const HeadPolicy& policy) {
           .local = policy.head_class == HeadClass::kLocal,
           .sink_tokens = policy.sink_tokens,
           .window_tokens = policy.window_tokens,
-          .top_pages = selected_pages(policy)};
+          .top_pages = selected_pages(policy),
+          .recovers = recomputes({.policy = Recovery::Policy::kKnot}, policy)};
 }
 
 Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,

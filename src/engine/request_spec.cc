@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kMaxStopStrings = 64;
 constexpr std::size_t kMaxStopBytes = 4096;
+constexpr double kMaxQueueSeconds = 1e8;
 
 Status check_recovery(const RecoveryOptions& recovery) {
   if (recovery.ratio && !(*recovery.ratio >= 0 && *recovery.ratio <= 1)) {
@@ -47,6 +48,10 @@ Status check_request(const Request& request, int vocabulary_size) {
     if (stop.empty() || stop.size() > kMaxStopBytes) {
       return invalid("generate: a stop string of ", stop.size(), " bytes, not 1..", kMaxStopBytes);
     }
+  }
+  if (!(request.max_queue_seconds >= 0 && request.max_queue_seconds <= kMaxQueueSeconds)) {
+    return invalid("generate: max_queue_seconds is ", request.max_queue_seconds, ", not in 0..",
+                   kMaxQueueSeconds);
   }
   REDKNOT_RETURN_IF_ERROR(check_recovery(request.recovery));
   const Status sampling = validate(request.sampling, vocabulary_size);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "engine/profile_choice.h"
 
 namespace redknot {
 namespace {
@@ -29,8 +30,11 @@ StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shar
                  {.max_step_tokens = core.max_step_tokens(),
                   .max_logit_rows = core.max_logit_rows(),
                   .max_sequences = std::min(
-                      {options.max_running, core.max_logit_rows(), core.max_step_tokens()})}),
-      head_pages_(core.profile().policies.size()) {
+                      {options.max_running, core.max_logit_rows(), core.max_step_tokens()})}) {
+  for (const HeadPolicy& policy : core.profile().policies) {
+    latest_.heads.push_back(describe(policy));
+  }
+
   publish_stats();
   thread_ = std::thread([this] { run(); });
 }
@@ -51,16 +55,17 @@ void StepLoop::run() {
     for (const Arrival& arrival : mail->requests) end_with_error(*arrival.state, closed);
     if (mail->errand) mail->errand();
   }
+  REDKNOT_CHECK(scheduler_.check());  // whatever came and went, all pages are accounted for
 }
 
-Status StepLoop::submit(std::vector<Arrival> requests) {
+Status StepLoop::submit(SequenceSpec spec, std::vector<Arrival> requests) {
   const int count = static_cast<int>(requests.size());
   const int waiting = queued_.fetch_add(count);
-  if (waiting + count > options_.max_waiting) {
+  if (count > options_.max_waiting - waiting) {
     queued_.fetch_sub(count);
     return unavailable("generate: ", waiting, " requests are waiting already");
   }
-  const bool pushed = inbox_->push({.requests = std::move(requests)});
+  const bool pushed = inbox_->push({.spec = std::move(spec), .requests = std::move(requests)});
   REDKNOT_CHECK(pushed);  // it has no bound, and is closed by the destructor only
   return Done{};
 }
@@ -68,12 +73,14 @@ Status StepLoop::submit(std::vector<Arrival> requests) {
 void StepLoop::step() {
   take_mail();
   drop_cancelled();
+  end_late();
+  scheduler_.end_pins(std::chrono::steady_clock::now());
   hold_back();
   const StepPlan plan = scheduler_.next_step();
   note_admitted();
   publish_stats();
   if (plan.empty()) {
-    inbox_->wait();
+    wait_for_mail();
     return;
   }
   const std::vector<SequenceKv*> kv = scheduler_.kv(plan);
@@ -89,28 +96,64 @@ void StepLoop::step() {
 
 void StepLoop::take_mail() {
   while (std::optional<Mail> mail = inbox_->try_pop()) {
-    for (Arrival& arrival : mail->requests) take_arrival(std::move(arrival));
+    if (!mail->requests.empty()) take_requests(std::move(mail->spec), std::move(mail->requests));
     if (mail->errand) mail->errand();
   }
 }
 
-void StepLoop::take_arrival(Arrival arrival) {
-  Result<SequenceId> id = scheduler_.submit(arrival.spec);
-  Stream stream(std::move(arrival));
-  if (!id.ok()) {
-    // Checked before it was queued; only a change of the pool could bring this about.
-    queued_.fetch_sub(1);
-    end_with_error(*stream.arrival.state, id.error());
-    return;
+void StepLoop::take_requests(SequenceSpec spec, std::vector<Arrival> requests) {
+  const auto ids = scheduler_.submit(std::move(spec), static_cast<int>(requests.size()));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    Stream stream(std::move(requests[i]));
+    if (!ids.ok()) {
+      // Checked before it was queued; only a change of the pool could bring this about.
+      queued_.fetch_sub(1);
+      end_with_error(*stream.arrival.state, ids.error());
+      continue;
+    }
+    // The answer continues the prompt, so its first token keeps its leading space.
+    if (tokenizer_ != nullptr) {
+      const text::DetokenizeOptions options{.show_special = stream.arrival.request.show_special,
+                                            .begins_text = false};
+      stream.detokenizer.emplace(*tokenizer_, options);
+    }
+    constrain(stream);
+    streams_.emplace((*ids)[i], std::move(stream));
   }
-  // The answer continues the prompt, so its first token keeps its leading space.
-  if (tokenizer_ != nullptr) {
-    stream.detokenizer.emplace(
-        *tokenizer_, text::DetokenizeOptions{.show_special = stream.arrival.request.show_special,
-                                             .begins_text = false});
+}
+
+// Ends those that have waited for their turn as long as they wanted to.
+void StepLoop::end_late() {
+  std::vector<SequenceId> late;
+  for (const auto& [id, stream] : streams_) {
+    const double most = stream.arrival.request.max_queue_seconds;
+    if (stream.has_begun || most <= 0) continue;
+    if (seconds_since(stream.arrival.submitted) >= most) late.push_back(id);
   }
-  constrain(stream);
-  streams_.emplace(*id, std::move(stream));
+  for (const SequenceId id : late) {
+    Stream& stream = streams_.at(id);
+    fail(id, stream,
+         unavailable("generate: it has not begun after ", stream.arrival.request.max_queue_seconds,
+                     " seconds (max_queue_seconds)"));
+  }
+}
+
+// Until there is mail, or something to be done whose time is known.
+void StepLoop::wait_for_mail() {
+  std::optional<std::chrono::steady_clock::time_point> next = scheduler_.next_pin_end();
+  for (const auto& [id, stream] : streams_) {
+    const double most = stream.arrival.request.max_queue_seconds;
+    if (stream.has_begun || most <= 0) continue;
+    const auto late =
+        stream.arrival.submitted + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                       std::chrono::duration<double>(most));
+    next = std::min(next.value_or(late), late);
+  }
+  if (next) {
+    inbox_->wait_until(*next);
+  } else {
+    inbox_->wait();
+  }
 }
 
 void StepLoop::drop_cancelled() {
@@ -172,6 +215,7 @@ void StepLoop::deliver_slice(const StepSlice& slice, std::span<const int> logit_
     add_token(slice.sequence, stream, {last, vocabulary}, piece);
   } else if (scheduler_.ended(slice.sequence)) {
     stream.prompt_seconds = stream.last_seconds = seconds_since(stream.arrival.submitted);
+    count_prompt(slice.sequence);
     piece.finish = FinishReason::kLength;
   } else if (piece.logit_rows == 0) {
     return;  // a part of the prompt, and nobody asked for its logits
@@ -230,7 +274,10 @@ void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> l
   }
   const SampledToken& sampled = *next;
   stream.last_seconds = seconds_since(stream.arrival.submitted);
-  if (stream.generated++ == 0) stream.prompt_seconds = stream.last_seconds;
+  if (stream.generated++ == 0) {
+    stream.prompt_seconds = stream.last_seconds;
+    count_prompt(id);
+  }
   generated_tokens_.fetch_add(1);
   if (ends(stream, sampled.token)) {
     piece.finish = FinishReason::kStop;
@@ -271,7 +318,7 @@ void StepLoop::update_usage(SequenceId id, const Stream& stream, bool with_pages
   const std::lock_guard lock(state.mutex);
   const PromptTokens prompt = scheduler_.prompt_tokens(id);
   Usage& usage = state.usage;
-  usage.prompt_tokens = static_cast<int>(stream.arrival.spec.prompt.tokens.size());
+  usage.prompt_tokens = stream.arrival.prompt_tokens;
   usage.prefix_tokens = prompt.prefix;
   usage.adopted_tokens = prompt.adopted;
   usage.new_tokens = prompt.computed;
@@ -306,33 +353,66 @@ void StepLoop::fail(SequenceId id, Stream& stream, Error error) {
   send(id, stream, {.finish = FinishReason::kError});
 }
 
-void StepLoop::publish_stats() {
-  running_.store(scheduler_.running());
-  waiting_.store(scheduler_.waiting());
-  int free_pages = 0;
-  for (const KvFormat format : kKvFormats) free_pages += core_.pool().free_pages(format);
-  free_pages_.store(free_pages);
-  std::vector<int> head_pages(head_pages_.size());
-  scheduler_.count_pages(head_pages);
-  for (std::size_t i = 0; i < head_pages.size(); ++i) head_pages_[i].store(head_pages[i]);
-  segments_.store(scheduler_.segments().segments());
-  segment_evictions_.store(scheduler_.segments().evictions());
+// Adds what a prompt that is whole was made of.
+void StepLoop::count_prompt(SequenceId id) {
+  const PromptTokens prompt = scheduler_.prompt_tokens(id);
+  prompts_.prefix += prompt.prefix;
+  prompts_.adopted += prompt.adopted;
+  prompts_.recovered += prompt.recovered;
+  prompts_.computed += prompt.computed;
 }
 
-void StepLoop::add_to(Stats& stats) const {
-  stats.sequences = running_.load();
-  stats.waiting = waiting_.load();
-  stats.free_pages = free_pages_.load();
-  stats.segments = segments_.load();
-  stats.segment_evictions = segment_evictions_.load();
+void StepLoop::publish_stats() {
+  const PagePool& pool = core_.pool();
+  const std::vector<HeadPolicy>& policies = core_.profile().policies;
+  std::vector<int> head_pages(policies.size());
+  scheduler_.count_pages(head_pages);
+  const int shared_pages = scheduler_.segments().pages_per_head();
+  const SchedulerCounts& counts = scheduler_.counts();
+  const std::lock_guard lock(mutex_);
+  latest_.sequences = scheduler_.running();
+  latest_.waiting = scheduler_.waiting();
+  latest_.heads.resize(policies.size());
+  for (std::size_t i = 0; i < policies.size(); ++i) {
+    const std::size_t page_bytes = pool.shape().bytes(policies[i].kv_format);
+    latest_.heads[i].bytes = static_cast<std::size_t>(head_pages[i]) * page_bytes;
+    latest_.heads[i].shared_bytes = static_cast<std::size_t>(shared_pages) * page_bytes;
+  }
+  for (const KvFormat format : kKvFormats) {
+    free_pages_[index_of(format)] = pool.free_pages(format);
+  }
+  latest_.preemptions = counts.preemptions;
+  latest_.segment_hits = counts.segment_hits;
+  latest_.segment_misses = counts.segment_misses;
+  latest_.prefix_hits = counts.prefix_hits;
+  latest_.prefix_misses = counts.prefix_misses;
+  latest_.prefix_tokens = prompts_.prefix;
+  latest_.adopted_tokens = prompts_.adopted;
+  latest_.recovered_tokens = prompts_.recovered;
+  latest_.new_tokens = prompts_.computed;
+  latest_.segments = scheduler_.segments().segments();
+  latest_.segment_evictions = scheduler_.segments().evictions();
+}
+
+Stats StepLoop::stats() const {
+  const std::lock_guard lock(mutex_);
+  Stats stats = latest_;
+  for (const KvFormat format : kKvFormats) {
+    const PagePool& pool = core_.pool();
+    const int total = pool.total_pages(format), free = free_pages_[index_of(format)];
+    if (total == 0) continue;
+    stats.pool.push_back({.dtype = kv_dtype(format),
+                          .page_bytes = pool.shape().bytes(format),
+                          .total_pages = total,
+                          .free_pages = free});
+    stats.total_pages += total;
+    stats.free_pages += free;
+    stats.kv_bytes += static_cast<std::size_t>(total) * pool.shape().bytes(format);
+  }
   stats.steps = steps_.load();
   stats.prompt_tokens = prompt_tokens_.load();
   stats.generated_tokens = generated_tokens_.load();
-  for (std::size_t i = 0; i < head_pages_.size(); ++i) {
-    const KvFormat format = core_.profile().policies[i].kv_format;
-    stats.heads[i].bytes =
-        static_cast<std::size_t>(head_pages_[i].load()) * core_.pool().shape().bytes(format);
-  }
+  return stats;
 }
 
 }  // namespace redknot

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,11 +39,14 @@ class StepLoop {
   StepLoop& operator=(const StepLoop&) = delete;
   ~StepLoop();  // ends the loop; what still runs gets an error as its last piece
 
-  // Requests that come together. kUnavailable, and none is queued, if too many wait. Any thread.
-  Status submit(std::vector<Arrival> requests);
+  // Answers to one prompt. kUnavailable, and none is queued, if too many wait. Any thread.
+  Status submit(SequenceSpec spec, std::vector<Arrival> requests);
 
-  // What only the loop knows, as of its last step; any thread.
-  void add_to(Stats& stats) const;
+  // For errands of the inbox, which run between steps.
+  Scheduler& scheduler() { return scheduler_; }
+
+  // As of the latest step: all but what never changes. Any thread.
+  Stats stats() const;
 
  private:
   // A sequence that waits or runs.
@@ -62,7 +66,10 @@ class StepLoop {
   void run();
   void step();
   void take_mail();
-  void take_arrival(Arrival arrival);
+  void take_requests(SequenceSpec spec, std::vector<Arrival> requests);
+  void end_late();
+  void wait_for_mail();
+  void count_prompt(SequenceId id);
   void note_admitted();
   void drop_cancelled();
   void hold_back();
@@ -88,10 +95,13 @@ class StepLoop {
   std::unique_ptr<const ConstrainedVocabulary> vocabulary_;  // made when it is first needed
   std::unordered_map<SequenceId, Stream> streams_;
   std::atomic<int> queued_{0};  // requests that have not begun
-  std::atomic<int> running_{0}, waiting_{0}, free_pages_{0}, segments_{0};
-  std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0},
-      segment_evictions_{0};
-  std::vector<std::atomic<int>> head_pages_;  // [layers, kv_heads]
+  std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0};
+  struct {
+    std::uint64_t prefix = 0, adopted = 0, recovered = 0, computed = 0;
+  } prompts_{};               // tokens of prompts of all that have their first token
+  mutable std::mutex mutex_;  // guards what follows
+  Stats latest_{};            // what changes between steps
+  PageCounts free_pages_{};
   std::thread thread_;
 };
 

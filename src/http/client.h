@@ -49,8 +49,8 @@ class Client {
   // Errors, of all three: kUnavailable if there is no connection or it was lost or closed, kCorrupt
   // if what comes is no HTTP; then the connection is closed.
   boost::asio::awaitable<Status> connect();
-  // Sends one request, over the connection that there is or a new one, and reads status and headers.
-  // What is left of the answer before is not read: the connection is made anew.
+  // Sends one request, over the connection that there is or a new one, and reads status and
+  // headers. What is left of the answer before is not read: the connection is made anew.
   boost::asio::awaitable<Result<ResponseHead>> send(ClientRequest request);
   // The next piece of the body, without its chunk frame; empty at the end.
   boost::asio::awaitable<Result<std::string>> read_piece();

@@ -209,10 +209,10 @@ asio::awaitable<void> Connection::refuse(Refusal refusal) {
 }
 
 // Closing with unread bytes would send a reset, which destroys answers on their way: says goodbye
-// first and throws away what still comes, for a while.
+// first and, after a refusal, throws away what still comes, for a while.
 asio::awaitable<void> Connection::leave() {
   const Limits& limits = terms_.limits;
-  leaving_ = true;
+  const bool more_may_come = std::exchange(leaving_, true) || !input_.empty();
   consume(input_.size());
   const Time deadline = now() + limits.linger_time;
   if (!broken_) {
@@ -220,7 +220,8 @@ asio::awaitable<void> Connection::leave() {
     co_await transport_->finish();
     write_cutoff_.disarm();
   }
-  while (can_read() && discarded_bytes_ < limits.linger_bytes && now() < deadline) {
+  while (more_may_come && can_read() && discarded_bytes_ < limits.linger_bytes &&
+         now() < deadline) {
     co_await arrived_.wait_until(deadline);
   }
 }

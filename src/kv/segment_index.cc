@@ -26,8 +26,9 @@ const Segment* SegmentIndex::find(const SegmentKey& key) const {
   return found == entries_.end() ? nullptr : &found->second.segment;
 }
 
-const Segment& SegmentIndex::insert(const SegmentKey& key, Segment segment) {
-  const auto [at, inserted] = entries_.emplace(key, Entry{.segment = std::move(segment)});
+const Segment& SegmentIndex::insert(const SegmentKey& key, Segment segment, SegmentName name) {
+  const auto [at, inserted] =
+      entries_.emplace(key, Entry{.segment = std::move(segment), .name = std::move(name)});
   REDKNOT_CHECK(inserted);
   const auto before = remembered_.find(key);
   if (before != remembered_.end()) at->second.uses = before->second;
@@ -48,6 +49,11 @@ void SegmentIndex::pin(const SegmentKey& key, std::uint64_t now) {
   ++entry.uses;
   entry.used = now;
   entry.worth = worth(entry);
+  pin_again(key);
+}
+
+void SegmentIndex::pin_again(const SegmentKey& key) {
+  Entry& entry = entries_.at(key);
   if (entry.pins++ == 0) add(pinned_pages_, entry.segment.page_count(), 1);
 }
 
@@ -60,7 +66,7 @@ void SegmentIndex::unpin(const SegmentKey& key) {
 std::optional<SegmentIndex::Candidate> SegmentIndex::least_worth() const {
   const Entries::value_type* least = nullptr;
   for (const auto& entry : entries_) {
-    if (entry.second.pins > 0) continue;
+    if (entry.second.pins > 0 || entry.second.held) continue;
     if (least == nullptr || entry.second.worth < least->second.worth) least = &entry;
   }
   if (least == nullptr) return std::nullopt;
@@ -78,12 +84,26 @@ void SegmentIndex::remember(const SegmentKey& key, int uses) {
 void SegmentIndex::drop(const SegmentKey& key) {
   const auto entry = entries_.find(key);
   REDKNOT_CHECK(entry != entries_.end() && entry->second.pins == 0);
-  age_ = std::max(age_, entry->second.worth);
   add(pages_, entry->second.segment.page_count(), -1);
   pages_per_head_ -= static_cast<int>(entry->second.segment.pages().size());
   remember(key, entry->second.uses);
   entries_.erase(entry);
+}
+
+void SegmentIndex::evict(const SegmentKey& key) {
+  age_ = std::max(age_, entries_.at(key).worth);
   ++evictions_;
+  drop(key);
+}
+
+std::vector<SegmentIndex::Named> SegmentIndex::named(const SegmentName& name) const {
+  std::vector<Named> out;
+  for (const auto& [key, entry] : entries_) {
+    if (entry.name.salt != name.salt) continue;
+    if (!name.id.empty() && entry.name.id != name.id) continue;
+    out.push_back({key, entry.name, &entry.segment, entry.uses});
+  }
+  return out;
 }
 
 bool SegmentIndex::check() const {
@@ -91,7 +111,7 @@ bool SegmentIndex::check() const {
   for (const auto& [key, entry] : entries_) {
     add(pages, entry.segment.page_count(), 1);
     if (entry.pins > 0) add(pinned, entry.segment.page_count(), 1);
-    if (entry.pins < 0 || entry.uses < entry.pins) return false;
+    if (entry.pins < 0) return false;
   }
   return pages == pages_ && pinned == pinned_pages_;
 }

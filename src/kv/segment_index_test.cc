@@ -36,7 +36,7 @@ class SegmentIndexTest : public testing::Test {
     while (free() < pages) {
       const auto least = index_.least_worth();
       if (!least) return;
-      index_.drop(least->key);
+      index_.evict(least->key);
     }
   }
   int free() const { return pool_->free_pages(KvFormat::kF16); }
@@ -92,7 +92,7 @@ TEST_F(SegmentIndexTest, SaysWhenTheNextToGoWasUsed) {
   ASSERT_TRUE(index_.least_worth().has_value());
   EXPECT_EQ(index_.least_worth()->key, key_of(0));
   EXPECT_EQ(index_.least_worth()->used, 7u);
-  index_.drop(key_of(0));
+  index_.evict(key_of(0));
   EXPECT_FALSE(index_.least_worth().has_value());
 }
 

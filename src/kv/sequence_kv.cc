@@ -51,17 +51,6 @@ bool covers(const PageTable& table, PositionRange range) {
   return range.empty();
 }
 
-// Most pages of one head: its sink, what the window still held when the last chunk began, and the
-// chunk; or all of the sequence, if that is less.
-std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int tokens,
-                                int chunk_tokens) {
-  const std::int64_t all = pages_for(tokens, page_tokens);
-  if (tokens == 0 || keeps_everything(policy)) return all;
-  const std::int64_t recent = std::int64_t{policy.window_tokens} + chunk_tokens;
-  return std::min(all,
-                  pages_for(policy.sink_tokens, page_tokens) + pages_touched(recent, page_tokens));
-}
-
 }  // namespace
 
 SequenceKv::SequenceKv(PagePool& pool, const HeadProfile& profile)
@@ -228,7 +217,9 @@ std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
     }
     const VisibleRange needed = still_needed(profile_->policies[head], tokens);
     if (!covers(out.tables_[head], needed.sink)) return std::nullopt;
-    if (!covers(out.tables_[head], {needed.recent.begin, tokens})) return std::nullopt;
+    // The last token's page, too, even under a window of one token: the next may continue it.
+    const int first = std::clamp(tokens - 1, 0, needed.recent.begin);
+    if (!covers(out.tables_[head], {first, tokens})) return std::nullopt;
   }
   out.forget(tokens);
   return out;
@@ -317,6 +308,17 @@ bool SequenceKv::check() const {
     if (!covers(tables_[head], {needed.recent.begin, length_})) return false;
   }
   return true;
+}
+
+// Its sink, what the window still held when the last chunk began, and the chunk; or all of the
+// sequence, if that is less.
+std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int tokens,
+                                int chunk_tokens) {
+  const std::int64_t all = pages_for(tokens, page_tokens);
+  if (tokens == 0 || keeps_everything(policy)) return all;
+  const std::int64_t recent = std::int64_t{policy.window_tokens} + chunk_tokens;
+  return std::min(all,
+                  pages_for(policy.sink_tokens, page_tokens) + pages_touched(recent, page_tokens));
 }
 
 std::array<int, kKvFormatCount> peak_pages(const HeadProfile& profile, const PageShape& shape,

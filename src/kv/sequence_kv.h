@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -49,6 +50,7 @@ class SequenceKv {
 
   int length() const { return length_; }  // tokens ever appended or adopted
   const HeadProfile& profile() const { return *profile_; }
+  int page_tokens() const { return pool_->shape().page_tokens; }
   const PageTable& table(int layer, int kv_head) const;
 
   // Makes room for the next `tokens` positions of every head, or changes nothing and returns
@@ -121,6 +123,10 @@ class SequenceKv {
   int forgotten_ = 0;       // the largest `next` given to forget()
   int page_ended_at_ = -1;  // the length at the latest end_page()
 };
+
+// Most pages of one head of such a sequence: see below.
+std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int tokens,
+                                int chunk_tokens);
 
 // Most pages that a sequence of `tokens` tokens without adopted ones, computed in chunks of at most
 // `chunk_tokens` that start anywhere, with forget() after each, ever holds at once, per format:

@@ -226,6 +226,20 @@ TEST(SequenceKv, AdoptedPrefixIsCopiedBeforeItIsContinued) {
   EXPECT_NE(page_ids(kv)[1], page_ids(prefix)[1]);
 }
 
+TEST(SequenceKv, APrefixNeedsThePageOfItsLastToken) {
+  const auto pool = make_pool(8);
+  const HeadProfile profile = uniform_profile(
+      1, 1, {.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 1});
+  SequenceKv kv(*pool, profile);
+  ASSERT_TRUE(kv.extend(60).ok());
+  kv.forget(60);
+  EXPECT_FALSE(kv.prefix(40));
+  std::optional<SequenceKv> prefix = kv.prefix(60);
+  ASSERT_TRUE(prefix);
+  ASSERT_TRUE(prefix->extend(1).ok());
+  EXPECT_TRUE(prefix->check());
+}
+
 TEST(SequenceKv, TokensBehindAnEndedPageBeginTheirOwn) {
   const auto pool = make_pool(8);
   const HeadProfile profile = uniform_profile(1, 1, {});

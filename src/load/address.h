@@ -14,6 +14,7 @@ struct Address {
   bool tls = false;
   std::string host = "127.0.0.1";  // without the brackets of IPv6
   std::uint16_t port = 8080;
+  bool verify = true;        // with TLS: its certificate
   std::string path{};        // in front of /v1/...; empty or "/...", without a slash at its end
   std::string text() const;  // "http://127.0.0.1:8080"
 };

@@ -7,7 +7,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "base/error.h"
-#include "load/event_lines.h"
+#include "http/sse.h"
 
 namespace redknot::load {
 namespace {
@@ -19,7 +19,7 @@ constexpr std::size_t kMostErrorBytes = std::size_t{64} << 10;
 // Fails with the kind of the error, "connect", or "timeout".
 Answer failure(const char* kind, const Error& error) {
   Answer out;
-  out.failure = error.code() == ErrorCode::kUnavailable ? "timeout" : kind;
+  out.failure = error.code() == ErrorCode::kCancelled ? "timeout" : kind;
   out.cause = error.message();
   return out;
 }
@@ -38,7 +38,7 @@ asio::awaitable<Answer> refused(Connection& connection, int status) {
 }
 
 asio::awaitable<Answer> read_stream(Connection& connection, Clock::time_point origin) {
-  EventLines lines;
+  http::SseReader events;
   AnswerReader reader;
   while (!reader.done()) {
     const Result<std::string> piece = co_await connection.read();
@@ -51,7 +51,9 @@ asio::awaitable<Answer> read_stream(Connection& connection, Clock::time_point or
       co_return out;
     }
     if (piece->empty()) break;
-    for (const std::string& data : lines.take(*piece)) reader.take(data, now_s);
+    const auto came = events.put(*piece);
+    if (!came.ok()) co_return failure("malformed stream", came.error());
+    for (const http::SseEvent& event : *came) reader.take(event.data, now_s);
   }
   co_return reader.finish(seconds_between(origin, Clock::now()));
 }

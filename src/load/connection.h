@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One connection to the server under load: a request, and its answer in the pieces it comes in.
 //
-// Used by coroutines of one thread. Failures are kIo with the system's reason ("connect: Connection
-// refused"), or kUnavailable when the deadline has passed.
+// Used by coroutines of one thread. Failures are those of http::Client, or kCancelled when the
+// deadline has passed.
 #pragma once
 
 #include <chrono>
@@ -43,7 +43,7 @@ class Connection {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 struct WholeAnswer {

@@ -324,7 +324,7 @@ TEST(Sampler, LogProbabilitiesAreTheModelsOwn) {
   Sampling sampling = greedy();
   sampling.logit_bias = {{0, 100.0f}};
   sampling.log_probabilities = 2;
-  const SampledToken sampled = sample(logits, {}, sampling, 0);
+  const SampledToken sampled = redknot::sample(logits, {}, sampling, 0);
   const double log_sum = std::log(std::exp(0.5) + std::exp(2.0) + std::exp(1.0));
   EXPECT_EQ(sampled.token, TokenId{0});
   EXPECT_NEAR(sampled.log_probability, 0.5 - log_sum, 1e-6);
@@ -335,7 +335,7 @@ TEST(Sampler, LogProbabilitiesAreTheModelsOwn) {
   EXPECT_NEAR(sampled.top[1].log_probability, 1.0 - log_sum, 1e-6);
 
   sampling.log_probabilities = 0;
-  EXPECT_TRUE(sample(logits, {}, sampling, 0).top.empty());
+  EXPECT_TRUE(redknot::sample(logits, {}, sampling, 0).top.empty());
 }
 
 TEST(Sampler, ValidationNamesTheField) {

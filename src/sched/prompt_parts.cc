@@ -121,6 +121,25 @@ PageCounts own_pages(const HeadProfile& profile, const PageShape& shape,
   return pages;
 }
 
+PageCounts branch_pages(const HeadProfile& profile, const PageShape& shape,
+                        std::span<const SequencePart> parts, int max_tokens, int chunk_tokens) {
+  const int last = parts.back().tokens();
+  const int all = saturated(std::int64_t{last} + max_tokens);
+  const int shared = (last - 1) / shape.page_tokens;
+  PageCounts pages = peak_pages(profile, shape, all, chunk_tokens);
+  for (const HeadPolicy& policy : profile.policies) {
+    if (keeps_everything(policy)) pages[index_of(policy.kv_format)] -= shared;
+  }
+  return pages;
+}
+
+std::string segment_id(std::span<const TokenId> tokens) {
+  Sha256 sha;
+  sha.add(std::as_bytes(tokens));
+  constexpr std::size_t kDigits = 32;
+  return hex(std::move(sha).finish()).substr(0, kDigits);
+}
+
 PageCounts segment_pages(const HeadProfile& profile, const PageShape& shape, int tokens) {
   PageCounts pages{};
   for (const HeadPolicy& policy : profile.policies) {

@@ -57,6 +57,15 @@ std::array<int, kKvFormatCount> own_pages(const HeadProfile& profile, const Page
                                           std::span<const SequencePart> parts, int max_tokens,
                                           int chunk_tokens, const Recovery& recovery);
 
+// Of those, for a sequence that shares all of its prompt but the last token with one that keeps
+// it: those behind it.
+std::array<int, kKvFormatCount> branch_pages(const HeadProfile& profile, const PageShape& shape,
+                                             std::span<const SequencePart> parts, int max_tokens,
+                                             int chunk_tokens);
+
+// Names tokens that a segment is made of: 32 hexadecimal digits.
+std::string segment_id(std::span<const TokenId> tokens);
+
 // Pages of a segment of so many tokens: every head keeps all of them.
 std::array<int, kKvFormatCount> segment_pages(const HeadProfile& profile, const PageShape& shape,
                                               int tokens);

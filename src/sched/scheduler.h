@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who runs next and exactly what: turns waiting and running sequences into a StepPlan.
 //
-// First come, first served. A sequence is admitted when the pages it may ever hold are free of
-// other reservations, so nothing that was admitted can run out of memory. In a step every sequence
-// that generates gets its one token first; prompts share what is left of max_step_tokens in order
-// of arrival. Used by the step loop only.
+// By priority, then first come, first served. A sequence is admitted when the pages it may ever
+// hold are free of other reservations, so nothing that was admitted can run out of memory; once its
+// prompt is computed its reservation shrinks to what tokens one by one may need. If there is no
+// room, sequences of less priority give way: they wait again, with what they have generated, and
+// are computed anew. In a step every sequence that generates gets its one token first; prompts
+// share what is left of max_step_tokens (sched/step_share.h). Used by the step loop only.
+//
+// Sequences that are submitted together share their prompt's pages: one of the scheduler's own, the
+// trunk, computes the prompt and keeps it, and they begin with all of it but the last token.
 //
 // A reusable part of a prompt is a segment, on first sight too: a sequence of the scheduler's own
 // builds what is missing, once for all that wait for it, and the prompt is then composed of what
 // was built, part by part, as its rows are asked for.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "heads/head_profile.h"
@@ -33,18 +42,40 @@ struct SchedulerOptions {
   int max_sequences = 64;   // running at a time
 };
 
-// `parts` are those of the prompt. kResourceExhausted if the sequence could not run even alone,
-// kInvalidArgument if its recovery needs larger steps. Any thread.
+// What has happened so far.
+struct SchedulerCounts {
+  std::uint64_t preemptions = 0;
+  // Segments that prompts asked for: at hand or under way, or to be built; and prompts that may
+  // begin with what another left, and did, or did not.
+  std::uint64_t segment_hits = 0, segment_misses = 0, prefix_hits = 0, prefix_misses = 0;
+};
+
+// Segments of one name.
+struct SegmentUse {
+  std::string id{};
+  int tokens = 0;
+  PageCounts pages{};
+  int copies = 0;  // behind other contexts
+  int uses = 0;
+  std::optional<std::chrono::steady_clock::time_point> pinned_until{};
+};
+
+// `parts` are those of the prompt. kResourceExhausted if the sequence could not run even alone, or
+// needs more than its quota, kInvalidArgument if its recovery needs larger steps. Any thread.
 Status fits_alone(const PagePool& pool, const HeadProfile& profile, const SequenceSpec& spec,
                   std::span<const SequencePart> parts, int chunk_tokens);
 
 class Scheduler {
  public:
+  using Time = std::chrono::steady_clock::time_point;
+
   // References must outlive the object.
   Scheduler(PagePool& pool, const HeadProfile& profile, const SchedulerOptions& options);
 
   // The errors of fits_alone(). Otherwise it waits its turn.
   Result<SequenceId> submit(SequenceSpec spec);
+  // So many of them, at least one, which share the prompt if spec.shares_prompt says so.
+  Result<std::vector<SequenceId>> submit(SequenceSpec spec, int count);
 
   // Drops a waiting or running sequence; its pages are free at once, or once they are wanted if it
   // leaves a prefix. Unknown ids are ignored.
@@ -82,12 +113,26 @@ class Scheduler {
   KvPages kv_pages(SequenceId id) const;
   const SegmentIndex& segments() const { return segments_; }
 
+  // Segments of a salt, by name.
+  std::vector<SegmentUse> segment_uses(const std::string& salt) const;
+  // Drops those of a name, of all names of the salt if `id` is empty: now, or when their last user
+  // ends. How many names.
+  int drop_segments(const std::string& salt, const std::string& id);
+  // Keeps those of a name until then, unless nothing else could run. False if there are none, or if
+  // all that is kept this way would be more than half of the pool.
+  bool pin_segments(const SegmentName& name, Time until);
+  void unpin_segments(const SegmentName& name);
+  // Ends pins whose time has come.
+  void end_pins(Time now);
+  std::optional<Time> next_pin_end() const;
+
   // Pages that running sequences hold of their own and those of segments, by head: added to pages
   // [layers, kv_heads].
   void count_pages(std::span<int> pages) const;
 
   int running() const { return submitted(); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
+  const SchedulerCounts& counts() const { return counts_; }
 
   // True if reservations and page tables add up. For tests.
   bool check() const;
@@ -97,32 +142,52 @@ class Scheduler {
   Sequence* find(SequenceId id);
   const Sequence* find(SequenceId id) const;
   Supply supply();
+
+  // Who may run (admission.cc).
   void admit();
-  bool admit_front();
-  bool is_being_built(const SegmentKey& key) const;
+  void queue(Sequence sequence);
+  bool is_over_quota(const Sequence& next) const;
+  bool make_way_for(const Sequence& next);
+  bool fits(const Sequence& next, std::span<const SequenceId> without) const;
+  PageCounts demand(const Sequence* next, std::span<const SequenceId> without) const;
+  void preempt(std::span<const SequenceId> victims);
+  void start(Sequence next);
   void start_build(const Sequence& sequence, const SequencePart& part);
-  void pin_parts(Sequence& sequence);
+  void start_trunk(const Sequence& branch);
   void run(Sequence sequence);
-  bool fits(const PageCounts& pages) const;
+  PageCounts trunk_pages(const Sequence& branch) const;
   int submitted() const;  // of those that run
-  bool is_blocked(const Sequence& sequence) const;
-  void begin(Sequence& sequence);
+  Sequence take(Running running);
+  void drop(Running running);
+  void drop_unneeded();
+
+  // What is kept for reuse (kept_parts.cc).
+  bool is_being_built(const SegmentKey& key) const;
+  void pin_parts(Sequence& sequence);
+  void unpin_parts(const Sequence& sequence);
   void leave_prefix(const Sequence& sequence);
   void make_room(const std::function<PageCounts()>& wanted);
-  void drop_segment(const SegmentKey& key);
+  void forget_segment(const SegmentKey& key);
   void finish_build(Sequence& build);
-  void drop(Running running);
-  void drop_unneeded_builds();
+  PageCounts held_pages() const;
+
+  bool is_blocked(const Sequence& sequence) const;
+  const Sequence* trunk_of(const Sequence& branch) const;
+  void begin(Sequence& sequence);
+  int add_rows(StepPlan& plan, Sequence& sequence, int most_rows);
+  void add_prompts(StepPlan& plan);
+  void shrink(Sequence& sequence) const;
 
   PagePool& pool_;
   const HeadProfile& profile_;
   SchedulerOptions options_;
   SegmentIndex segments_;
   PrefixIndex prefixes_;
-  std::deque<Sequence> waiting_;
-  std::vector<Sequence> running_;  // in order of arrival
+  std::map<SegmentName, Time> pins_;
+  std::deque<Sequence> waiting_;   // by priority, then in order of arrival
+  std::vector<Sequence> running_;  // in the order in which they were let run
   std::vector<SequenceId> admitted_;
-  PageCounts reserved_ = {};
+  SchedulerCounts counts_{};
   std::uint32_t next_id_ = 0;
   std::uint64_t now_ = 0;  // grows with each sequence that begins
 };

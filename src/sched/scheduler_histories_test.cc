@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random histories of requests, with documents, prefixes, pauses and cancellations, under a model
-// that reads the page tables: every sequence must get the tokens that it would get alone.
+// Random histories of requests, with documents, prefixes, priorities, quotas, shared prompts, pins,
+// pauses and cancellations, under a model that reads the page tables: every sequence must get the
+// tokens that it would get alone.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -132,6 +134,7 @@ class History {
     options_ = {
         .max_step_tokens = draw(1, 60), .max_logit_rows = draw(1, 20), .max_sequences = draw(1, 6)};
     pool_ = make_pool(draw(20, 60));
+    quota_bytes_ = static_cast<std::size_t>(draw(8, 30)) * pool_->shape().bytes(KvFormat::kF16);
     for (int i = 0; i < 5; ++i) {
       for (int token = draw(1, 40); token > 0; --token) {
         documents_[static_cast<std::size_t>(i)].push_back(TokenId{draw(0, 999)});
@@ -146,11 +149,16 @@ class History {
     while (arrivals > 0 || scheduler_->running() + scheduler_->waiting() > 0) {
       if (arrivals > 0 && random_() % 3 == 0) arrive(), --arrivals;
       if (random_() % 40 == 0) cancel_one();
+      if (random_() % 20 == 0) pin_or_drop_one();
+      scheduler_->end_pins(now());
       pause_some(/*stop=*/arrivals == 0);
       ASSERT_NO_FATAL_FAILURE(step());
       ASSERT_TRUE(scheduler_->check());
     }
     EXPECT_EQ(scheduler_->segments().pinned_pages()[0], 0);
+    scheduler_->end_pins(Scheduler::Time::max());
+    EXPECT_FALSE(scheduler_->next_pin_end());
+    EXPECT_TRUE(scheduler_->check());
     EXPECT_TRUE(expected_.empty());
     EXPECT_GT(finished_, 4);
   }
@@ -160,10 +168,28 @@ class History {
   }
   int prefix_tokens() const { return prefix_tokens_; }
   bool looks() const { return looks_; }
+  int pins() const { return pins_; }
+  int shared() const { return shared_; }
+  const SchedulerCounts& counts() const { return scheduler_->counts(); }
   std::uint64_t evictions() const { return scheduler_->segments().evictions(); }
 
  private:
   int draw(int least, int most) { return std::uniform_int_distribution(least, most)(random_); }
+
+  // A second a step.
+  Scheduler::Time now() const { return Scheduler::Time(std::chrono::seconds(steps_)); }
+
+  void pin_or_drop_one() {
+    const std::string salt = random_() % 2 == 0 ? "" : "limited";
+    const std::vector<SegmentUse> uses = scheduler_->segment_uses(salt);
+    if (uses.empty()) return;
+    const SegmentUse& one = uses[random_() % uses.size()];
+    if (random_() % 4 == 0) {
+      EXPECT_EQ(scheduler_->drop_segments(salt, one.id), 1);
+    } else if (scheduler_->pin_segments({salt, one.id}, now() + std::chrono::seconds(30))) {
+      ++pins_;
+    }
+  }
 
   void arrive() {
     SequenceSpec spec{.prompt = {}, .max_tokens = draw(0, 40), .all_logits = random_() % 4 == 0};
@@ -210,12 +236,23 @@ class History {
           std::min(spec.prompt.context_tokens, static_cast<int>(tokens.size()));
       add_text(draw(0, 20));
     }
+    spec.priority = random_() % 3 == 0 ? draw(1, 3) : 0;
+    if (random_() % 3 == 0) {
+      spec.salt = "limited";
+      spec.quota_bytes = quota_bytes_;
+    }
+    const int answers = random_() % 5 == 0 ? draw(2, 4) : 1;
+    spec.shares_prompt = answers > 1;
     const bool fits =
         fits_alone(*pool_, profile_, spec, parts_of(spec.prompt, ""), options_.max_step_tokens)
             .ok();
-    const Result<SequenceId> id = scheduler_->submit(spec);
-    ASSERT_EQ(id.ok(), fits);
-    if (fits) expected_.emplace(*id, expected_of(profile_, std::move(spec)));
+    const auto ids = scheduler_->submit(spec, answers);
+    ASSERT_EQ(ids.ok(), fits);
+    if (!fits) return;
+    ASSERT_EQ(static_cast<int>(ids->size()), answers);
+    const Expected expected = expected_of(profile_, std::move(spec));
+    for (const SequenceId id : *ids) expected_.emplace(id, expected);
+    if (answers > 1) ++shared_;
   }
 
   void cancel_one() {
@@ -223,6 +260,7 @@ class History {
     const auto one = std::next(expected_.begin(), draw(0, static_cast<int>(expected_.size()) - 1));
     scheduler_->cancel(one->first);
     paused_.erase(one->first);
+    given_.erase(one->first);
     expected_.erase(one);
   }
 
@@ -241,6 +279,12 @@ class History {
     ASSERT_LE(static_cast<int>(plan.tokens.size()), options_.max_step_tokens);
     ASSERT_LE(static_cast<int>(plan.logit_rows.size()), options_.max_logit_rows);
     ASSERT_LE(scheduler_->running(), options_.max_sequences);
+    const bool some_paused =
+        std::any_of(paused_.begin(), paused_.end(), [](const auto& one) { return one.second; });
+    const int alive = scheduler_->running() + scheduler_->waiting();
+    ASSERT_FALSE(plan.empty() && alive > 0 && !some_paused) << alive << " wait for nothing";
+    ASSERT_NO_FATAL_FAILURE(check_quota());
+    ++steps_;
     const std::vector<SequenceKv*> kv = scheduler_->kv(plan);
     model_->store(plan, kv);
     std::map<SequenceId, TokenId> next, sampled;
@@ -292,6 +336,7 @@ class History {
   }
 
   // Rows of logits are those that were asked for: all of the last part, or the one that is sampled.
+  // Once they have been given they are not asked for again, if it had to give way meanwhile.
   void check_rows(const StepPlan& plan, const StepSlice& slice, bool sampled) {
     std::vector<int> wanted;
     const int end = slice.first_row + slice.rows;
@@ -300,7 +345,8 @@ class History {
     const int last_part =
         submitted == expected_.end() ? 0 : last_part_of(submitted->second.spec.prompt);
     for (int row = slice.first_row; row < end; ++row) {
-      const bool asked = all && plan.positions[static_cast<std::size_t>(row)] >= last_part;
+      const int position = plan.positions[static_cast<std::size_t>(row)];
+      const bool asked = all && position >= std::max(last_part, given_[slice.sequence]);
       if (asked || (sampled && row == end - 1)) wanted.push_back(row);
     }
     // Rows of a probe are computed again, and asked for then.
@@ -310,6 +356,19 @@ class History {
                  [&](int row) { return row >= slice.first_row && row < end; });
     if (looks && rows.empty()) return;
     ASSERT_EQ(rows, wanted);
+    if (!rows.empty()) {
+      given_[slice.sequence] = plan.positions[static_cast<std::size_t>(rows.back())] + 1;
+    }
+  }
+
+  // Those of one salt hold no more of their own than its quota.
+  void check_quota() {
+    std::size_t bytes = 0;
+    for (const auto& [id, expected] : expected_) {
+      if (expected.spec.quota_bytes == 0) continue;
+      bytes += pool_->shape().bytes(scheduler_->kv_pages(id).own);
+    }
+    ASSERT_LE(bytes, quota_bytes_);
   }
 
   void finish(SequenceId id) {
@@ -318,6 +377,8 @@ class History {
     prefix_tokens_ += scheduler_->prompt_tokens(id).prefix;
     scheduler_->cancel(id);
     earlier_.push_back(expected_.at(id));
+    paused_.erase(id);
+    given_.erase(id);
     expected_.erase(id);
     ++finished_;
   }
@@ -331,18 +392,22 @@ class History {
   std::array<std::vector<TokenId>, 5> documents_;
   std::map<SequenceId, Expected> expected_;
   std::map<SequenceId, bool> paused_;
+  std::map<SequenceId, int> given_;  // logits of positions before it
+  std::size_t quota_bytes_ = 0;
   std::vector<Expected> earlier_;
   std::vector<float> deviations_;
   std::deque<std::vector<std::int64_t>> masses_;
   bool looks_ = false;
   int finished_ = 0;
+  int steps_ = 0, pins_ = 0, shared_ = 0;
   int prefix_tokens_ = 0;
 };
 
 TEST(SchedulerHistories, EverySequenceGetsTheTokensItWouldGetAlone) {
   std::uint64_t segments = 0, evictions = 0;
-  int prefix_tokens = 0, looked = 0;
-  for (unsigned seed = 1; seed <= 30; ++seed) {
+  int prefix_tokens = 0, looked = 0, pins = 0, shared = 0;
+  SchedulerCounts counts;
+  for (unsigned seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     History history(seed);
     ASSERT_NO_FATAL_FAILURE(history.run());
@@ -350,11 +415,25 @@ TEST(SchedulerHistories, EverySequenceGetsTheTokensItWouldGetAlone) {
     evictions += history.evictions();
     prefix_tokens += history.prefix_tokens();
     looked += history.looks() ? 1 : 0;
+    pins += history.pins();
+    shared += history.shared();
+    counts.preemptions += history.counts().preemptions;
+    counts.segment_hits += history.counts().segment_hits;
+    counts.segment_misses += history.counts().segment_misses;
+    counts.prefix_hits += history.counts().prefix_hits;
+    counts.prefix_misses += history.counts().prefix_misses;
   }
   EXPECT_GT(segments, 30u);
   EXPECT_GT(evictions, 30u);
   EXPECT_GT(prefix_tokens, 300);
   EXPECT_GT(looked, 10);
+  EXPECT_GT(pins, 30);
+  EXPECT_GT(shared, 100);
+  EXPECT_GT(counts.preemptions, 100u);
+  EXPECT_GT(counts.segment_hits, 100u);
+  EXPECT_GT(counts.segment_misses, 100u);
+  EXPECT_GT(counts.prefix_hits, 30u);
+  EXPECT_GT(counts.prefix_misses, 100u);
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ class SchedulerTest : public testing::Test {
     StepPlan plan = scheduler_->next_step();
     computed(plan);
     for (const StepSlice& slice : plan.slices) {
+      if (!scheduler_->is_submitted(slice.sequence)) continue;
       if (scheduler_->samples(slice.sequence)) scheduler_->append(slice.sequence, TokenId{7});
       if (scheduler_->ended(slice.sequence)) scheduler_->cancel(slice.sequence);
     }
@@ -92,10 +93,10 @@ TEST_F(SchedulerTest, PlanHasTokensPositionsAndTheRowThatIsSampled) {
 
 TEST_F(SchedulerTest, SequencesThatGenerateComeBeforePrompts) {
   start(100, {.max_step_tokens = 8});
-  const SequenceId a = submit(20, 3), b = submit(2, 3);
-  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 8}));
-  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 8}));
-  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 4}, StepSlice{b, 4, 2}));
+  const SequenceId a = submit(20, 3), b = submit(2, 5);
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 6}, StepSlice{b, 6, 2}));
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{b, 0, 1}, StepSlice{a, 1, 7}));
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{b, 0, 1}, StepSlice{a, 1, 7}));
   const SequenceId c = submit(9, 1);
   EXPECT_THAT(step().slices,
               ElementsAre(StepSlice{a, 0, 1}, StepSlice{b, 1, 1}, StepSlice{c, 2, 6}));
@@ -209,6 +210,149 @@ TEST_F(SchedulerTest, LocalHeadsReserveTheirWindowAndGiveBackWhatLeftIt) {
   submit(150, 50);
   while (!step().empty()) EXPECT_GE(free_pages(), 0);
   EXPECT_EQ(free_pages(), 5);
+}
+
+TEST_F(SchedulerTest, ALocalHeadReservesLessOnceItsPromptIsComputed) {
+  profile_ = uniform_profile(1, 1, local(4, 20));
+  start(/*pages=*/9, {.max_step_tokens = 48});
+  submit(100, 50);  // 1 page of its sink, 6 of window and chunk
+  const SequenceId b = submit(100, 50);
+  EXPECT_EQ(step().slices.size(), 1u);
+  EXPECT_EQ(step().slices.size(), 1u);
+  EXPECT_EQ(step().slices.size(), 1u);  // the last of the prompt: 1 and 3 pages from now on
+  EXPECT_EQ(scheduler_->running(), 1);
+  EXPECT_EQ(scheduler_->waiting(), 1);
+  scheduler_->cancel(b);
+  const SequenceId c = submit(40, 5);  // 3 pages
+  EXPECT_THAT(step().slices, testing::Contains(StepSlice{c, 1, 40}));
+  while (!step().empty()) EXPECT_GE(free_pages(), 0);
+  EXPECT_EQ(free_pages(), 9);
+}
+
+class PriorityTest : public SchedulerTest {
+ protected:
+  SequenceId submit(int prompt_tokens, int max_tokens, int priority) {
+    SequenceSpec spec{.prompt = {.tokens = prompt(prompt_tokens)}, .max_tokens = max_tokens};
+    spec.priority = priority;
+    return scheduler_->submit(std::move(spec)).value();
+  }
+};
+
+TEST_F(PriorityTest, LargerGoesFirstInTheQueue) {
+  start(100, {.max_sequences = 1});
+  submit(3, 1, 0);
+  EXPECT_EQ(step().slices.size(), 1u);
+  const SequenceId a = submit(3, 1, 0), b = submit(3, 1, 2), c = submit(3, 1, 1);
+  for (const SequenceId next : {b, c, a}) {
+    EXPECT_THAT(step().slices, ElementsAre(StepSlice{next, 0, 3}));
+  }
+}
+
+TEST_F(PriorityTest, TheYoungestOfLessPriorityGivesWayAndGoesOnLater) {
+  start(/*pages=*/6, {});
+  const SequenceId a = submit(20, 12, 0), b = submit(20, 12, 0), c = submit(20, 12, 1);
+  step();
+  step();
+  EXPECT_EQ(scheduler_->running(), 3);
+  const SequenceId d = submit(16, 1, 1);  // 2 pages, of which b has enough
+  EXPECT_THAT(step().slices,              // those with more priority began first
+              ElementsAre(StepSlice{c, 0, 1}, StepSlice{a, 1, 1}, StepSlice{d, 2, 16}));
+  EXPECT_EQ(scheduler_->counts().preemptions, 1u);
+  EXPECT_EQ(scheduler_->waiting(), 1);
+  EXPECT_EQ(scheduler_->tokens(b).size(), 22u);
+  // What it had is computed again, in one piece, and its answer goes on behind.
+  EXPECT_THAT(step().slices, testing::Contains(StepSlice{b, 2, 22}));
+  EXPECT_EQ(scheduler_->tokens(b).size(), 23u);
+  EXPECT_EQ(scheduler_->prompt_tokens(b).computed, 20);
+}
+
+TEST_F(PriorityTest, NobodyGivesWayIfThatIsNotEnough) {
+  start(/*pages=*/6, {});
+  const SequenceId a = submit(40, 8, 1), b = submit(40, 8, 0);
+  step();
+  submit(80, 1, 1);  // 6 pages; b has 3
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 1}, StepSlice{b, 1, 1}));
+  EXPECT_EQ(scheduler_->counts().preemptions, 0u);
+  EXPECT_EQ(scheduler_->waiting(), 1);
+}
+
+TEST_F(PriorityTest, EqualsDoNotGiveWay) {
+  start(/*pages=*/3, {});
+  submit(40, 8, 1);
+  step();
+  submit(40, 8, 1);
+  step();
+  EXPECT_EQ(scheduler_->counts().preemptions, 0u);
+}
+
+class SharedPromptTest : public SchedulerTest {
+ protected:
+  std::vector<SequenceId> submit(int prompt_tokens, int max_tokens, int count) {
+    SequenceSpec spec{.prompt = {.tokens = prompt(prompt_tokens)}, .max_tokens = max_tokens};
+    spec.shares_prompt = true;
+    return scheduler_->submit(std::move(spec), count).value();
+  }
+};
+
+TEST_F(SharedPromptTest, APromptIsComputedOnceAndItsPagesAreHeldOnce) {
+  start(/*pages=*/14, {});
+  const std::vector<SequenceId> ids = submit(100, 20, 3);  // 7 pages, and 2 for each
+  const StepPlan first = step();
+  EXPECT_EQ(first.tokens.size(), 100u);
+  EXPECT_THAT(first.logit_rows, ElementsAre());
+  // Each computes the last token, which it is sampled from, in a page of its own.
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{ids[0], 0, 1}, StepSlice{ids[1], 1, 1},
+                                         StepSlice{ids[2], 2, 1}));
+  EXPECT_EQ(free_pages(), 14 - 7 - 3);
+  EXPECT_EQ(scheduler_->prompt_tokens(ids[0]).computed, 100);
+  EXPECT_EQ(scheduler_->prompt_tokens(ids[1]).computed, 1);
+  EXPECT_EQ(scheduler_->prompt_tokens(ids[1]).prefix, 99);
+  scheduler_->cancel(ids[0]);
+  scheduler_->cancel(ids[1]);
+  EXPECT_EQ(free_pages(), 14 - 7 - 1);
+  while (!step().empty()) continue;
+  EXPECT_EQ(free_pages(), 14);
+}
+
+TEST_F(SharedPromptTest, WhereAllDoNotFitSomeComeLater) {
+  start(/*pages=*/11, {});
+  submit(100, 20, 4);
+  step();
+  EXPECT_EQ(scheduler_->running(), 2);
+  EXPECT_EQ(scheduler_->waiting(), 2);
+  while (!step().empty()) continue;
+  EXPECT_EQ(scheduler_->waiting(), 0);
+  EXPECT_EQ(free_pages(), 11);
+}
+
+TEST_F(SharedPromptTest, APromptAloneOrOfOneTokenIsNoTrouble) {
+  start(/*pages=*/11, {});
+  submit(100, 0, 3);
+  submit(1, 2, 3);
+  while (!step().empty()) continue;
+  EXPECT_EQ(scheduler_->running(), 0);
+  EXPECT_EQ(free_pages(), 11);
+}
+
+TEST_F(SchedulerTest, AQuotaHoldsUpThoseOfItsSaltAlone) {
+  start(100, {});
+  const std::size_t page_bytes = pool_->shape().bytes(KvFormat::kF16);
+  const auto limited = [&](const std::string& salt, int prompt_tokens) {
+    SequenceSpec spec{.prompt = {.tokens = prompt(prompt_tokens)}, .max_tokens = 2, .salt = salt};
+    spec.quota_bytes = 4 * page_bytes;
+    return scheduler_->submit(std::move(spec));
+  };
+  const SequenceId a = limited("x", 40).value();  // 3 pages
+  const SequenceId b = limited("x", 20).value();  // 2 pages
+  const SequenceId c = limited("x", 3).value();   // 1 page, but b came first
+  const SequenceId d = limited("y", 40).value();
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{a, 0, 40}, StepSlice{d, 40, 40}));
+  step();
+  EXPECT_THAT(step().slices, ElementsAre(StepSlice{b, 0, 20}, StepSlice{c, 20, 3}));
+  const auto refused = limited("x", 63);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_THAT(refused.error().message(), HasSubstr("quota"));
 }
 
 TEST(StepPlan, PlansAreEqualIfEveryFieldIs) {

@@ -32,7 +32,9 @@ Sequence::Sequence(SequenceId id, SequenceSpec spec, std::vector<SequencePart> p
       recovery_(spec.recovery),
       all_logits_(spec.all_logits),
       uses_prefixes_(spec.uses_prefixes),
-      salt_(std::move(spec.salt)) {}
+      salt_(std::move(spec.salt)),
+      priority_(spec.priority),
+      quota_bytes_(spec.quota_bytes) {}
 
 void Sequence::start(PagePool& pool, const HeadProfile& profile) {
   profile_ = &profile;
@@ -56,15 +58,97 @@ void Sequence::begin_with(SequenceKv prefix) {
   *kv_ = std::move(prefix);
   const int length = kv_->length();
   computed_length_ = prefix_length_ = length;
-  int exact = length;
+  int exact = std::min(length, prompt_length_);
   for (const SequencePart& part : parts_) {
     const bool composed = part.segment && part.positions.begin > context_tokens_;
     if (composed) exact = std::min(exact, part.positions.begin);
   }
   counts_.prefix = exact;
-  counts_.adopted = length - exact;
-  while (parts_[next_part_].positions.end <= length) ++next_part_;
-  if (parts_[next_part_].positions.begin == length) kv_->end_page();
+  counts_.adopted = std::min(length, prompt_length_) - exact;
+  while (next_part_ < parts_.size() && parts_[next_part_].positions.end <= length) ++next_part_;
+  const bool begins_part =
+      next_part_ < parts_.size() && parts_[next_part_].positions.begin == length;
+  if (begins_part) kv_->end_page();
+}
+
+void Sequence::branch_from(const Sequence& trunk, bool takes_counts) {
+  std::optional<SequenceKv> prompt = trunk.kv().prefix(prompt_length_ - 1);
+  REDKNOT_CHECK(prompt);  // it has forgotten nothing that its last token sees
+  const PromptTokens before = counts_;
+  begin_with(std::move(*prompt));
+  if (!takes_counts) return;
+  counts_ = trunk.counts();
+  --counts_.computed;  // the last token, which is computed again
+  counts_.built += before.built;
+  counts_.flops += before.flops;
+}
+
+void Sequence::restart() {
+  if (generates() && !first_counts_) first_counts_ = counts_;
+  counts_ = {.built = counts_.built, .flops = counts_.flops};
+  kv_.reset();
+  has_begun_ = waits_for_room_ = false;
+  next_part_ = 0;
+  laid_out_.clear();
+  probe_.reset();
+  prefix_length_ = computed_length_ = 0;
+  pinned.clear();
+  has_run = true;
+}
+
+PromptTokens Sequence::counts() const {
+  PromptTokens counts = first_counts_.value_or(counts_);
+  counts.flops = counts_.flops;
+  return counts;
+}
+
+int Sequence::rows_left() const {
+  int rows = 0;
+  for (const Rows& one : laid_out_) rows += one.positions.end - one.positions.begin;
+  if (kv_->length() >= prompt_length_)
+    return rows + static_cast<int>(tokens_.size()) - kv_->length();
+  for (const SequencePart& part : remaining()) {
+    if (!part.segment) rows += part.positions.end - std::max(part.positions.begin, kv_->length());
+  }
+  return rows + static_cast<int>(tokens_.size()) - prompt_length_;
+}
+
+// What a branch shares is reserved by the trunk, and what is adopted by nobody: it is pinned.
+bool Sequence::is_own(const PageRef& page) const {
+  return !page.reused && !(is_branch() && page.end() <= prefix_length_);
+}
+
+PageCounts Sequence::own_pages() const {
+  PageCounts pages{};
+  for (int head = 0; head < profile_->layers * profile_->kv_heads; ++head) {
+    const KvFormat format = profile_->policies[static_cast<std::size_t>(head)].kv_format;
+    const PageTable& table = kv_->table(head / profile_->kv_heads, head % profile_->kv_heads);
+    pages[index_of(format)] += static_cast<int>(std::count_if(
+        table.begin(), table.end(), [this](const PageRef& page) { return is_own(page); }));
+  }
+  return pages;
+}
+
+// By head: what it holds in earlier parts of the prompt, which can only become less, and what the
+// last part and all that follows it may come to.
+PageCounts Sequence::pages_to_decode() const {
+  if (is_trunk) return own_pages();
+  const int page_tokens = kv_->page_tokens();
+  const int last_part = parts_.back().positions.begin;
+  const int all = parts_.back().tokens() + max_tokens_;
+  const int shared = is_branch() ? (parts_.back().tokens() - 1) / page_tokens : 0;
+  PageCounts pages{};
+  for (int head = 0; head < profile_->layers * profile_->kv_heads; ++head) {
+    const HeadPolicy& policy = profile_->policies[static_cast<std::size_t>(head)];
+    int before = 0, held = 0;
+    for (const PageRef& page : kv_->table(head / profile_->kv_heads, head % profile_->kv_heads)) {
+      if (is_own(page)) ++(page.position < last_part ? before : held);
+    }
+    int most = static_cast<int>(peak_pages_of_head(policy, page_tokens, all, /*chunk_tokens=*/1));
+    if (keeps_everything(policy)) most -= shared;
+    pages[index_of(policy.kv_format)] += before + std::max(most, held);
+  }
+  return pages;
 }
 
 KvPages Sequence::kv_pages() const {
@@ -245,7 +329,8 @@ void Sequence::choose(const Supply& supply) {
 
 // Whether logits of all rows at these positions are wanted.
 bool Sequence::is_asked(const Rows& rows) const {
-  return all_logits_ && !rows.is_probe && rows.positions.begin >= parts_.back().positions.begin;
+  return all_logits_ && !rows.is_probe && rows.positions.end > asked_until_ &&
+         rows.positions.begin >= parts_.back().positions.begin;
 }
 
 // The next rows, in order of their positions, all with the same measure.
@@ -284,12 +369,13 @@ int Sequence::add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const
     for (int position = rows.positions.begin; position < rows.positions.end; ++position) {
       const bool last = position + 1 == static_cast<int>(tokens_.size());
       const bool sampled = last && max_tokens_ > 0 && !rows.is_probe;
-      if (sampled || is_asked(rows))
-        plan.logit_rows.push_back(static_cast<int>(plan.tokens.size()));
+      const bool asked = is_asked(rows) && position >= asked_until_;
+      if (sampled || asked) plan.logit_rows.push_back(static_cast<int>(plan.tokens.size()));
       plan.tokens.push_back(tokens_[static_cast<std::size_t>(position)]);
       plan.positions.push_back(position);
       plan.depths.push_back(rows.depth);
     }
+    if (is_asked(rows)) asked_until_ = rows.positions.end;
     const int count = static_cast<int>(plan.tokens.size()) - first_row;
     slice.rows += count;
     if (rows.at_once) plan.ffn_groups.push_back({first_row, count, rows.recent, recovery_.sparse});

@@ -26,12 +26,15 @@ namespace redknot {
 
 // What a request means to the scheduler.
 struct SequenceSpec {
-  Prompt prompt{};             // at least one token
-  int max_tokens = 0;          // to generate; 0: only compute the prompt
-  bool all_logits = false;     // of the last part and what follows, not only of rows sampled
-  Recovery recovery{};         // of reusable parts
-  std::string salt{};          // nothing is shared between requests of different ones
-  bool uses_prefixes = false;  // begins with what earlier sequences left, and leaves its own
+  Prompt prompt{};              // at least one token
+  int max_tokens = 0;           // to generate; 0: only compute the prompt
+  bool all_logits = false;      // of the last part and what follows, not only of rows sampled
+  Recovery recovery{};          // of reusable parts
+  std::string salt{};           // nothing is shared between requests of different ones
+  bool uses_prefixes = false;   // begins with what earlier sequences left, and leaves its own
+  bool shares_prompt = false;   // with others that are submitted together with it
+  int priority = 0;             // larger goes first
+  std::size_t quota_bytes = 0;  // of own pages of all that run with this salt; 0: no limit
 };
 
 // How the tokens of a prompt came about, and what that took.
@@ -82,6 +85,8 @@ class Sequence {
   bool uses_prefixes() const { return uses_prefixes_; }
   const std::string& salt() const { return salt_; }
   bool all_logits() const { return all_logits_; }
+  int priority() const { return priority_; }
+  std::size_t quota_bytes() const { return quota_bytes_; }
   bool generates() const { return static_cast<int>(tokens_.size()) > prompt_length_; }
   bool ended() const;
   void append(TokenId token) { tokens_.push_back(token); }
@@ -93,6 +98,9 @@ class Sequence {
 
   // Before the first rows: begins with what an earlier sequence left.
   void begin_with(SequenceKv prefix);
+  // The same, with all of its prompt but the last token, which another one keeps that is here as
+  // long as this one. `counts`: what that took, to be told as this one's own; or nothing.
+  void branch_from(const Sequence& trunk, bool takes_counts);
   bool has_begun() const { return has_begun_; }
   void begin() { has_begun_ = true; }
 
@@ -102,6 +110,9 @@ class Sequence {
   // Adds its next rows to the plan, at most so many, and so many whose logits are wanted, as one
   // slice; returns how many. Requires that the segments of remaining parts are at hand.
   int add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const Supply& supply);
+
+  // About so many rows are still to be computed for what it has.
+  int rows_left() const;
 
   // Whether it found too little room at its last turn for rows that one step must have together.
   bool waits_for_room() const { return waits_for_room_; }
@@ -123,14 +134,29 @@ class Sequence {
   int first_needed() const;
 
   KvPages kv_pages() const;
-  const PromptTokens& counts() const { return counts_; }
+  // Those that its reservation is for.
+  PageCounts own_pages() const;
+  // The most that it will hold if it goes on token by token, which is less than while it computed
+  // chunks.
+  PageCounts pages_to_decode() const;
+
+  // Gives back all pages and begins anew, later: prompt and generated tokens are computed again.
+  void restart();
+
+  PromptTokens counts() const;  // of the first time
   void add_built(int tokens) { counts_.built += tokens; }
   void add_flops(double flops) { counts_.flops += flops; }
 
   // The scheduler's own.
   std::optional<SegmentKey> builds{};      // the segment that it computes
   std::optional<SequenceId> builds_for{};  // whose request that is
-  PageCounts reserved{};
+  // Those that share a prompt, and the one that computes and keeps it for them.
+  std::optional<SequenceId> group{};
+  bool is_trunk = false;
+  bool is_inner() const { return builds || is_trunk; }  // nobody submitted it
+  PageCounts needs{};     // most own pages from the beginning to the end
+  PageCounts reserved{};  // most from now on, once it runs
+  bool has_run = false;   // and was restarted
   std::vector<SegmentKey> pinned{};
   bool paused = false;
 
@@ -162,6 +188,8 @@ class Sequence {
   void add_scores(const StepPlan& plan, const StepSlice& slice, const Measured& measured);
   bool is_asked(const Rows& rows) const;
   void add_mass(std::span<const std::int64_t> mass);
+  bool is_branch() const { return group && !is_trunk; }
+  bool is_own(const PageRef& page) const;
   std::vector<Rows> take(int most_rows, int most_logit_rows, const Supply& supply);
   int whole_depth() const { return profile_->layers - 1; }  // of rows without logits
 
@@ -175,6 +203,8 @@ class Sequence {
   bool all_logits_;
   bool uses_prefixes_;
   std::string salt_;
+  int priority_;
+  std::size_t quota_bytes_;
 
   const HeadProfile* profile_ = nullptr;
   std::unique_ptr<SequenceKv> kv_;
@@ -185,7 +215,9 @@ class Sequence {
   std::optional<Probe> probe_;
   int prefix_length_ = 0;    // of what it began with
   int computed_length_ = 0;  // positions before it have been computed or adopted
+  int asked_until_ = 0;      // logits of positions before it have been given
   PromptTokens counts_{};
+  std::optional<PromptTokens> first_counts_{};  // before it was restarted, if the prompt was whole
 };
 
 }  // namespace redknot

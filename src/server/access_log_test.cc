@@ -32,7 +32,7 @@ TEST(AccessLog, IsAppendedTo) {
 }
 
 TEST(AccessLog, SaysWhyItCannotBeOpened) {
-  EXPECT_FALSE(AccessLog::open("/nowhere/at/all").ok());
+  EXPECT_FALSE(AccessLog::open("/dev/null/access.log").ok());
   EXPECT_TRUE(AccessLog::open("").ok());
 }
 

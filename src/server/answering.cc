@@ -224,6 +224,7 @@ asio::awaitable<bool> Answering::send_rest() {
 
 Outcome Answering::outcome() {
   const Usage used = usage();
+  const Usage first = feed_.generation(0).usage();  // whose times are those of the request
   Outcome out;
   out.tokens = {.prompt_tokens = used.prompt_tokens,
                 .generated_tokens = used.generated_tokens,
@@ -231,8 +232,8 @@ Outcome Answering::outcome() {
                 .adopted_tokens = used.adopted_tokens,
                 .recovered_tokens = used.recovered_tokens,
                 .new_tokens = used.new_tokens,
-                .queue_seconds = used.queue_seconds,
-                .ttft_seconds = used.prompt_seconds,
+                .queue_seconds = first.queue_seconds,
+                .ttft_seconds = first.prompt_seconds,
                 .finish = finish_};
   const bool gone = exchange_.gone();
   if (failed_ || gone) out.tokens.finish = failed_ ? "error" : "abort";

@@ -9,6 +9,7 @@
 #include "server/read_chat.h"
 #include "server/read_completion.h"
 #include "server/read_messages.h"
+#include "server/required_call.h"
 
 namespace redknot::server {
 namespace {
@@ -82,7 +83,7 @@ Read<std::optional<Constraint>> call_constraint(const AskableModel& model,
   if (!wants_tools(request) || (!required && request.tool_choice != ToolChoice::kNamed)) {
     return std::optional<Constraint>();
   }
-  auto constraint = required_call(model.style, parser.tools, request.tool_name);
+  auto constraint = required_call(model.style, parser.tools, request.tool_name, parser.prompt_end);
   if (constraint.ok()) return std::optional<Constraint>(std::move(*constraint));
   ApiError error = api_error(constraint.error());
   error.param = "tool_choice";

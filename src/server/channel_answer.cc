@@ -83,12 +83,19 @@ class ChannelReader : public AnswerParser::Reader {
   bool read_header(std::size_t& at, bool last) {
     const std::string_view text = std::string_view(buffer_).substr(at);
     const std::size_t end = text.find(kMessage);
-    if (end == std::string_view::npos) {
-      if (plausible(text) && !last) return false;
-      if (text.empty()) return false;
+    const bool whole = end != std::string_view::npos;
+    const bool header = plausible(whole ? text.substr(0, end + kMessage.size()) : text);
+    if (!whole || !header) {
+      if (text.empty() || (header && !last)) return false;
       mode_ = Mode::kContent;  // not in channels at all
       // What is only the beginning of a header is nothing that a client wants to see.
-      if (last && plausible(text) && text.find("<|") != text.npos) at = buffer_.size();
+      if (header && text.find("<|") != text.npos) at = buffer_.size();
+      // What begins a header would otherwise be taken for one again.
+      for (const std::string_view begin : {kStart, kChannel}) {
+        if (header || !text.starts_with(begin)) continue;
+        delta_.content.append(begin);
+        at += begin.size();
+      }
       return true;
     }
     begin_message(text.substr(0, end + kMessage.size()));

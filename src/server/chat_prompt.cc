@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -134,11 +135,15 @@ std::size_t document_lead(const std::string& before, const SpecialTexts& special
   return last ? before.size() - begin - *last : 0;
 }
 
-// The line that a list of tools begins in.
-std::size_t tools_lead(const std::string& before) {
-  const std::size_t end = before.rfind('\n');
-  const std::size_t lead = end == before.npos ? before.size() : before.size() - end - 1;
-  return lead <= kToolsLeadBytes ? lead : 0;
+// The brace that a list of tools begins with, in its line and behind special tokens.
+std::size_t tools_lead(const std::string& before, const SpecialTexts& specials) {
+  std::size_t begin = before.size() - std::min(before.size(), kToolsLeadBytes);
+  const auto special = specials.last_in(std::string_view(before).substr(begin));
+  if (special) begin += *special;
+  const std::size_t line = before.rfind('\n');
+  if (line != before.npos) begin = std::max(begin, line);
+  const std::size_t brace = before.find('{', begin);
+  return brace == before.npos ? 0 : before.size() - brace;
 }
 
 void append(std::vector<PromptPart>& parts, PromptPart part) {
@@ -156,7 +161,7 @@ std::string take_lead(std::vector<PromptPart>& parts, Kind kind, const SpecialTe
   if (parts.empty() || parts.back().reusable || !parts.back().parse_special) return {};
   std::string& before = parts.back().text;
   const std::size_t lead = kind == Kind::kDocument ? document_lead(before, specials)
-                           : kind == Kind::kTools  ? tools_lead(before)
+                           : kind == Kind::kTools  ? tools_lead(before, specials)
                                                    : 0;
   std::string out = before.substr(before.size() - lead);
   before.resize(before.size() - lead);

@@ -2,9 +2,10 @@
 // Messages to a prompt, through the chat template of a model.
 //
 // What the template itself writes may stand for special tokens. What the request says never does:
-// a text that has the spelling of one becomes a part of its own, which is taken literally; if the template does not keep it apart, the request is refused. Reusable texts become reusable
-// parts; where the template changes such a text (it measures or cuts it), the text is in the prompt
-// as the template has it and not reusable. All other text is one part between those, so that it is
+// a text that has the spelling of one becomes a part of its own, which is taken literally; if the
+// template does not keep it apart, the request is refused. Reusable texts become reusable parts;
+// where the template changes such a text (it measures or cuts it), the text is in the prompt as the
+// template has it and not reusable. All other text is one part between those, so that it is
 // tokenized as a whole.
 //
 // Documents are given to templates that write them; for others they stand in front of the last user

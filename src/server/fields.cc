@@ -123,14 +123,13 @@ std::string_view type_of(const Json& json) {
 std::optional<std::int64_t> integer_of(const Json& json) {
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   if (json.is_number_unsigned()) {
-    return static_cast<std::int64_t>(
-        std::min(json.get<std::uint64_t>(), static_cast<std::uint64_t>(kMost)));
+    const auto value = json.get<std::uint64_t>();
+    if (value > static_cast<std::uint64_t>(kMost)) return {};
+    return static_cast<std::int64_t>(value);
   }
   if (json.is_number_integer()) return json.get<std::int64_t>();
   const double value = json.get<double>();
-  if (value != std::trunc(value)) return {};
-  if (value >= 0x1p63) return kMost;
-  if (value < -0x1p63) return std::numeric_limits<std::int64_t>::min();
+  if (value != std::trunc(value) || value >= 0x1p63 || value < -0x1p63) return {};
   return static_cast<std::int64_t>(value);
 }
 
@@ -197,8 +196,11 @@ std::int64_t Value::integer(std::int64_t least, std::int64_t most, std::int64_t 
   if (json_ == nullptr) return fallback;
   const auto value = json_->is_number() ? integer_of(*json_) : std::nullopt;
   if (!value) {
-    if (json_->is_number()) {
-      refuse(concat("expected an integer, got ", json_->get<double>()));
+    const double number = json_->is_number() ? json_->get<double>() : 0;
+    if (json_->is_number() && number == std::trunc(number)) {
+      refuse(concat(dump_json(*json_), " is not in ", least, "..", most));
+    } else if (json_->is_number()) {
+      refuse(concat("expected an integer, got ", number));
     } else {
       refuse_type("an integer");
     }
@@ -255,10 +257,17 @@ bool Value::expect_array(std::size_t most) const {
   return true;
 }
 
-bool Value::expect_object() const {
+bool Value::expect_object(std::size_t most) const {
   if (json_ == nullptr) return false;
-  if (!json_->is_object()) refuse_type("an object");
-  return json_->is_object();
+  if (!json_->is_object()) {
+    refuse_type("an object");
+    return false;
+  }
+  if (json_->size() > most) {
+    refuse(concat(json_->size(), " fields, more than ", most));
+    return false;
+  }
+  return true;
 }
 
 Value Value::required() const {

@@ -46,6 +46,7 @@ class [[nodiscard]] Read {
 };
 
 inline constexpr int kMaxJsonDepth = 64;
+inline constexpr std::size_t kMaxFields = 4096;  // of an object that is read field by field
 
 // A JSON text of objects and arrays at most kMaxJsonDepth deep. Refused, with the byte, if it is
 // not JSON or not UTF-8, if an object has a key twice, or if a number is beyond a double.
@@ -94,7 +95,7 @@ class Value {
 
   // Refuse what is there and of another type; false also if nothing is there.
   bool expect_array(std::size_t most) const;
-  bool expect_object() const;
+  bool expect_object(std::size_t most = kMaxFields) const;
   // Refuses what is absent, or null.
   Value required() const;
   void refuse(std::string_view why, std::string_view code = {}) const;

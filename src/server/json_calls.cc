@@ -54,9 +54,8 @@ class CallObject {
         continue;
       }
       const State state = take(text[used]);
-      if (state == State::kFailed) return {state, used};
-      ++used;
-      if (state == State::kDone) return {state, used};
+      used += taken_ ? 1 : 0;
+      if (state != State::kMore) return {state, used};
     }
     return {State::kMore, used};
   }
@@ -75,7 +74,9 @@ class CallObject {
     return used;
   }
 
+  // Holds the byte, or gives it to the call, unless it is what is wrong.
   State take(char c) {
+    taken_ = false;
     const JsonScanner::State before = scanner_.state();
     const int depth_before = scanner_.depth();
     const JsonScanner::State after = scanner_.feed(c);
@@ -88,6 +89,7 @@ class CallObject {
       value_.clear();
       if (begin_arguments(c)) return State::kMore;
     }
+    taken_ = true;
     if (!sink_.open()) sink_.hold({&c, 1});
     if (!made_) value_ += c;
     if (before == JsonScanner::State::kKeyOrClose || before == JsonScanner::State::kKey) {
@@ -106,17 +108,18 @@ class CallObject {
 
   bool begin_arguments(char c) {
     if (made_ || c != '{' || name_.empty() || !is_arguments_key(key_)) return false;
-    made_ = streaming_ = true;
+    made_ = streaming_ = taken_ = true;
     sink_.begin(name_, id_);
     sink_.arguments({&c, 1});
     return true;
   }
 
   bool take_key() {
+    if (made_) return true;
     const std::optional<Json> key = json_of(value_);
     if (!key || !key->is_string()) return false;
     key_ = key->get<std::string>();
-    return !strict_ || made_ || is_call_key(key_);
+    return !strict_ || is_call_key(key_);
   }
 
   // False: no call comes of this.
@@ -177,12 +180,16 @@ class CallObject {
   std::optional<std::string> arguments_;  // that stood before the name
   bool made_ = false;                     // the call has begun
   bool streaming_ = false;
+  bool taken_ = false;  // the latest byte
 };
 
 class JsonReader : public CallReader {
  public:
   JsonReader(const ReaderContext& context, JsonFrame frame)
-      : context_(context), frame_(std::move(frame)), list_(frame_.in_list) {}
+      : context_(context),
+        frame_(std::move(frame)),
+        calls_before_(context.sink.calls()),
+        list_(frame_.in_list) {}
 
   Step read(std::string_view text, bool last) override {
     std::size_t used = 0;
@@ -203,7 +210,7 @@ class JsonReader : public CallReader {
     const bool cut = context_.sink.open();
     if (cut) context_.sink.end();
     const bool done = cut || phase_ == Phase::kBehindItem || phase_ == Phase::kClose;
-    return {done ? State::kDone : State::kFailed, used};
+    return {done && made_calls() ? State::kDone : State::kFailed, used};
   }
 
   Step advance(std::string_view text, bool last) {
@@ -270,7 +277,10 @@ class JsonReader : public CallReader {
     return {State::kMore, 0};
   }
 
-  Step close(std::string_view text, bool last) {
+  bool made_calls() const { return context_.sink.calls() > calls_before_; }
+
+  Step close(std::string_view text, bool last) const {
+    if (!made_calls()) return {State::kFailed, 0};
     TextCursor cursor(text);
     for (const std::string& close : frame_.closes) {
       cursor.space();
@@ -282,6 +292,7 @@ class JsonReader : public CallReader {
 
   ReaderContext context_;
   JsonFrame frame_;
+  int calls_before_;
   Phase phase_ = Phase::kBegin;
   bool list_;
   bool fence_read_ = false;

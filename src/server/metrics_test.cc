@@ -36,8 +36,8 @@ TEST(Metrics, CountersOfTheEngineAreTakenOnce) {
   metrics.text(stats);
   const std::string text = metrics.text(stats);
   EXPECT_THAT(text, HasSubstr("redknot:num_preemptions_total{model_name=\"m\"} 3"));
-  EXPECT_THAT(text, HasSubstr("redknot:cache_queries_total{kind=\"prefix\",model_name=\"m\"} 7"));
-  EXPECT_THAT(text, HasSubstr("redknot:cache_hits_total{kind=\"prefix\",model_name=\"m\"} 2"));
+  EXPECT_THAT(text, HasSubstr("redknot:cache_queries_total{model_name=\"m\",kind=\"prefix\"} 7"));
+  EXPECT_THAT(text, HasSubstr("redknot:cache_hits_total{model_name=\"m\",kind=\"prefix\"} 2"));
 }
 
 TEST(Metrics, PagesAreThoseOfHeadsByClass) {
@@ -47,11 +47,11 @@ TEST(Metrics, PagesAreThoseOfHeadsByClass) {
   stats.heads = {{.dtype = KvDType::kQ8, .bytes = 300, .shared_bytes = 100},
                  {.dtype = KvDType::kQ8, .local = true, .bytes = 200}};
   const std::string text = metrics.text(stats);
-  EXPECT_THAT(text, HasSubstr("head_class=\"global\",model_name=\"m\",sharing=\"own\"} 2"));
-  EXPECT_THAT(text, HasSubstr("head_class=\"global\",model_name=\"m\",sharing=\"shared\"} 1"));
-  EXPECT_THAT(text, HasSubstr("head_class=\"local\",model_name=\"m\",sharing=\"own\"} 2"));
+  EXPECT_THAT(text, HasSubstr("format=\"q8\",head_class=\"global\",sharing=\"own\"} 2"));
+  EXPECT_THAT(text, HasSubstr("head_class=\"global\",sharing=\"shared\"} 1"));
+  EXPECT_THAT(text, HasSubstr("head_class=\"local\",sharing=\"own\"} 2"));
   EXPECT_THAT(text, HasSubstr("redknot:kv_cache_usage_perc{model_name=\"m\"} 0.6"));
-  EXPECT_THAT(text, HasSubstr("format=\"q8\",model_name=\"m\",state=\"free\"} 4"));
+  EXPECT_THAT(text, HasSubstr("format=\"q8\",state=\"free\"} 4"));
 }
 
 }  // namespace

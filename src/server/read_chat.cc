@@ -131,10 +131,8 @@ ChatDocument read_document(const Value& value, const ReadContext& context, bool&
   if (value.is_string()) {
     return {.text = {.text = value.text(), .reusable = true, .path = value.path()}};
   }
-  if (!value.is_object()) {
-    value.refuse_type("a string or an object");
-    return {};
-  }
+  if (!value.is_object()) value.refuse_type("a string or an object");
+  if (!value.expect_object()) return {};
   if (value["type"].is_string() && value["type"].text() == "segment") {
     has_segments = true;
     return {.text = {.text = read_segment(value, context), .reusable = true, .path = value.path()}};
@@ -314,7 +312,7 @@ void name_tool_answers(std::vector<ChatMessage>& messages) {
   }
 }
 
-Read<ChatRequest> read_chat(const Json& json, const ReadContext& context) {
+Read<ChatRequest> read_parsed_chat(const Json& json, const ReadContext& context) {
   Refusal refusal;
   const Value body(&json, "", refusal);
   if (!json.is_object()) return ApiError{.message = "body is not a JSON object"};
@@ -337,7 +335,7 @@ Read<ChatRequest> read_chat(const Json& json, const ReadContext& context) {
 Read<ChatRequest> read_chat(std::string_view body, const ReadContext& context) {
   const Read<Json> json = parse_json(body);
   if (!json.ok()) return json.error();
-  return read_chat(*json, context);
+  return read_parsed_chat(*json, context);
 }
 
 }  // namespace redknot::server

@@ -9,17 +9,13 @@
 namespace redknot::server {
 namespace {
 
-constexpr int kMaxBiases = 4096;
+constexpr std::size_t kMaxBiases = 4096;
 constexpr std::size_t kMaxStopBytes = 4096;
 constexpr int kMaxTokens = 1 << 30;
 
 std::vector<std::pair<int, float>> read_logit_bias(const Value& value) {
   std::vector<std::pair<int, float>> out;
-  if (!value.expect_object()) return out;
-  if (value.size() > kMaxBiases) {
-    value.refuse(concat(value.size(), " tokens, more than ", kMaxBiases));
-    return out;
-  }
+  if (!value.expect_object(kMaxBiases)) return out;
   out.reserve(value.size());
   for (const auto& [key, bias] : value.json()->items()) {
     int token = -1;

@@ -17,7 +17,7 @@ Read<TokenizeRequest> read_tokenize(std::string_view text, const ReadContext& co
   TokenizeRequest request;
   request.model = body["model"].text();
   if (body["messages"]) {
-    auto chat = read_chat(*json, context);
+    auto chat = read_parsed_chat(*json, context);
     if (!chat.ok()) return chat.error();
     request.chat = std::move(*chat);
   } else {

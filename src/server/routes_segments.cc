@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes of reusable parts: put, list, pin and drop. An id is made of the part's tokens, so that the
-// same text has the same id wherever it was put.
+// Routes of reusable parts: put, list, pin and drop. An id is made of the part's tokens, so that
+// the same text has the same id wherever it was put.
 #include <algorithm>
-#include <nlohmann/json.hpp>
-#include <set>
+#include <chrono>
+#include <map>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "server/fields.h"
 #include "server/piece_feed.h"
@@ -18,12 +20,6 @@ constexpr double kMaxTtlSeconds = 30.0 * 24 * 3600;
 constexpr char kPrefix[] = "seg_";
 constexpr std::chrono::seconds kLookEvery{60};
 
-// The engine's name of a part; empty for what cannot be an id.
-std::string engine_id(const std::string& id) {
-  const bool is_one = id.size() == 36 && id.rfind(kPrefix, 0) == 0;
-  return is_one ? id.substr(4) : std::string();
-}
-
 ApiError no_such_segment(const std::string& id) {
   return {.status = 404,
           .message = "segment \"" + id + "\" is not here: PUT /v1/segments its text first",
@@ -31,54 +27,121 @@ ApiError no_such_segment(const std::string& id) {
           .code = "segment_not_found"};
 }
 
-Json segment_json(const SegmentInfo& segment, bool has_text) {
-  return {{"id", kPrefix + segment.id}, {"object", "segment"},
-          {"tokens", segment.tokens},   {"resident", true},
-          {"bytes", segment.bytes},     {"copies", segment.copies},
-          {"uses", segment.uses},       {"pinned_seconds", segment.pinned_seconds},
-          {"has_text", has_text}};
+// A text that was put, in all forms that the engine has of it, or a part of some prompt.
+struct Shown {
+  std::string id{};
+  int tokens = 0;
+  bool has_text = false;
+  bool is_resident = false;
+  std::size_t bytes = 0;
+  int copies = 0, uses = 0;
+  double pinned_seconds = 0;
+  std::vector<std::string> engine_ids{};
+
+  void add(const SegmentInfo& info) {
+    is_resident = true;
+    bytes += info.bytes;
+    copies += info.copies;
+    uses += info.uses;
+    pinned_seconds = std::max(pinned_seconds, info.pinned_seconds);
+  }
+};
+
+std::vector<Shown> shown(const std::vector<SegmentInfo>& infos,
+                         const std::map<std::string, SegmentText>& texts) {
+  std::map<std::string, const SegmentInfo*> left;
+  for (const SegmentInfo& info : infos) left[info.id] = &info;
+  std::vector<Shown> out;
+  out.reserve(infos.size() + texts.size());
+  for (const auto& [id, text] : texts) {
+    Shown& one = out.emplace_back();
+    one.id = id;
+    one.tokens = text.tokens;
+    one.has_text = true;
+    one.engine_ids = text.engine_ids;
+    for (const std::string& engine_id : text.engine_ids) {
+      const auto info = left.find(engine_id);
+      if (info == left.end()) continue;
+      one.add(*info->second);
+      left.erase(info);
+    }
+  }
+  for (const auto& [engine_id, info] : left) {
+    Shown& one = out.emplace_back();
+    one.id = kPrefix + engine_id;
+    one.tokens = info->tokens;
+    one.engine_ids = {engine_id};
+    one.add(*info);
+  }
+  return out;
 }
 
-// Its pages have made room for others; they are computed again when somebody refers to it.
-Json absent_json(const std::string& id, int tokens) {
-  return {{"id", id},
+// One of them; nothing if it is not here.
+std::optional<Shown> find(const std::vector<Shown>& segments, const std::string& id) {
+  for (const Shown& one : segments) {
+    if (one.id == id) return one;
+  }
+  return std::nullopt;
+}
+
+Json segment_json(const Shown& segment) {
+  return {{"id", segment.id},
           {"object", "segment"},
-          {"tokens", tokens},
-          {"resident", false},
-          {"has_text", true}};
+          {"tokens", segment.tokens},
+          {"has_text", segment.has_text},
+          {"resident", segment.is_resident},
+          {"bytes", segment.bytes},
+          {"copies", segment.copies},
+          {"uses", segment.uses},
+          {"pinned_seconds", segment.pinned_seconds}};
 }
 
 struct PutSegment {
   std::string id{};
-  int tokens = 0;
-  std::string text{};
+  SegmentText text{};
   double ttl_seconds = 0;
   std::vector<Generation> building{};  // one, unless building ended in an error
 };
 
+// As requests will have it: as a part of a message, and as a document.
+std::vector<PromptPart> parts_to_build(const AskableModel& model, const std::string& text) {
+  std::vector<PromptPart> parts;
+  if (model.chat) parts = preload_parts(text, *model.chat, unix_seconds());
+  if (!parts.empty()) return parts;
+  parts.resize(1);
+  parts.front() = {.text = text, .parse_special = false, .reusable = true};
+  return parts;
+}
+
 double read_ttl(const Value& body) { return body["ttl_seconds"].number(0, kMaxTtlSeconds, 0); }
 
-Read<PutSegment> begin_put(Engine& engine, const std::string& salt, const std::string& body) {
+Read<PutSegment> begin_put(const AskableModel& model, const std::string& salt,
+                           const std::string& body) {
+  Engine& engine = model.engine;
   Read<Json> json = parse_json(body);
   if (!json.ok()) return json.error();
   Refusal refusal;
   const Value fields(&*json, "", refusal);
   PutSegment put;
   if (!fields.expect_object()) refusal.refuse("body", "is not an object");
-  put.text = fields["text"].required().text();
+  std::string& text = put.text.text;
+  text = fields["text"].required().text();
   put.ttl_seconds = read_ttl(fields);
-  if (!refusal.first() && put.text.empty()) refusal.refuse("text", "is empty");
+  if (!refusal.first() && text.empty()) refusal.refuse("text", "is empty");
   if (refusal.first()) return *refusal.first();
   if (engine.tokenizer() == nullptr) {
     return ApiError{.message = "this model file has no tokenizer", .param = "text"};
   }
-  auto tokens = engine.tokenizer()->tokenize(put.text, false, false);
+  auto tokens = engine.tokenizer()->tokenize(text, false, false);
   if (!tokens.ok()) return api_error(tokens.error());
-  put.tokens = static_cast<int>(tokens->size());
+  put.text.tokens = static_cast<int>(tokens->size());
   put.id = kPrefix + Engine::segment_id(*tokens);
-  PromptPart part{.text = put.text, .parse_special = false, .reusable = true};
-  std::vector<PromptPart> prompt;
-  prompt.push_back(std::move(part));
+  std::vector<PromptPart> prompt = parts_to_build(model, text);
+  for (const PromptPart& part : prompt) {
+    auto own = engine.tokenizer()->tokenize(part.text, false, part.parse_special);
+    if (!own.ok()) return api_error(own.error());
+    put.text.engine_ids.push_back(Engine::segment_id(*own));
+  }
   auto building = engine.preload(
       std::move(prompt), {.canonical_context = CanonicalContext::kBare, .cache_salt = salt});
   if (!building.ok()) return api_error(building.error());
@@ -90,7 +153,7 @@ Read<PutSegment> begin_put(Engine& engine, const std::string& salt, const std::s
 
 Service::Answered Service::put_segment(Call& call) {
   std::function<Read<PutSegment>()> begin = [this, &call] {
-    return begin_put(engine_, call.tenant.salt, call.request.body);
+    return begin_put(model_, call.tenant.salt, call.request.body);
   };
   Read<PutSegment> put = co_await run_on(workers_, std::move(begin));
   if (!put.ok()) {
@@ -114,69 +177,60 @@ Service::Answered Service::put_segment(Call& call) {
     failed = feed.generation(0).error();
     was_built = feed.generation(0).usage().built_tokens > 0;
   }
-  Status kept = Done{};
-  if (failed) kept = *failed;
   if (!failed) {
-    kept =
-        segment_texts_.put(call.tenant.salt, put->id, {.text = put->text, .tokens = put->tokens});
+    const Status kept = segment_texts_.put(call.tenant.salt, put->id, put->text);
+    if (!kept.ok()) failed = kept.error();
   }
-  if (!kept.ok()) {
-    ApiError error = api_error(kept.error());
+  if (failed) {
+    ApiError error = api_error(*failed);
     co_await fail(call, std::move(error));
     co_return;
   }
   std::function<bool()> pin = [this, &call, &put] {
-    return engine_.pin_segment(call.tenant.salt, engine_id(put->id), put->ttl_seconds);
+    return pin_all(call.tenant.salt, put->text.engine_ids, put->ttl_seconds);
   };
   bool pinned = false;
   if (put->ttl_seconds > 0) pinned = co_await run_on(workers_, std::move(pin));
   const Json json = {{"id", put->id},
                      {"object", "segment"},
-                     {"tokens", put->tokens},
+                     {"tokens", put->text.tokens},
                      {"built", was_built},
                      {"pinned_seconds", pinned ? put->ttl_seconds : 0}};
   http::Reply answer{.body = dump_json(json)};
   co_await reply(call, std::move(answer));
 }
 
+bool Service::pin_all(const std::string& salt, const std::vector<std::string>& engine_ids,
+                      double seconds) {
+  bool pinned = false;
+  for (const std::string& id : engine_ids) pinned |= engine_.pin_segment(salt, id, seconds);
+  return pinned;
+}
+
 Service::Answered Service::list_segments(Call& call) {
-  std::function<std::vector<SegmentInfo>()> list = [this, &call] {
-    return engine_.segments(call.tenant.salt);
+  std::function<std::vector<Shown>()> list = [this, &call] {
+    return shown(engine_.segments(call.tenant.salt), segment_texts_.all(call.tenant.salt));
   };
-  const std::vector<SegmentInfo> segments = co_await run_on(workers_, std::move(list));
-  const std::vector<std::string> with_text = segment_texts_.ids(call.tenant.salt);
-  std::set<std::string> absent(with_text.begin(), with_text.end());
+  const std::vector<Shown> segments = co_await run_on(workers_, std::move(list));
   Json data = Json::array();
-  for (const SegmentInfo& segment : segments) {
-    const bool has_text = absent.erase(kPrefix + segment.id) > 0;
-    data.push_back(segment_json(segment, has_text));
-  }
-  for (const std::string& id : absent) {
-    const auto text = segment_texts_.find(call.tenant.salt, id);
-    if (text) data.push_back(absent_json(id, text->tokens));
-  }
+  for (const Shown& segment : segments) data.push_back(segment_json(segment));
   const Json json = {{"object", "list"}, {"data", std::move(data)}};
   http::Reply answer{.body = dump_json(json)};
   co_await reply(call, std::move(answer));
 }
 
-Service::Answered Service::get_segment(Call& call) {
-  std::function<std::vector<SegmentInfo>()> list = [this, &call] {
-    return engine_.segments(call.tenant.salt);
+Service::Answered Service::show_segment(Call& call) {
+  std::function<std::optional<Shown>()> look = [this, &call] {
+    return find(shown(engine_.segments(call.tenant.salt), segment_texts_.all(call.tenant.salt)),
+                call.parameter);
   };
-  const std::vector<SegmentInfo> segments = co_await run_on(workers_, std::move(list));
-  const auto text = segment_texts_.find(call.tenant.salt, call.parameter);
-  const auto found = std::find_if(segments.begin(), segments.end(), [&](const SegmentInfo& one) {
-    return kPrefix + one.id == call.parameter;
-  });
-  if (found == segments.end() && !text) {
+  const std::optional<Shown> found = co_await run_on(workers_, std::move(look));
+  if (!found) {
     ApiError error = no_such_segment(call.parameter);
     co_await fail(call, std::move(error));
     co_return;
   }
-  const Json json = found != segments.end() ? segment_json(*found, text.has_value())
-                                            : absent_json(call.parameter, text->tokens);
-  http::Reply answer{.body = dump_json(json)};
+  http::Reply answer{.body = dump_json(segment_json(*found))};
   co_await reply(call, std::move(answer));
 }
 
@@ -195,9 +249,11 @@ Service::Answered Service::pin_segment(Call& call) {
     co_await fail(call, std::move(error));
     co_return;
   }
-  const std::string id = engine_id(call.parameter);
-  std::function<bool()> pin = [this, &call, &id, ttl_seconds] {
-    return !id.empty() && engine_.pin_segment(call.tenant.salt, id, ttl_seconds);
+  std::function<bool()> pin = [this, &call, ttl_seconds] {
+    const std::string& salt = call.tenant.salt;
+    const auto found =
+        find(shown(engine_.segments(salt), segment_texts_.all(salt)), call.parameter);
+    return found && pin_all(salt, found->engine_ids, ttl_seconds);
   };
   const bool pinned = co_await run_on(workers_, std::move(pin));
   if (!pinned) {
@@ -214,13 +270,17 @@ Service::Answered Service::pin_segment(Call& call) {
 }
 
 Service::Answered Service::drop_segment(Call& call) {
-  const std::string id = engine_id(call.parameter);
-  std::function<int()> drop = [this, &call, &id] {
-    return id.empty() ? 0 : engine_.drop_segments(call.tenant.salt, id);
+  std::function<bool()> drop = [this, &call] {
+    const std::string& salt = call.tenant.salt;
+    const auto found =
+        find(shown(engine_.segments(salt), segment_texts_.all(salt)), call.parameter);
+    if (!found) return false;
+    for (const std::string& id : found->engine_ids) engine_.drop_segments(salt, id);
+    segment_texts_.erase(salt, call.parameter);
+    return true;
   };
-  const int dropped = co_await run_on(workers_, std::move(drop));
-  const int erased = id.empty() ? 0 : segment_texts_.erase(call.tenant.salt, call.parameter);
-  if (dropped == 0 && erased == 0) {
+  const bool dropped = co_await run_on(workers_, std::move(drop));
+  if (!dropped) {
     ApiError error = no_such_segment(call.parameter);
     co_await fail(call, std::move(error));
     co_return;
@@ -231,9 +291,11 @@ Service::Answered Service::drop_segment(Call& call) {
 }
 
 Service::Answered Service::drop_segments(Call& call) {
-  std::function<int()> drop = [this, &call] { return engine_.drop_segments(call.tenant.salt, ""); };
+  std::function<int()> drop = [this, &call] {
+    segment_texts_.erase(call.tenant.salt, "");
+    return engine_.drop_segments(call.tenant.salt, "");
+  };
   const int dropped = co_await run_on(workers_, std::move(drop));
-  segment_texts_.erase(call.tenant.salt, "");
   const Json json = {{"object", "list"}, {"deleted", dropped}};
   http::Reply answer{.body = dump_json(json)};
   co_await reply(call, std::move(answer));

@@ -32,14 +32,11 @@ std::optional<SegmentText> SegmentTexts::find(const std::string& salt,
   return found->second;
 }
 
-std::vector<std::string> SegmentTexts::ids(const std::string& salt) const {
+std::map<std::string, SegmentText> SegmentTexts::all(const std::string& salt) const {
   const std::lock_guard lock(mutex_);
-  std::vector<std::string> ids;
   const auto tenant = by_salt_.find(salt);
-  if (tenant == by_salt_.end()) return ids;
-  ids.reserve(tenant->second.size());
-  for (const auto& [id, text] : tenant->second) ids.push_back(id);
-  return ids;
+  if (tenant == by_salt_.end()) return {};
+  return tenant->second;
 }
 
 int SegmentTexts::erase(const std::string& salt, const std::string& id) {

@@ -17,6 +17,8 @@ namespace redknot::server {
 struct SegmentText {
   std::string text{};
   int tokens = 0;
+  // The engine's names of it, in the forms that prompts have it in.
+  std::vector<std::string> engine_ids{};
 };
 
 class SegmentTexts {
@@ -27,8 +29,8 @@ class SegmentTexts {
   // Puts or replaces. kUnavailable if there is no room.
   Status put(const std::string& salt, const std::string& id, SegmentText text);
   std::optional<SegmentText> find(const std::string& salt, const std::string& id) const;
-  // Ids of a tenant's, in order.
-  std::vector<std::string> ids(const std::string& salt) const;
+  // A tenant's, by id.
+  std::map<std::string, SegmentText> all(const std::string& salt) const;
   // One, or all with an empty id. How many.
   int erase(const std::string& salt, const std::string& id);
 

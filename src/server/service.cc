@@ -82,7 +82,7 @@ const std::vector<Service::Entry>& Service::entries() {
       {"PUT", "/v1/segments", &Service::put_segment, false},
       {"GET", "/v1/segments", &Service::list_segments, false},
       {"DELETE", "/v1/segments", &Service::drop_segments, false},
-      {"GET", "/v1/segments/{id}", &Service::get_segment, false},
+      {"GET", "/v1/segments/{id}", &Service::show_segment, false},
       {"PUT", "/v1/segments/{id}", &Service::pin_segment, false},
       {"DELETE", "/v1/segments/{id}", &Service::drop_segment, false},
       {"POST", "/v1/chat/completions", &Service::chat_completions, false},

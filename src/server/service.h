@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "http/exchange.h"
@@ -104,10 +105,11 @@ class Service {
   // routes_segments.cc
   Answered put_segment(Call& call);
   Answered list_segments(Call& call);
-  Answered get_segment(Call& call);
+  Answered show_segment(Call& call);
   Answered pin_segment(Call& call);
   Answered drop_segment(Call& call);
   Answered drop_segments(Call& call);
+  bool pin_all(const std::string& salt, const std::vector<std::string>& engine_ids, double seconds);
 
   // routes_answers.cc
   using AskFunction = Read<Asked> (*)(const Asker& asker, std::string_view body);

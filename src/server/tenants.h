@@ -34,8 +34,8 @@ class Tenants {
   static Result<Tenants> create(const TenantOptions& options);
 
   // Of a request with these headers: "Authorization: Bearer KEY", "X-Api-Key: KEY", or HTTP basic
-  // authentication with the key as password. Null if the key is missing or wrong. Keys are looked up by their hash, so that the time taken says nothing
-  // about them.
+  // authentication with the key as password. Null if the key is missing or wrong. Keys are looked
+  // up by their hash, so that the time taken says nothing about them.
   const Tenant* find(std::string_view authorization, std::string_view x_api_key) const;
 
   bool asks_for_keys() const { return !by_hash_.empty(); }

@@ -71,6 +71,8 @@ AnswerStyle answer_style(std::string_view source) {
     style.reasoning = {.open = "[THINK]", .close = "[/THINK]"};
   }
   style.response_tags = contains(source, "<response>");
+  style.names_first = contains(source, "[ARGS]");
+  style.fenced = contains(source, "```json");
   return style;
 }
 

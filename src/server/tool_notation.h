@@ -44,6 +44,8 @@ struct AnswerStyle {
   ToolNotation tools = ToolNotation::kNone;
   ReasoningMarks reasoning{};
   bool response_tags = false;  // the answer proper stands in <response></response>
+  bool names_first = false;    // kMistral: name[ARGS]{..}, not JSON that has the name in it
+  bool fenced = false;         // kDeepSeek: arguments stand in ```json
 };
 
 AnswerStyle answer_style(std::string_view template_source);

@@ -141,7 +141,7 @@ class PythonReader : public ValueReader {
       space();
       if (list && !result.calls.empty() && take("]")) return taken(std::move(result));
       result.calls.push_back(call());
-      space();
+      if (list) space();
     } while (ok() && list && take(","));
     if (list) expect("]");
     return taken(std::move(result));
