@@ -10,11 +10,11 @@
 // without other constraints (type may stand beside the last two).
 //
 // All that is produced meets the schema; not all that meets it can be produced. Keys come in the
-// order of the schema, additional ones last. Objects have the declared properties alone unless
-// additionalProperties allows more, but any without `properties`; arrays the prefixItems alone
-// unless `items` allows more. White space is one space, or a line break and up to 20 spaces or
-// tabs, behind brackets, commas and colons and before closing brackets; none around the value.
-// Integers have up to 18 digits, numbers up to 16 before and behind the point.
+// order of the schema, additional ones last (their names may repeat). Objects have the declared
+// properties alone unless additionalProperties allows more, but any without `properties`; arrays
+// the prefixItems alone unless `items` allows more. White space is one space, or a line break and
+// up to 20 spaces or tabs, behind brackets, commas and colons and before closing brackets; none
+// around the value. Integers have up to 18 digits, numbers up to 16 before and behind the point.
 #pragma once
 
 #include <memory>

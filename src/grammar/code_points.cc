@@ -33,7 +33,7 @@ int encode(char32_t character, std::array<std::uint8_t, 4>& out) {
 
 // Splits until all characters of a range share their length and all bytes but a full tail.
 void split(CodePointSet::Range range, std::vector<Utf8Sequence>& out) {
-  const auto [first, last] = range;
+  const char32_t first = range.first, last = range.last;  // clang 14 captures no bindings
   const auto halves = [&](char32_t end_of_first) {
     split({first, end_of_first}, out);
     split({end_of_first + 1, last}, out);
