@@ -7,6 +7,9 @@ import {setTimeout as sleep} from 'node:timers/promises';
 const [binary, model] = process.argv.slice(2);
 assert.ok(binary && model, 'usage: node test_TOPIC.mjs BINARY MODEL');
 
+// The head profile that lies beside the model.
+export const profile = model.replace(/\.gguf$/, '.profile.json');
+
 const startMs = 60_000;
 const stopMs = 20_000;
 
@@ -56,21 +59,21 @@ export async function eventually(what, look, withinMs = 15_000) {
 
 export async function status(url, key) {
   const headers = key ? {authorization: `Bearer ${key}`} : {};
-  const response = await fetch(`${url}/redknot/status`, {headers});
+  const response = await fetch(`${url}/redknot/status`, {headers, signal: AbortSignal.timeout(10_000)});
   assert.equal(response.status, 200);
   return response.json();
 }
 
-// The token that ends an answer of the default model; banned by logit_bias, answers are as long as
-// they may be.
-export async function endToken(url) {
-  const response = await fetch(`${url}/tokenize`, {
-    method: 'POST',
-    headers: {'content-type': 'application/json'},
-    body: JSON.stringify({content: '<|end|>', prompt: '<|end|>', add_special: false,
-      add_special_tokens: false, parse_special: true}),
-  });
-  assert.equal(response.status, 200, await response.clone().text());
-  const {tokens} = await response.json();
-  return tokens.at(-1);
+async function generatedTokens(url) {
+  const text = await (await fetch(`${url}/metrics`, {signal: AbortSignal.timeout(10_000)})).text();
+  return Number(/^redknot:generation_tokens_total\S* (\S+)$/m.exec(text)?.[1]);
+}
+
+// Runs `leave`, which asks for `tokens` tokens and goes away early: the server must notice.
+export async function expectCancelled(url, tokens, leave) {
+  const before = await generatedTokens(url);
+  await leave();
+  await eventually('nothing runs', async () => (await status(url)).running === 0, 10_000);
+  const made = (await generatedTokens(url)) - before;
+  assert.ok(made > 0 && made < tokens, `${made} tokens for nobody`);
 }

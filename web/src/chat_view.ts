@@ -10,6 +10,7 @@ import {tokenBar} from './token_bar';
 export class ExchangeView {
   private readonly text = element('p', {class: 'answer'});
   private readonly root: HTMLElement;
+  private frame = 0; // that will draw the text; 0: none is asked for
 
   constructor(
     private readonly log: HTMLElement,
@@ -21,20 +22,28 @@ export class ExchangeView {
     log.scrollTop = log.scrollHeight;
   }
 
+  // The text is drawn once a frame, however fast its pieces come.
   update(answer: Answer): void {
-    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 40;
-    this.text.textContent = answer.text;
-    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
+    this.frame ||= requestAnimationFrame(() => this.draw(answer));
   }
 
   // `end` says why there is no more, where that is not the model's own end.
   finish(answer: Answer, end: string): void {
+    this.draw(answer);
     this.text.classList.remove('waiting');
     const lines = measures(answer);
     if (end !== '') lines.push(end);
     this.root.append(element('p', {class: 'measures'}, lines.join(' · ')));
     if (answer.usage?.kinds) this.root.append(tokenBar(answer.usage.kinds));
     this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  private draw(answer: Answer): void {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 40;
+    this.text.textContent = answer.text.trimStart();
+    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
   }
 
   fail(message: string): void {
