@@ -63,7 +63,8 @@ class BadInput(unittest.TestCase):
 
     def test_bodies_that_are_not_json(self):
         for body in (b'', b'{', b'[]', b'3', b'{"messages": [}', b'\xff\xfe', b'{"a": "\xc0"}',
-                     b'{"a": 1, "a": 2}', b'{"temperature": 1e400}', b'[' * 100000, b'{"a":' * 5000, b'\x00', b'nul'):
+                     b'{"a": 1, "a": 2}', b'{"temperature": 1e400}', b'[' * 100000,
+                     b'{"a":' * 5000, b'\x00', b'nul'):
             with self.subTest(body=body[:20]):
                 self.refused(CHAT, body, '')
                 self.refused('/v1/completions', body, '')
