@@ -164,8 +164,10 @@ void add_model(CLI::App& app, std::string& model) {
 void add_profile_file(CLI::App& app, std::string& profile) {
   app.add_option("--profile", profile,
                  "Head profile of this model, made by redknot profile: which heads keep everything "
-                 "and which only a window. Without one, every head keeps everything.")
+                 "and which only a window. Without one, or with \"none\", every head keeps "
+                 "everything.")
       ->type_name("FILE")
+      ->transform([](std::string name) { return name == "none" ? std::string() : name; })
       ->group("Model");
 }
 

@@ -63,12 +63,15 @@ ParserOptions parser_options(const AskableModel& model, const ChatRequest& reque
   return options;
 }
 
-Read<std::optional<Constraint>> format_constraint(const ChatRequest& request) {
+// Where the prompt has opened the model's reasoning, the answer ends it first.
+Read<std::optional<Constraint>> format_constraint(const ChatRequest& request,
+                                                  const ReasoningMarks& reasoning,
+                                                  std::string_view prompt_end) {
   if (request.response_format == ResponseFormat::kText) return std::optional<Constraint>();
-  if (request.response_format == ResponseFormat::kJsonObject) {
-    return std::optional<Constraint>(Constraint::json_object());
-  }
-  auto constraint = Constraint::json_schema(dump_json(request.schema));
+  const bool is_any = request.response_format == ResponseFormat::kJsonObject;
+  const std::string schema = is_any ? R"({"type": "object"})" : dump_json(request.schema);
+  const bool reasons = trimmed(prompt_end).ends_with(reasoning.open);
+  auto constraint = Constraint::framed(reasons ? reasoning.close + "\n\n" : "", schema, "");
   if (constraint.ok()) return std::optional<Constraint>(std::move(*constraint));
   ApiError error = api_error(constraint.error());
   error.param = "response_format.json_schema.schema";
@@ -115,9 +118,11 @@ Read<Asked> begin_chat(const Asker& asker, ChatRequest& request) {
               .logprobs = request.logprobs};
   asked.parsers.push_back(parser_options(model, request, prompt->text));
   Request engine = request.options.engine;
-  Read<std::optional<Constraint>> constraint = format_constraint(request);
+  const ParserOptions& parser = asked.parsers.front();
+  Read<std::optional<Constraint>> constraint =
+      format_constraint(request, model.style.reasoning, parser.prompt_end);
   if (!constraint.ok()) return constraint.error();
-  Read<std::optional<Constraint>> call = call_constraint(model, request, asked.parsers.front());
+  Read<std::optional<Constraint>> call = call_constraint(model, request, parser);
   if (!call.ok()) return call.error();
   engine.constraint = *call ? *call : *constraint;
   engine.prompt = std::move(prompt->parts);
