@@ -61,6 +61,7 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options) {
     out.tenants.api_keys.insert(out.tenants.api_keys.end(), keys.begin(), keys.end());
   }
   out.tenants.share_cache = options.share_cache;
+  out.allowed_origins = options.cors_origins;
   out.kv_quota_bytes = options.tenant_kv_bytes;
   out.max_queue_seconds = options.queue_timeout_seconds;
   out.max_tokens = options.max_tokens;
@@ -118,6 +119,9 @@ Result<ExitCode> serve(const ServeOptions& options) {
   http_choice.on_refusal = [&service](const http::Refusal& refusal, const std::string& request_id,
                                       const std::string& peer) {
     service->refused(refusal, request_id, peer);
+  };
+  http_choice.gate = [&service](const http::Request& request) {
+    return service->turn_away(request);
   };
   http::Server http_server(std::move(http_choice));
   REDKNOT_RETURN_IF_ERROR(http_server.start(service->handler()));

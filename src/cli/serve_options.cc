@@ -79,7 +79,9 @@ void add_tenants(CLI::App& app, ServeOptions& o) {
   app.add_option("--api-key-file", o.api_key_file, "The same, one key a line.")
       ->type_name("FILE")
       ->group(kGroup);
-  app.add_flag("--share-cache", o.share_cache, "All tenants reuse what any has had computed.")
+  app.add_flag("--share-cache", o.share_cache,
+               "All tenants are one to the cache: they reuse, see and drop each other's "
+               "segments, and share one quota.")
       ->group(kGroup);
   app.add_option("--tenant-quota", o.tenant_kv_bytes,
                  "Most KV memory that the running requests of one tenant hold; further ones of "

@@ -144,6 +144,12 @@ asio::awaitable<bool> Connection::read_request(RequestParser& parser, Share& bod
     if (parser.done()) co_return true;
     if (!in_body && parser.header_done()) {
       in_body = true;
+      std::optional<Reply> turned_away = ask_gate(parser);
+      if (turned_away) {
+        std::string id = request_id(parser.head().header("x-request-id"));
+        co_await say_and_leave(std::move(*turned_away), std::move(id));
+        co_return false;
+      }
       if (parser.expects_continue() && input_.empty()) {
         const bool told = co_await write_all("HTTP/1.1 100 Continue\r\n\r\n");
         if (!told) co_return false;
@@ -198,11 +204,21 @@ asio::awaitable<bool> Connection::answer(const RequestParser& parser, Request re
 }
 
 asio::awaitable<void> Connection::refuse(Refusal refusal) {
-  const std::string id = request_id({});
+  std::string id = request_id({});
   if (terms_.on_refusal) terms_.on_refusal(refusal, id, peer_);
+  Reply reply = error_reply(refusal);
+  co_await say_and_leave(std::move(reply), std::move(id));
+}
+
+// For a request whose body has not come yet.
+std::optional<Reply> Connection::ask_gate(const RequestParser& parser) const {
+  if (!terms_.gate || preflight_reply(terms_.origins, parser.head())) return std::nullopt;
+  return terms_.gate(parser.head());
+}
+
+asio::awaitable<void> Connection::say_and_leave(Reply reply, std::string id) {
   leaving_ = true;
   consume(input_.size());
-  Reply reply = error_reply(refusal);
   AnswerForm form{.keep_alive = false, .length = reply.body.size(), .request_id = id};
   std::string bytes = answer_head(reply, {}, form) + reply.body;
   co_await write_all(std::move(bytes));

@@ -32,6 +32,10 @@ namespace redknot::http {
 using OnRefusal =
     std::function<void(const Refusal&, const std::string& request_id, const std::string& peer)>;
 
+// Asked, on a connection's strand, when a request's headers are there and its body is not: an
+// answer, behind which the connection ends, or nothing to go on. The request has no body yet.
+using Gate = std::function<std::optional<Reply>(const Request&)>;
+
 // What all connections of one server have in common. Outlives them.
 struct ServiceTerms {
   ServiceTerms(const Limits& l, Handler h)
@@ -43,6 +47,7 @@ struct ServiceTerms {
   const Handler handler;
   AllowedOrigins origins{};
   OnRefusal on_refusal{};
+  Gate gate{};
   Capacity streams;
   Capacity body_bytes;
 };
@@ -77,6 +82,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<bool> read_on(const RequestParser& parser, Time deadline);
   boost::asio::awaitable<bool> answer(const RequestParser& parser, Request request);
   boost::asio::awaitable<void> refuse(Refusal refusal);
+  std::optional<Reply> ask_gate(const RequestParser& parser) const;
+  boost::asio::awaitable<void> say_and_leave(Reply reply, std::string id);
   boost::asio::awaitable<void> leave();
 
   // All of it, in the time that the limits allow. False if the client has gone.

@@ -221,6 +221,8 @@ std::size_t RequestParser::body_bytes() const { return messages_->request.body.s
 bool RequestParser::keep_alive() const { return messages_->keep_alive(); }
 bool RequestParser::version_1_0() const { return messages_->http_1_0; }
 bool RequestParser::expects_continue() const { return messages_->expects_continue; }
+const Request& RequestParser::head() const { return messages_->request; }
+
 Request RequestParser::take() { return std::move(messages_->request); }
 
 std::optional<std::string> decode_path(std::string_view path) {

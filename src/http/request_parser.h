@@ -36,6 +36,7 @@ class RequestParser {
   bool keep_alive() const;
   bool version_1_0() const;
   bool expects_continue() const;
+  const Request& head() const;  // without peer, id and body
 
   // Once done(): without peer and id.
   Request take();

@@ -31,6 +31,7 @@ struct ServerOptions {
   Limits limits{};
   AllowedOrigins origins{};  // CORS; none: off
   OnRefusal on_refusal{};
+  Gate gate{};  // for what need not be read, such as bodies of requests without a key
 };
 
 struct ServerCounts {

@@ -33,6 +33,7 @@ class Answering {
         answers_(asked.answers),
         streams_(asked.stream),
         logprobs_(asked.logprobs),
+        one_call_(asked.one_call),
         echoes_(std::move(asked.echoes)),
         exchange_(exchange),
         metrics_(metrics),
@@ -55,7 +56,7 @@ class Answering {
   asio::awaitable<bool> send_rest();
   std::string take_pieces();
   std::string take(std::size_t index, Piece piece);
-  std::string speak(std::size_t index, const AnswerDelta& delta);
+  std::string speak(std::size_t index, AnswerDelta delta);
   void end(std::size_t index, const Piece& piece);
   void count(std::size_t index, const char* finish);
   Usage usage() const;
@@ -66,19 +67,25 @@ class Answering {
   int answers_;
   bool streams_;
   bool logprobs_;
+  bool one_call_;
   std::vector<std::string> echoes_;
   http::Exchange& exchange_;
   Metrics& metrics_;
   std::vector<Choice> choices_;
   PieceFeed feed_;
   bool head_sent_ = false;
+  bool turned_away_ = false;  // there are too many streams
+  Clock::time_point last_sent_ = Clock::now();
   bool has_begun_ = false;  // the writer
   std::optional<ApiError> failed_;
   std::string finish_;
 };
 
-std::string Answering::speak(std::size_t index, const AnswerDelta& delta) {
+std::string Answering::speak(std::size_t index, AnswerDelta delta) {
   Choice& choice = choices_[index];
+  if (one_call_) {
+    std::erase_if(delta.calls, [](const ToolCallDelta& call) { return call.index > 0; });
+  }
   choice.whole.add(delta);
   if (!streams_) return {};
   std::string out;
@@ -187,6 +194,7 @@ std::string Answering::take_pieces() {
 }
 
 asio::awaitable<bool> Answering::send(std::string bytes) {
+  last_sent_ = Clock::now();
   if (head_sent_) {
     if (bytes.empty()) co_return true;
     const bool written = co_await exchange_.write(std::move(bytes));
@@ -197,6 +205,7 @@ asio::awaitable<bool> Answering::send(std::string bytes) {
                    .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}},
                    .body = std::move(bytes)};
   const bool written = co_await exchange_.begin_stream(std::move(head));
+  turned_away_ = !written && !exchange_.gone();
   co_return written;
 }
 
@@ -241,19 +250,22 @@ Outcome Answering::outcome() {
     if (!choices_[i].ended) count(i, failed_ ? "error" : "abort");
   }
   if (gone) out.status = 499;  // nginx's number for a client that left
-  if (failed_ && !head_sent_) out.refused = failed_;
+  if (turned_away_) out.status = 503;
+  out.failed = failed_;
+  out.is_refused = failed_ && !head_sent_;
   return out;
 }
 
 asio::awaitable<Outcome> Answering::run() {
   bool there = true;
   while (there && !failed_ && !feed_.ended()) {
-    const bool rung = co_await feed_.wait(kPingEvery);
+    co_await feed_.wait(kPingEvery);
     std::string bytes = take_pieces();
     if (exchange_.gone()) there = false;
     if (!streams_ || !there) continue;
-    if (!rung) bytes += head_sent_ ? writer_->ping() : std::string();
-    if (bytes.empty() && rung) continue;
+    const bool silent = Clock::now() - last_sent_ >= kPingEvery;
+    if (bytes.empty() && silent && head_sent_) bytes = writer_->ping();
+    if (bytes.empty() && !silent) continue;
     if (failed_ && !head_sent_) continue;
     there = co_await send(std::move(bytes));
   }

@@ -13,11 +13,12 @@
 
 namespace redknot::server {
 
-// How it went, for the log; `refused` has not been told to the client yet.
+// How it went, for the log.
 struct Outcome {
   int status = 200;
   AnsweredTokens tokens{};
-  std::optional<ApiError> refused{};
+  std::optional<ApiError> failed{};
+  bool is_refused = false;  // the failure has not been told to the client yet
 };
 
 // Ends when the client has everything, or has left: then what still generates is cancelled. A

@@ -33,6 +33,7 @@ void apply_terms(const Asker& asker, Request& request) {
   request.cache_salt = asker.tenant.salt;
   request.kv_quota_bytes = asker.terms.kv_quota_bytes;
   request.max_queue_seconds = asker.terms.max_queue_seconds;
+  request.priority = std::min(request.priority, asker.terms.most_priority);
   if (request.max_tokens < 0) request.max_tokens = asker.terms.max_tokens;
 }
 
@@ -116,6 +117,7 @@ Read<Asked> begin_chat(const Asker& asker, ChatRequest& request) {
   Asked asked{.answers = request.options.answers,
               .stream = request.options.stream,
               .logprobs = request.logprobs};
+  asked.one_call = !request.parallel_tool_calls;
   asked.parsers.push_back(parser_options(model, request, prompt->text));
   Request engine = request.options.engine;
   const ParserOptions& parser = asked.parsers.front();
@@ -203,15 +205,14 @@ Read<Asked> ask_completion(const Asker& asker, std::string_view body) {
     Request engine = request->options.engine;
     engine.prompt = {prompt};
     apply_terms(asker, engine);
-    if (request->echo) {
-      Read<std::string> text = prompt_text(asker, prompt);
-      if (!text.ok()) return text.error();
-      asked.echoes.push_back(std::move(*text));
-    }
     if (auto error = add_generations(asker, std::move(engine), asked)) {
       if (error->param == "messages") error->param = "prompt";
       return *error;
     }
+    if (!request->echo) continue;
+    Read<std::string> text = prompt_text(asker, prompt);
+    if (!text.ok()) return text.error();
+    asked.echoes.push_back(std::move(*text));
   }
   asked.writer = completion_writer(head(asker, "cmpl-"), *request);
   return asked;

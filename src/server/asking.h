@@ -29,12 +29,15 @@ struct AskableModel {
   std::shared_ptr<const MarkerSet> special{};
 };
 
+inline constexpr int kMostPriority = 1000;
+
 // What a request that does not say gets, and what it cannot choose.
 struct AskingTerms {
   int max_tokens = -1;
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
   std::size_t kv_quota_bytes = 0;
+  int most_priority = kMostPriority;
   double max_queue_seconds = 0;
 };
 
@@ -52,6 +55,7 @@ struct Asked {
   std::vector<Generation> generations{};  // by choice
   int answers = 1;                        // to each prompt
   std::vector<ParserOptions> parsers{};   // one for all choices; none: answers are plain text
+  bool one_call = false;                  // further calls of tools are left out
   std::vector<std::string> echoes{};      // by prompt, what its answers begin with; or empty
   bool stream = false;
   bool logprobs = false;

@@ -82,6 +82,7 @@ struct ReadContext {
   RecoveryOptions recovery{};
   // The text of a preloaded segment; nothing if there is none of this id.
   std::function<std::optional<std::string>(const std::string& id)> find_segment{};
+  mutable std::size_t segment_bytes = 0;  // that have been referred to so far
 };
 
 }  // namespace redknot::server

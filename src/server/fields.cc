@@ -67,6 +67,10 @@ class Builder {
   };
 
   Json* add(Json value) {
+    if (++values_ > kMaxJsonValues) {
+      error_ = concat("it has more than ", kMaxJsonValues, " values");
+      return nullptr;
+    }
     if (open_.empty()) {
       root_ = std::move(value);
       return &root_;
@@ -87,6 +91,7 @@ class Builder {
       return false;
     }
     Json* const json = add(std::move(value));
+    if (json == nullptr) return false;
     open_.push_back({.json = json});
     return true;
   }
@@ -99,6 +104,7 @@ class Builder {
   Json root_{};
   std::vector<Open> open_{};
   std::string key_{};
+  std::size_t values_ = 0;
   std::string error_{};
 };
 

@@ -46,6 +46,7 @@ class [[nodiscard]] Read {
 };
 
 inline constexpr int kMaxJsonDepth = 64;
+inline constexpr std::size_t kMaxJsonValues = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxFields = 4096;  // of an object that is read field by field
 
 // A JSON text of objects and arrays at most kMaxJsonDepth deep. Refused, with the byte, if it is

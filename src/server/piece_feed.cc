@@ -50,13 +50,13 @@ PieceFeed::~PieceFeed() {
   for (Generation& generation : generations_) generation.notify(nullptr);
 }
 
-asio::awaitable<bool> PieceFeed::wait(std::chrono::milliseconds most) {
+asio::awaitable<void> PieceFeed::wait(std::chrono::milliseconds most) {
   if (!bell_->rung) {
     bell_->timer.expires_after(most);
     auto token = asio::as_tuple(asio::use_awaitable);
     co_await bell_->timer.async_wait(token);
   }
-  co_return std::exchange(bell_->rung, false);
+  bell_->rung = false;
 }
 
 void PieceFeed::wake() { bell_->hear(); }

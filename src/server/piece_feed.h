@@ -23,8 +23,8 @@ class PieceFeed {
   PieceFeed& operator=(const PieceFeed&) = delete;
   ~PieceFeed();
 
-  // Waits for something new, a piece or wake(), at most so long. False if there was nothing.
-  boost::asio::awaitable<bool> wait(std::chrono::milliseconds most);
+  // Waits for something new, a piece or wake(), at most so long.
+  boost::asio::awaitable<void> wait(std::chrono::milliseconds most);
   // Ends a wait, this one or the next. On the strand.
   void wake();
 

@@ -165,6 +165,7 @@ ChatTool read_tool(const Value& value) {
   (void)function["description"].text();
   (void)function["parameters"].expect_object();
   out.reusable = is_cached(value) || is_cached(function);
+  if (name.empty()) return out;
   out.tool = *value.json();
   out.tool.erase("cache_control");
   out.tool["function"].erase("cache_control");
@@ -179,7 +180,7 @@ void read_tool_choice(const Value& choice, ChatRequest& request) {
     request.tool_choice = ToolChoice::kNamed;
     request.tool_name = function["name"].required().text();
     for (const ChatTool& tool : request.tools) {
-      if (tool.tool["function"]["name"] == request.tool_name) return;
+      if (tool.tool.is_object() && tool.tool["function"]["name"] == request.tool_name) return;
     }
     function["name"].refuse("is none of the tools");
     return;
@@ -275,7 +276,11 @@ std::string read_segment(const Value& part, const ReadContext& context) {
   const Value id = part["id"].required();
   const std::string name = id.text();
   if (!id.is_string()) return {};
-  const auto text = context.find_segment ? context.find_segment(name) : std::nullopt;
+  auto text = context.find_segment ? context.find_segment(name) : std::nullopt;
+  if (text && (context.segment_bytes += text->size()) > kMaxSegmentBytes) {
+    id.refuse(concat("the segments of this request have more than ", kMaxSegmentBytes, " bytes"));
+    return {};
+  }
   if (!text) {
     id.refuse(
         concat("no segment ", dump_json(Json(name.substr(0, 64))), "; PUT /v1/segments makes one"));

@@ -38,5 +38,6 @@ inline constexpr std::size_t kMaxMessages = 16384;
 inline constexpr std::size_t kMaxParts = 4096;
 inline constexpr std::size_t kMaxTools = 1024;
 inline constexpr std::size_t kMaxDocuments = 4096;
+inline constexpr std::size_t kMaxSegmentBytes = std::size_t{64} << 20;  // that a request refers to
 
 }  // namespace redknot::server

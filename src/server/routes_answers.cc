@@ -23,8 +23,9 @@ Service::Answered Service::answer_with(Call& call, AskFunction ask) {
   Outcome outcome = co_await answer_client(std::move(*asked), call.exchange, metrics_);
   call.line.tokens = outcome.tokens;
   call.line.status = outcome.status;
-  if (!outcome.refused) co_return;
-  ApiError refused = std::move(*outcome.refused);
+  if (outcome.failed) call.line.error = outcome.failed->message;
+  if (!outcome.is_refused) co_return;
+  ApiError refused = std::move(*outcome.failed);
   co_await fail(call, std::move(refused));
 }
 

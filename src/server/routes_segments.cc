@@ -162,7 +162,7 @@ Service::Answered Service::put_segment(Call& call) {
     co_return;
   }
   std::optional<Error> failed;
-  bool was_built = false;
+  bool was_built = false, is_done = false;
   {
     PieceFeed feed(call.exchange.executor(), std::move(put->building));
     call.exchange.on_gone([&feed] { feed.wake(); });
@@ -174,8 +174,13 @@ Service::Answered Service::put_segment(Call& call) {
       if (waits) co_await feed.wait(kLookEvery);
     }
     call.exchange.on_gone(nullptr);
+    is_done = feed.ended();
     failed = feed.generation(0).error();
     was_built = feed.generation(0).usage().built_tokens > 0;
+  }
+  if (!is_done) {
+    call.line.status = 499;  // the client has left
+    co_return;
   }
   if (!failed) {
     const Status kept = segment_texts_.put(call.tenant.salt, put->id, put->text);
@@ -190,7 +195,7 @@ Service::Answered Service::put_segment(Call& call) {
     return pin_all(call.tenant.salt, put->text.engine_ids, put->ttl_seconds);
   };
   bool pinned = false;
-  if (put->ttl_seconds > 0) pinned = co_await run_on(workers_, std::move(pin));
+  if (put->ttl_seconds > 0) pinned = co_await run_on(errands_, std::move(pin));
   const Json json = {{"id", put->id},
                      {"object", "segment"},
                      {"tokens", put->text.tokens},
@@ -211,7 +216,7 @@ Service::Answered Service::list_segments(Call& call) {
   std::function<std::vector<Shown>()> list = [this, &call] {
     return shown(engine_.segments(call.tenant.salt), segment_texts_.all(call.tenant.salt));
   };
-  const std::vector<Shown> segments = co_await run_on(workers_, std::move(list));
+  const std::vector<Shown> segments = co_await run_on(errands_, std::move(list));
   Json data = Json::array();
   for (const Shown& segment : segments) data.push_back(segment_json(segment));
   const Json json = {{"object", "list"}, {"data", std::move(data)}};
@@ -224,7 +229,7 @@ Service::Answered Service::show_segment(Call& call) {
     return find(shown(engine_.segments(call.tenant.salt), segment_texts_.all(call.tenant.salt)),
                 call.parameter);
   };
-  const std::optional<Shown> found = co_await run_on(workers_, std::move(look));
+  const std::optional<Shown> found = co_await run_on(errands_, std::move(look));
   if (!found) {
     ApiError error = no_such_segment(call.parameter);
     co_await fail(call, std::move(error));
@@ -235,37 +240,37 @@ Service::Answered Service::show_segment(Call& call) {
 }
 
 Service::Answered Service::pin_segment(Call& call) {
-  Read<Json> body = parse_json(call.request.body);
-  Refusal refusal;
-  double ttl_seconds = 0;
-  if (!body.ok()) refusal.refuse(body.error());
-  if (body.ok()) {
+  std::function<Read<std::string>()> pin = [this, &call]() -> Read<std::string> {
+    Read<Json> body = parse_json(call.request.body);
+    if (!body.ok()) return body.error();
+    Refusal refusal;
     const Value fields(&*body, "", refusal);
     if (fields.expect_object()) fields["ttl_seconds"].required();
-    ttl_seconds = read_ttl(fields);
-  }
-  if (refusal.first()) {
-    ApiError error = *refusal.first();
-    co_await fail(call, std::move(error));
-    co_return;
-  }
-  std::function<bool()> pin = [this, &call, ttl_seconds] {
+    const double ttl_seconds = read_ttl(fields);
+    if (refusal.first()) return *refusal.first();
     const std::string& salt = call.tenant.salt;
     const auto found =
         find(shown(engine_.segments(salt), segment_texts_.all(salt)), call.parameter);
-    return found && pin_all(salt, found->engine_ids, ttl_seconds);
+    if (!found) return no_such_segment(call.parameter);
+    const bool pinned = pin_all(salt, found->engine_ids, ttl_seconds);
+    if (!pinned && ttl_seconds > 0) {
+      return ApiError{
+          .status = 409,
+          .message = "segment \"" + call.parameter +
+                     "\" cannot be pinned: its pages have made room for others, or half "
+                     "of the KV memory is pinned already",
+          .param = "id"};
+    }
+    return dump_json(
+        {{"id", call.parameter}, {"object", "segment"}, {"pinned_seconds", ttl_seconds}});
   };
-  const bool pinned = co_await run_on(workers_, std::move(pin));
-  if (!pinned) {
-    ApiError error = no_such_segment(call.parameter);
-    error.message = "segment \"" + call.parameter +
-                    "\" cannot be pinned: it is not at hand, or half of the KV memory is pinned";
+  Read<std::string> body = co_await run_on(errands_, std::move(pin));
+  if (!body.ok()) {
+    ApiError error = body.error();
     co_await fail(call, std::move(error));
     co_return;
   }
-  const Json json = {
-      {"id", call.parameter}, {"object", "segment"}, {"pinned_seconds", ttl_seconds}};
-  http::Reply answer{.body = dump_json(json)};
+  http::Reply answer{.body = std::move(*body)};
   co_await reply(call, std::move(answer));
 }
 
@@ -279,7 +284,7 @@ Service::Answered Service::drop_segment(Call& call) {
     segment_texts_.erase(salt, call.parameter);
     return true;
   };
-  const bool dropped = co_await run_on(workers_, std::move(drop));
+  const bool dropped = co_await run_on(errands_, std::move(drop));
   if (!dropped) {
     ApiError error = no_such_segment(call.parameter);
     co_await fail(call, std::move(error));
@@ -295,7 +300,7 @@ Service::Answered Service::drop_segments(Call& call) {
     segment_texts_.erase(call.tenant.salt, "");
     return engine_.drop_segments(call.tenant.salt, "");
   };
-  const int dropped = co_await run_on(workers_, std::move(drop));
+  const int dropped = co_await run_on(errands_, std::move(drop));
   const Json json = {{"object", "list"}, {"deleted", dropped}};
   http::Reply answer{.body = dump_json(json)};
   co_await reply(call, std::move(answer));

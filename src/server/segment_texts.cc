@@ -13,9 +13,8 @@ Status SegmentTexts::put(const std::string& salt, const std::string& id, Segment
   const auto found = texts.find(id);
   const std::size_t before = found == texts.end() ? 0 : found->second.text.size();
   if (bytes_ - before + text.text.size() > limit_bytes_) {
-    return Error(ErrorCode::kUnavailable,
-                 concat("put segment: the texts of all segments may have ", limit_bytes_,
-                        " bytes, and have ", bytes_, "; delete some"));
+    return exhausted("put segment: the texts of segments have no room for ", text.text.size(),
+                     " bytes more; delete some");
   }
   bytes_ = bytes_ - before + text.text.size();
   texts[id] = std::move(text);
@@ -36,7 +35,11 @@ std::map<std::string, SegmentText> SegmentTexts::all(const std::string& salt) co
   const std::lock_guard lock(mutex_);
   const auto tenant = by_salt_.find(salt);
   if (tenant == by_salt_.end()) return {};
-  return tenant->second;
+  std::map<std::string, SegmentText> out;
+  for (const auto& [id, one] : tenant->second) {
+    out[id] = {.tokens = one.tokens, .engine_ids = one.engine_ids};
+  }
+  return out;
 }
 
 int SegmentTexts::erase(const std::string& salt, const std::string& id) {

@@ -26,10 +26,10 @@ class SegmentTexts {
   // Bytes of all texts of all tenants.
   explicit SegmentTexts(std::size_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
-  // Puts or replaces. kUnavailable if there is no room.
+  // Puts or replaces. kResourceExhausted if there is no room.
   Status put(const std::string& salt, const std::string& id, SegmentText text);
   std::optional<SegmentText> find(const std::string& salt, const std::string& id) const;
-  // A tenant's, by id.
+  // A tenant's, by id, without the texts.
   std::map<std::string, SegmentText> all(const std::string& salt) const;
   // One, or all with an empty id. How many.
   int erase(const std::string& salt, const std::string& id);

@@ -22,7 +22,7 @@ TEST(SegmentTexts, AreBoundedInBytes) {
   ASSERT_TRUE(texts.put("a", "1", {.text = "12345678"}).ok());
   const Status full = texts.put("b", "2", {.text = "123"});
   ASSERT_FALSE(full.ok());
-  EXPECT_EQ(full.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(full.error().code(), ErrorCode::kResourceExhausted);
   // In the place of the old text there is room.
   EXPECT_TRUE(texts.put("a", "1", {.text = "1234567890"}).ok());
   EXPECT_EQ(texts.erase("a", ""), 1);

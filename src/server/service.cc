@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string_view>
 #include <utility>
@@ -18,18 +19,27 @@ bool matches(std::string_view pattern, std::string_view path, std::string& param
   const std::string_view before = pattern.substr(0, at);
   if (path.size() <= before.size() || path.substr(0, before.size()) != before) return false;
   const std::string_view rest = path.substr(before.size());
-  if (rest.find('/') != std::string_view::npos) return false;
   parameter = std::string(rest);
   return true;
 }
 
 bool is_anthropic(std::string_view path) { return path == "/v1/messages"; }
 
-// A page of another site may send requests with what the browser remembers of ours.
-bool is_forged(const http::Request& request) {
-  const std::string_view site = request.header("sec-fetch-site");
-  const bool remembered = request.header("authorization").substr(0, 6) == "Basic ";
-  return remembered && (site == "cross-site" || site == "same-site");
+// "example.org:8080" of "https://example.org:8080".
+std::string_view authority_of(std::string_view origin) {
+  const std::size_t scheme = origin.find("://");
+  return scheme == std::string_view::npos ? std::string_view() : origin.substr(scheme + 3);
+}
+
+// A page of another site may have a browser send requests, with what it remembers of us; what it
+// cannot have it send are keys in headers.
+bool is_forged(const http::Request& request, const std::vector<std::string>& allowed_origins) {
+  const bool has_key = !request.header("x-api-key").empty() ||
+                       request.header("authorization").substr(0, 7) == "Bearer ";
+  const std::string_view origin = request.header("origin");
+  if (has_key || origin.empty() || authority_of(origin) == request.header("host")) return false;
+  return std::none_of(allowed_origins.begin(), allowed_origins.end(),
+                      [&](const auto& allowed) { return allowed == "*" || allowed == origin; });
 }
 
 // The model with what its chat template says, if it has one.
@@ -53,7 +63,8 @@ Result<AskableModel> askable(Engine& engine, const ServiceOptions& options) {
   return model;
 }
 
-http::Reply error_reply(const http::Request& request, const ApiError& error) {
+http::Reply error_reply(const http::Request& request, const ApiError& error,
+                        const std::string& allowed_methods) {
   http::Reply reply{.status = error.status};
   reply.body = is_anthropic(request.path) ? anthropic_error_body(error, request.id)
                                           : openai_error_body(error);
@@ -62,6 +73,7 @@ http::Reply error_reply(const http::Request& request, const ApiError& error) {
     reply.headers.emplace_back(
         "WWW-Authenticate", page ? "Basic realm=\"redknot: API key as the password\"" : "Bearer");
   }
+  if (error.status == 405) reply.headers.emplace_back("Allow", allowed_methods);
   if (error.status == 429) reply.headers.emplace_back("Retry-After", "1");
   return reply;
 }
@@ -103,12 +115,18 @@ Service::Service(Engine& engine, ServiceOptions options, Tenants tenants, Access
               .reuse = options_.reuse,
               .recovery = options_.recovery,
               .kv_quota_bytes = options_.kv_quota_bytes,
+              // Of several tenants none goes before the others.
+              .most_priority = options_.tenants.api_keys.size() > 1 ? 0 : kMostPriority,
               .max_queue_seconds = options_.max_queue_seconds}),
       metrics_(options_.model_name),
       segment_texts_(options_.segment_text_bytes),
-      workers_(static_cast<std::size_t>(options_.worker_threads)) {}
+      workers_(static_cast<std::size_t>(options_.worker_threads)),
+      errands_(1) {}
 
-Service::~Service() { workers_.join(); }
+Service::~Service() {
+  workers_.join();
+  errands_.join();
+}
 
 Result<std::unique_ptr<Service>> Service::create(Engine& engine, ServiceOptions options) {
   REDKNOT_TRY(Tenants tenants, Tenants::create(options.tenants));
@@ -150,46 +168,69 @@ Service::Answered Service::answer(const http::Request& request, http::Exchange& 
   log_.write(line);
 }
 
+// Who asks for what, or why there is no answer. Looks at the headers alone.
+Service::Found Service::look_up(const http::Request& request) const {
+  Found found;
+  found.tenant = tenants_.find(request.header("authorization"), request.header("x-api-key"));
+  const std::string method = request.method == "HEAD" ? "GET" : request.method;
+  for (const Entry& entry : entries()) {
+    if (!matches(entry.path, request.path, found.parameter)) continue;
+    found.pattern = entry.path;
+    found.allowed += (found.allowed.empty() ? "" : ", ") + std::string(entry.method);
+    if (method == entry.method) found.entry = &entry;
+  }
+  static constexpr Entry kWebFile = {"GET", "/{file}", &Service::web_file, false};
+  if (found.pattern.empty() && method == "GET" && find_web_file(request.path) != nullptr) {
+    found.entry = &kWebFile;
+    found.pattern = kWebFile.path;
+  }
+  const bool is_open = found.entry != nullptr && found.entry->is_open;
+  if (found.tenant == nullptr && !is_open) {
+    found.error = {.status = 401,
+                   .message =
+                       "no valid API key: send one as \"Authorization: Bearer KEY\" or "
+                       "\"X-Api-Key: KEY\"",
+                   .code = "invalid_api_key",
+                   .type = "authentication_error"};
+  } else if (!is_open && is_forged(request, options_.allowed_origins)) {
+    found.error = {.status = 403, .message = "pages of other sites are not answered"};
+  } else if (found.entry == nullptr && !found.allowed.empty()) {
+    found.error = {.status = 405,
+                   .message = request.method + ": the methods here are " + found.allowed};
+  } else if (found.entry == nullptr) {
+    found.error = {.status = 404, .message = request.method + ": no such route"};
+  }
+  return found;
+}
+
+std::optional<http::Reply> Service::turn_away(const http::Request& request) {
+  const Found found = look_up(request);
+  if (!found.error) return std::nullopt;
+  metrics_.add_request(found.pattern.empty() ? "other" : found.pattern, found.error->status);
+  log_.write({.request_id = request.id,
+              .tenant = found.tenant != nullptr ? found.tenant->name : "-",
+              .method = request.method,
+              .path = request.path,
+              .status = found.error->status,
+              .error = found.error->message});
+  return error_reply(request, *found.error, found.allowed);
+}
+
 Service::Answered Service::dispatch(const http::Request& request, http::Exchange& exchange,
                                     AccessLine& line, std::string& route) {
-  const std::string_view authorization = request.header("authorization");
-  const Tenant* tenant = tenants_.find(authorization, request.header("x-api-key"));
-  if (tenant != nullptr) line.tenant = tenant->name;
+  Found found = look_up(request);
+  if (!found.pattern.empty()) route = found.pattern;
+  if (found.tenant != nullptr) line.tenant = found.tenant->name;
   static const Tenant kNobody{};
-  Call call{request, exchange, tenant != nullptr ? *tenant : kNobody, line};
-  const std::string method = request.method == "HEAD" ? "GET" : request.method;
-  std::string allowed;
-  const Entry* found = nullptr;
-  for (const Entry& entry : entries()) {
-    if (!matches(entry.path, request.path, call.parameter)) continue;
-    route = entry.path;
-    allowed += (allowed.empty() ? "" : ", ") + std::string(entry.method);
-    if (method == entry.method) found = &entry;
-  }
-  const bool is_open = found != nullptr && found->is_open;
-  ApiError error;
-  if (tenant == nullptr && !is_open) {
-    error = {.status = 401,
-             .message =
-                 "no valid API key: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: "
-                 "KEY\"",
-             .code = "invalid_api_key",
-             .type = "authentication_error"};
-  } else if (!is_open && is_forged(request)) {
-    error = {.status = 403, .message = "requests from pages of other sites are not answered"};
-  } else if (found != nullptr) {
-    co_await (this->*found->route)(call);
+  Call call{request, exchange, found.tenant != nullptr ? *found.tenant : kNobody, line,
+            std::move(found.parameter)};
+  if (!found.error) {
+    co_await (this->*found.entry->route)(call);
     co_return;
-  } else if (method == "GET" && find_web_file(request.path) != nullptr) {
-    co_await web_file(call);
-    co_return;
-  } else if (!allowed.empty()) {
-    error = {.status = 405,
-             .message = request.method + " " + request.path + ": the methods here are " + allowed};
-  } else {
-    error = {.status = 404, .message = request.method + " " + request.path + ": no such route"};
   }
-  co_await fail(call, error);
+  line.error = found.error->message;
+  http::Reply refusal = error_reply(request, *found.error, found.allowed);
+  co_await reply(call, std::move(refusal));
 }
 
 Service::Answered Service::reply(Call& call, http::Reply reply) {
@@ -199,7 +240,7 @@ Service::Answered Service::reply(Call& call, http::Reply reply) {
 
 Service::Answered Service::fail(Call& call, ApiError error) {
   call.line.error = error.message;
-  http::Reply refusal = error_reply(call.request, error);
+  http::Reply refusal = error_reply(call.request, error, {});
   co_await reply(call, std::move(refusal));
 }
 

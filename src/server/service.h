@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,9 +34,10 @@ struct ServiceOptions {
   std::string chat_template{};  // Jinja source; empty: the model's own
   std::string access_log = "-";
   TenantOptions tenants{};
-  std::size_t kv_quota_bytes = 0;  // of a tenant's running requests; 0: no limit
-  double max_queue_seconds = 0;    // a request that has not begun by then is refused; 0: never
-  int max_tokens = -1;             // of an answer whose request does not say; -1: context's end
+  std::vector<std::string> allowed_origins{};  // of pages, besides our own; "*" is any
+  std::size_t kv_quota_bytes = 0;              // of a tenant's running requests; 0: no limit
+  double max_queue_seconds = 0;  // a request that has not begun by then is refused; 0: never
+  int max_tokens = -1;           // of an answer whose request does not say; -1: context's end
   // Of requests that do not say.
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
@@ -62,6 +64,8 @@ class Service {
   ~Service();
 
   http::Handler handler();
+  // Refuses, by its headers, what need not be read: no key, no such route. Any thread.
+  std::optional<http::Reply> turn_away(const http::Request& request);
   // Counts and logs what was refused before it came here. Any thread.
   void refused(const http::Refusal& refusal, const std::string& request_id,
                const std::string& peer);
@@ -79,6 +83,16 @@ class Service {
     bool is_open;  // without an API key
   };
   static const std::vector<Entry>& entries();
+  // What a request's headers say.
+  struct Found {
+    const Entry* entry = nullptr;
+    const Tenant* tenant = nullptr;  // null: no valid key
+    std::string pattern{};           // of the path; empty: there is none
+    std::string parameter{};
+    std::string allowed{};  // methods of the path
+    std::optional<ApiError> error{};
+  };
+  Found look_up(const http::Request& request) const;
 
   Service(Engine& engine, ServiceOptions options, Tenants tenants, AccessLog log,
           AskableModel model);
@@ -131,6 +145,7 @@ class Service {
   SegmentTexts segment_texts_;
   std::atomic<bool> draining_{false};
   boost::asio::thread_pool workers_;
+  boost::asio::thread_pool errands_;  // one thread, for what waits for the engine's step
 };
 
 }  // namespace redknot::server
