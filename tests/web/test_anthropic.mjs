@@ -9,6 +9,7 @@ import {expectCancelled, serve, status} from './served.mjs';
 import {answer, isWeather, parts, toolsTemplate, weatherSchema} from './town.mjs';
 
 const timeout = 60_000;
+const suiteTimeout = 500_000;
 const clientOf = (baseURL, apiKey = 'none') =>
   new Anthropic({baseURL, apiKey, authToken: null, maxRetries: 0, timeout: 40_000});
 
@@ -26,7 +27,7 @@ before(async () => {
 }, {timeout});
 after(async () => server?.stop(), {timeout});
 
-describe('messages', {timeout}, () => {
+describe('messages', {timeout: suiteTimeout}, () => {
   test('are answered', {timeout}, async () => {
     const message = await client.messages.create(asked);
     assert.equal(message.type, 'message');
@@ -82,7 +83,7 @@ describe('messages', {timeout}, () => {
   });
 });
 
-describe('tools', {timeout: 120_000}, () => {
+describe('tools', {timeout: suiteTimeout}, () => {
   let tooled;
   let toolClient;
   let request;
@@ -128,7 +129,7 @@ describe('tools', {timeout: 120_000}, () => {
   });
 });
 
-describe('errors', {timeout}, () => {
+describe('errors', {timeout: suiteTimeout}, () => {
   test('have the shape of Anthropic, and name the field', {timeout}, async () => {
     for (const [change, field] of [
       [{max_tokens: undefined}, 'max_tokens'],

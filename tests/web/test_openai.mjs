@@ -9,6 +9,7 @@ import {expectCancelled, serve, status} from './served.mjs';
 import {answer, documents, isWeather, parts, question, toolsTemplate, weatherSchema} from './town.mjs';
 
 const timeout = 60_000;
+const suiteTimeout = 500_000;
 const clientOf = (url, apiKey = 'none') =>
   new OpenAI({baseURL: `${url}/v1`, apiKey, maxRetries: 0, timeout: 40_000});
 
@@ -43,7 +44,7 @@ async function joined(stream) {
   return {text, finish, usage};
 }
 
-describe('models', {timeout}, () => {
+describe('models', {timeout: suiteTimeout}, () => {
   test('are listed, and found by their name', async () => {
     const {data} = await client.models.list();
     assert.deepEqual(data.map((each) => each.id), [model]);
@@ -52,7 +53,7 @@ describe('models', {timeout}, () => {
   });
 });
 
-describe('chat', {timeout}, () => {
+describe('chat', {timeout: suiteTimeout}, () => {
   test('answers from documents', {timeout}, async () => {
     const completion = await client.chat.completions.create(asked);
     const [choice] = completion.choices;
@@ -160,7 +161,7 @@ describe('chat', {timeout}, () => {
   });
 });
 
-describe('structured answers', {timeout}, () => {
+describe('structured answers', {timeout: suiteTimeout}, () => {
   const json_schema = {name: 'weather', strict: true, schema: weatherSchema};
   const response_format = {type: 'json_schema', json_schema};
 
@@ -191,7 +192,7 @@ describe('structured answers', {timeout}, () => {
   });
 });
 
-describe('tools', {timeout: 120_000}, () => {
+describe('tools', {timeout: suiteTimeout}, () => {
   const tools = [{
     type: 'function',
     function: {name: 'weather', description: 'The weather of a town', parameters: weatherSchema},
@@ -250,7 +251,7 @@ describe('tools', {timeout: 120_000}, () => {
   });
 });
 
-describe('completions', {timeout}, () => {
+describe('completions', {timeout: suiteTimeout}, () => {
   const prompt = `<|document|> ${documents[0].text}<|user|> ${question}<|assistant|>`;
 
   test('continue a text, whole and as a stream', {timeout}, async () => {
@@ -284,7 +285,7 @@ describe('completions', {timeout}, () => {
   });
 });
 
-describe('errors', {timeout}, () => {
+describe('errors', {timeout: suiteTimeout}, () => {
   const refused = (change, kind, param) =>
     assert.rejects(client.chat.completions.create({...asked, ...change}), (error) => {
       assert.ok(error instanceof kind, `${error}`);

@@ -16,6 +16,7 @@ if (!existsSync(executablePath)) {
 }
 
 const timeout = 60_000;
+const suiteTimeout = 500_000;
 let browser;
 let server;
 let page;
@@ -77,7 +78,7 @@ after(async () => {
   await server?.stop();
 }, {timeout});
 
-describe('the page', {timeout: 300_000}, () => {
+describe('the page', {timeout: suiteTimeout}, () => {
   beforeEach(async () => {
     problems = [];
     page = await open(server.url);
@@ -264,7 +265,7 @@ describe('the page', {timeout: 300_000}, () => {
   });
 });
 
-describe('the page of a server with keys', {timeout: 120_000}, () => {
+describe('the page of a server with keys', {timeout: suiteTimeout}, () => {
   const key = 'a-key-of-tests';
 
   test('takes the key from the browser, or from its field, and keeps it for the tab', {timeout: 100_000}, async () => {
