@@ -60,11 +60,11 @@ void StepLoop::run() {
 
 Status StepLoop::submit(SequenceSpec spec, std::vector<Arrival> requests) {
   const int count = static_cast<int>(requests.size());
-  const int waiting = queued_.fetch_add(count);
   if (count > options_.max_waiting) {
     return invalid("generate: ", count, " answers, and no more than ", options_.max_waiting,
                    " requests may wait");
   }
+  const int waiting = queued_.fetch_add(count);
   if (count > options_.max_waiting - waiting) {
     queued_.fetch_sub(count);
     return unavailable("generate: ", waiting, " requests are waiting already");
