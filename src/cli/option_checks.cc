@@ -167,7 +167,7 @@ void add_profile_file(CLI::App& app, std::string& profile) {
                  "and which only a window. Without one, or with \"none\", every head keeps "
                  "everything.")
       ->type_name("FILE")
-      ->transform([](std::string name) { return name == "none" ? std::string() : name; })
+      ->transform([](const std::string& name) { return name == "none" ? std::string() : name; })
       ->group("Model");
 }
 

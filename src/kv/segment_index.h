@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kv/segment.h"
@@ -28,7 +29,10 @@ using SegmentKey = std::array<std::byte, 32>;
 struct SegmentName {
   std::string salt{};
   std::string id{};
-  auto operator<=>(const SegmentName&) const = default;
+  bool operator==(const SegmentName&) const = default;
+  bool operator<(const SegmentName& other) const {
+    return std::tie(salt, id) < std::tie(other.salt, other.id);
+  }
 };
 
 class SegmentIndex {

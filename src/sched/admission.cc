@@ -62,12 +62,12 @@ Status fits_alone(const PagePool& pool, const HeadProfile& profile, const Sequen
   return Done{};
 }
 
-Result<SequenceId> Scheduler::submit(SequenceSpec spec) {
-  REDKNOT_TRY(const std::vector<SequenceId> ids, submit(std::move(spec), 1));
+Result<SequenceId> Scheduler::submit(const SequenceSpec& spec) {
+  REDKNOT_TRY(const std::vector<SequenceId> ids, submit(spec, 1));
   return ids.front();
 }
 
-Result<std::vector<SequenceId>> Scheduler::submit(SequenceSpec spec, int count) {
+Result<std::vector<SequenceId>> Scheduler::submit(const SequenceSpec& spec, int count) {
   REDKNOT_CHECK(!spec.prompt.tokens.empty() && spec.max_tokens >= 0 && count >= 1);
   const std::vector<SequencePart> parts = parts_of(spec.prompt, spec.salt);
   const int chunk_tokens = options_.max_step_tokens;

@@ -73,9 +73,9 @@ class Scheduler {
   Scheduler(PagePool& pool, const HeadProfile& profile, const SchedulerOptions& options);
 
   // The errors of fits_alone(). Otherwise it waits its turn.
-  Result<SequenceId> submit(SequenceSpec spec);
+  Result<SequenceId> submit(const SequenceSpec& spec);
   // So many of them, at least one, which share the prompt if spec.shares_prompt says so.
-  Result<std::vector<SequenceId>> submit(SequenceSpec spec, int count);
+  Result<std::vector<SequenceId>> submit(const SequenceSpec& spec, int count);
 
   // Drops a waiting or running sequence; its pages are free at once, or once they are wanted if it
   // leaves a prefix. Unknown ids are ignored.

@@ -9,15 +9,15 @@
 
 namespace redknot::server {
 
-AnswerParser::AnswerParser(const ParserOptions& given) {
-  ParserOptions options = given;
-  if (options.special == nullptr) options.special = std::make_shared<const MarkerSet>();
-  if (options.seed == 0) {
+AnswerParser::AnswerParser(const ParserOptions& options) {
+  ParserOptions own = options;
+  if (own.special == nullptr) own.special = std::make_shared<const MarkerSet>();
+  if (own.seed == 0) {
     std::random_device chance;
-    options.seed = (std::uint64_t{chance()} << 32) | chance();
+    own.seed = (std::uint64_t{chance()} << 32) | chance();
   }
-  reader_ = options.style.tools == ToolNotation::kHarmony ? make_channel_reader(options)
-                                                          : make_marked_reader(options);
+  reader_ = own.style.tools == ToolNotation::kHarmony ? make_channel_reader(own)
+                                                      : make_marked_reader(own);
 }
 
 AnswerParser::AnswerParser(AnswerParser&&) noexcept = default;

@@ -218,7 +218,7 @@ asio::awaitable<bool> Answering::send_rest() {
       choices.push_back(std::move(choices_[i].whole));
       if (echoes_.empty()) continue;
       std::string& content = choices.back().delta.content;
-      content = echoes_[i / static_cast<std::size_t>(answers_)] + content;
+      content.insert(0, echoes_[i / static_cast<std::size_t>(answers_)]);
     }
     http::Reply reply{.body = writer_->whole(choices, usage())};
     const bool written = co_await exchange_.reply(std::move(reply));

@@ -31,7 +31,7 @@ class CallSink {
   void arguments(std::string_view json);
   void end() { open_ = false; }
   // A whole call.
-  void call(std::string_view name, std::string_view id, std::string_view arguments);
+  void call(std::string_view name, std::string_view id, std::string_view json);
 
   void hold(std::string_view text) { held_.append(text); }
   std::string take_held() { return std::exchange(held_, {}); }

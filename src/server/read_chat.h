@@ -20,7 +20,7 @@ namespace redknot::server {
 
 Read<ChatRequest> read_chat(std::string_view body, const ReadContext& context);
 // Of a body that has been parsed, for those that hold messages and little else.
-Read<ChatRequest> read_parsed_chat(const Json& body, const ReadContext& context);
+Read<ChatRequest> read_parsed_chat(const Json& json, const ReadContext& context);
 
 // Shared with the other dialect.
 bool is_cached(const Value& part);  // cache_control, which is checked

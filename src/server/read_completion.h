@@ -15,7 +15,7 @@ namespace redknot::server {
 
 inline constexpr std::size_t kMaxPrompts = 64;
 
-Read<CompletionRequest> read_completion(std::string_view body, const ReadContext& context);
+Read<CompletionRequest> read_completion(std::string_view text, const ReadContext& context);
 
 // Token ids, each at least 0.
 std::vector<int> read_tokens(const Value& value);

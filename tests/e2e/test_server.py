@@ -245,6 +245,15 @@ class Segments(unittest.TestCase):
 
 
 class Keys(unittest.TestCase):
+    def test_bodies_of_strangers_are_not_read(self):
+        with Served(READER, '--api-key', 'sesame') as server:
+            connection = server.connection()
+            connection.putrequest('POST', '/v1/chat/completions')
+            connection.putheader('Content-Length', '30000000')
+            connection.endheaders()
+            self.assertEqual(connection.getresponse().status, 401)
+            connection.close()
+
     def test_every_route_but_health_wants_one(self):
         with Served(READER, '--api-key', 'sesame') as server:
             self.assertEqual(server.get('/health').status, 200)

@@ -99,6 +99,34 @@ class BadInput(unittest.TestCase):
                     'type': 'json_schema', 'json_schema': {'name': 'x', 'schema': schema}}}
                 self.refused(CHAT, body, 'response_format')
 
+    def test_a_tool_without_a_name(self):
+        self.refused(CHAT, {**OK, 'tools': [{'type': 'function', 'function': {}}],
+                            'tool_choice': {'type': 'function', 'function': {'name': 'f'}}},
+                     'tools[0].function.name')
+
+    def test_many_references_to_one_segment(self):
+        segment = self.server.ask('PUT', '/v1/segments', {'text': 'word ' * 900}).json
+        parts = [{'type': 'segment', 'id': segment['id']}] * 4000
+        messages = [{'role': 'user', 'content': parts}] * 20
+        self.refused(CHAT, {**OK, 'messages': messages}, 'id')
+
+    def test_pages_of_other_origins(self):
+        for headers, status in (({'Origin': 'http://evil.example'}, 403),
+                                ({'Origin': self.server.url}, 200),
+                                ({'Origin': 'null'}, 403), ({}, 200)):
+            reply = self.server.ask('POST', CHAT, OK, headers)
+            self.assertEqual(reply.status, status, headers)
+
+    def test_methods_are_named(self):
+        reply = self.server.get(CHAT)
+        self.assertEqual((reply.status, reply.headers['allow']), (405, 'POST'))
+        self.assertEqual(self.server.post('/nowhere', {}).status, 404)
+
+    def test_more_answers_than_may_wait(self):
+        with Served(READER, '--max-queue', 2) as server:
+            self.assertEqual(server.post(CHAT, {**OK, 'n': 3}).status, 400)
+            self.assertEqual(server.post(CHAT, {**OK, 'n': 2}).status, 200)
+
     def test_tools_of_a_model_that_knows_none(self):
         tool = {'type': 'function', 'function': {'name': 'f', 'parameters': {'type': 'object'}}}
         self.refused(CHAT, {**OK, 'tools': [tool]}, 'tools')
