@@ -15,6 +15,6 @@
 
 namespace redknot::server {
 
-Read<ChatRequest> read_messages(std::string_view body, const ReadContext& context);
+Read<ChatRequest> read_messages(std::string_view text, const ReadContext& context);
 
 }  // namespace redknot::server

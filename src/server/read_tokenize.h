@@ -27,7 +27,7 @@ struct DetokenizeRequest {
   std::vector<int> tokens{};
 };
 
-Read<TokenizeRequest> read_tokenize(std::string_view body, const ReadContext& context);
-Read<DetokenizeRequest> read_detokenize(std::string_view body);
+Read<TokenizeRequest> read_tokenize(std::string_view text, const ReadContext& context);
+Read<DetokenizeRequest> read_detokenize(std::string_view text);
 
 }  // namespace redknot::server
