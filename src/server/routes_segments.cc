@@ -17,6 +17,8 @@ namespace redknot::server {
 namespace {
 
 constexpr double kMaxTtlSeconds = 30.0 * 24 * 3600;
+using PreloadTerms = Engine::PreloadOptions;
+
 constexpr char kPrefix[] = "seg_";
 constexpr std::chrono::seconds kLookEvery{60};
 
@@ -100,7 +102,7 @@ struct PutSegment {
   std::string id{};
   SegmentText text{};
   double ttl_seconds = 0;
-  std::vector<Generation> building{};  // one, unless building ended in an error
+  std::vector<Generation> building{};  // a form each
 };
 
 // As requests will have it: as a part of a message, and as a document.
@@ -136,16 +138,15 @@ Read<PutSegment> begin_put(const AskableModel& model, const std::string& salt,
   if (!tokens.ok()) return api_error(tokens.error());
   put.text.tokens = static_cast<int>(tokens->size());
   put.id = kPrefix + Engine::segment_id(*tokens);
-  std::vector<PromptPart> prompt = parts_to_build(model, text);
-  for (const PromptPart& part : prompt) {
+  const PreloadTerms terms{.canonical_context = CanonicalContext::kBare, .cache_salt = salt};
+  for (const PromptPart& part : parts_to_build(model, text)) {
     auto own = engine.tokenizer()->tokenize(part.text, false, part.parse_special);
     if (!own.ok()) return api_error(own.error());
     put.text.engine_ids.push_back(Engine::segment_id(*own));
+    auto building = engine.preload({part}, terms);
+    if (!building.ok()) return api_error(building.error());
+    put.building.push_back(std::move(*building));
   }
-  auto building = engine.preload(
-      std::move(prompt), {.canonical_context = CanonicalContext::kBare, .cache_salt = salt});
-  if (!building.ok()) return api_error(building.error());
-  put.building.push_back(std::move(*building));
   return put;
 }
 
@@ -175,8 +176,10 @@ Service::Answered Service::put_segment(Call& call) {
     }
     call.exchange.on_gone(nullptr);
     is_done = feed.ended();
-    failed = feed.generation(0).error();
-    was_built = feed.generation(0).usage().built_tokens > 0;
+    for (std::size_t i = 0; i < feed.size(); ++i) {
+      if (!failed) failed = feed.generation(i).error();
+      was_built |= feed.generation(i).usage().built_tokens > 0;
+    }
   }
   if (!is_done) {
     call.line.status = 499;  // the client has left

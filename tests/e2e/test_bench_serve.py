@@ -110,14 +110,14 @@ class Serving(Case):
     def test_a_model_is_served_for_the_time_of_the_load(self):
         path = harness.scratch / 'served.json'
         done = self.run_ok('bench', 'serve', '-m', READER, *SMALL, '-n', 3, '--json', path, '--',
-                           '-c', '1024')
+                           '-c', '1031')
         self.assertIn('requests completed           3 of 3', done.text)
         found = json.loads(path.read_text())
-        self.assertEqual(found['options']['serve_options'], ['-c', '1024'])
+        self.assertEqual(found['options']['serve_options'], ['-c', '1031'])
         self.assertEqual(found['completed'], 3)
         running = [name for name in os.listdir('/proc') if name.isdigit()
                    and b'serve\0-m\0' + str(READER).encode() in command_line(name)]
-        self.assertFalse([name for name in running if b'1024' in command_line(name)])
+        self.assertFalse([name for name in running if b'1031' in command_line(name)])
 
     def test_what_keeps_it_from_serving_is_said(self):
         done = redknot('bench', 'serve', '-m', harness.scratch / 'none.gguf', '-n', 1)
@@ -130,7 +130,7 @@ class Misuse(Case):
     def test_wrong_command_lines(self):
         for arguments in (['--url', 'ftp://x'], ['--request-rate', '0'], ['--mix', 'trace'],
                           ['--trace', 'x'], ['--url', 'http://a', '-m', 'b'], ['-n', '0'],
-                          ['--reuse', 'some'], ['--ratio', '2'], ['--', '-c', '1024']):
+                          ['--reuse', 'some'], ['--ratio', '2'], ['--', '-c', '1031']):
             with self.subTest(arguments):
                 self.check_error(redknot('bench', 'serve', *arguments), 2, 'bench')
 

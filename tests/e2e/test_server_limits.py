@@ -80,10 +80,10 @@ class BadInput(unittest.TestCase):
         self.assertIn('redknot-reader', error['message'])
 
     def test_a_prompt_over_the_context(self):
-        message = {'role': 'user', 'content': 'word ' * 3000}
+        message = {'role': 'user', 'content': 'word ' * 1000}
         error = self.refused(CHAT, {**OK, 'messages': [message]}, 'messages')
         self.assertEqual(error['code'], 'context_length_exceeded')
-        self.refused('/v1/completions', {'prompt': 'word ' * 3000}, 'prompt')
+        self.refused('/v1/completions', {'prompt': 'word ' * 1000}, 'prompt')
 
     def test_token_ids_out_of_range(self):
         for tokens in ([-1], [2**31], [10**9], [1.5], []):
@@ -105,9 +105,9 @@ class BadInput(unittest.TestCase):
                      'tools[0].function.name')
 
     def test_many_references_to_one_segment(self):
-        segment = self.server.ask('PUT', '/v1/segments', {'text': 'word ' * 900}).json
+        segment = self.server.ask('PUT', '/v1/segments', {'text': 'word ' * 100}).json
         parts = [{'type': 'segment', 'id': segment['id']}] * 4000
-        messages = [{'role': 'user', 'content': parts}] * 20
+        messages = [{'role': 'user', 'content': parts}] * 40
         self.refused(CHAT, {**OK, 'messages': messages}, 'id')
 
     def test_pages_of_other_origins(self):
