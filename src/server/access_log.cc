@@ -8,15 +8,13 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/error.h"
+#include "server/fields.h"
 
 namespace redknot::server {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string utc_time() {
   const auto now = std::chrono::system_clock::now();
@@ -86,7 +84,7 @@ std::string to_json(const AccessLine& line) {
     json["finish"] = tokens.finish;
   }
   if (!line.error.empty()) json["error"] = line.error;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return dump_json(json);
 }
 
 }  // namespace redknot::server

@@ -4,7 +4,6 @@
 #include <random>
 #include <utility>
 
-#include "redknot/redknot.h"
 #include "server/answer_reader.h"
 
 namespace redknot::server {
@@ -36,16 +35,10 @@ AnswerDelta AnswerParser::finish() {
 
 int AnswerParser::calls() const { return reader_->calls(); }
 
-std::shared_ptr<const MarkerSet> special_texts(const Tokenizer& tokenizer) {
-  std::vector<std::string> texts;
-  for (int token = 0; token < tokenizer.size(); ++token) {
-    const Result<std::string> hidden = tokenizer.detokenize({&token, 1}, /*show_special=*/false);
-    if (!hidden.ok() || !hidden->empty()) continue;
-    Result<std::string> shown = tokenizer.detokenize({&token, 1}, /*show_special=*/true);
-    // Bytes that are no characters alone are not shown either way.
-    if (shown.ok() && shown->size() > 1) texts.push_back(*std::move(shown));
-  }
-  return std::make_shared<const MarkerSet>(std::move(texts));
+std::shared_ptr<const MarkerSet> special_markers(std::vector<std::string> special_texts) {
+  // Bytes that are no characters alone are not shown either way.
+  std::erase_if(special_texts, [](const std::string& text) { return text.size() == 1; });
+  return std::make_shared<const MarkerSet>(std::move(special_texts));
 }
 
 }  // namespace redknot::server

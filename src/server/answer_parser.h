@@ -20,17 +20,13 @@
 #include "server/tool_notation.h"
 #include "server/tool_table.h"
 
-namespace redknot {
-class Tokenizer;
-}
-
 namespace redknot::server {
 
 struct ParserOptions {
   AnswerStyle style{};              // answer_style() of the chat template
   std::vector<AnswerTool> tools{};  // those that may be called; none: calls are not looked for
   std::string prompt_end{};         // the rendered prompt, or at least its last 64 bytes
-  std::shared_ptr<const MarkerSet> special{};  // special_texts(); null: there are none to take out
+  std::shared_ptr<const MarkerSet> special{};  // null: there are none to take out
   std::uint64_t seed = 0;                      // of made identifiers; 0: by chance
 };
 
@@ -53,8 +49,7 @@ class AnswerParser {
   std::unique_ptr<Reader> reader_;
 };
 
-// The texts that a tokenizer shows for special tokens only when asked to. Walks the vocabulary:
-// once for a model.
-std::shared_ptr<const MarkerSet> special_texts(const Tokenizer& tokenizer);
+// What is to be taken out, of the texts of a tokenizer's special tokens (special_texts.h).
+std::shared_ptr<const MarkerSet> special_markers(std::vector<std::string> special_texts);
 
 }  // namespace redknot::server

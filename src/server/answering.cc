@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/openai_writers.h"
 #include "server/piece_feed.h"
 
 namespace redknot::server {
@@ -60,7 +61,6 @@ class Answering {
   void end(std::size_t index, const Piece& piece);
   void count(std::size_t index, const char* finish);
   Usage usage() const;
-  const char* finish_name(AnswerEnd end) const;
   Outcome outcome();
 
   std::unique_ptr<ReplyWriter> writer_;
@@ -141,21 +141,8 @@ void Answering::end(std::size_t index, const Piece& piece) {
   choice.ended = true;
   choice.whole.end = answer_end(piece, choice.parser && choice.parser->calls() > 0);
   choice.whole.stopped_by = piece.stopped_by;
-  finish_ = finish_name(choice.whole.end);
+  finish_ = finish_reason(choice.whole.end);
   count(index, finish_.c_str());
-}
-
-const char* Answering::finish_name(AnswerEnd end) const {
-  switch (end) {
-    case AnswerEnd::kLength:
-      return "length";
-    case AnswerEnd::kToolCalls:
-      return "tool_calls";
-    case AnswerEnd::kStop:
-    case AnswerEnd::kStopSequence:
-      break;
-  }
-  return "stop";
 }
 
 void Answering::count(std::size_t index, const char* finish) {

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/api_error.h"
 
-#include <nlohmann/json.hpp>
+#include "server/fields.h"
 
 namespace redknot::server {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
@@ -55,17 +49,17 @@ ApiError api_error(const Error& error) {
 }
 
 std::string openai_error_body(const ApiError& error) {
-  return dump({{"error",
-                {{"message", error.message},
-                 {"type", error.type},
-                 {"param", text_or_null(error.param)},
-                 {"code", text_or_null(error.code)}}}});
+  return dump_json({{"error",
+                     {{"message", error.message},
+                      {"type", error.type},
+                      {"param", text_or_null(error.param)},
+                      {"code", text_or_null(error.code)}}}});
 }
 
 std::string anthropic_error_body(const ApiError& error, const std::string& request_id) {
-  return dump({{"type", "error"},
-               {"error", {{"type", anthropic_type(error.status)}, {"message", error.message}}},
-               {"request_id", request_id}});
+  return dump_json({{"type", "error"},
+                    {"error", {{"type", anthropic_type(error.status)}, {"message", error.message}}},
+                    {"request_id", request_id}});
 }
 
 }  // namespace redknot::server

@@ -4,10 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "server/fields.h"
+
 namespace redknot::server {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Notation = ToolNotation;
 
 // Of notations whose calls are JSON objects.
@@ -145,7 +146,7 @@ std::optional<CallFrame> framed_objects(const ObjectFrame& frame,
   CallFrame result = {.prefix = std::string(frame.prefix), .suffix = std::string(frame.suffix)};
   if (tools.size() == 1) {
     result.prefix.append("{\"").append(frame.name_key).append("\": ");
-    result.prefix.append(json_text(tools[0].name)).append(", \"").append(frame.arguments_key);
+    result.prefix.append(dump_json(tools[0].name)).append(", \"").append(frame.arguments_key);
     result.prefix.append("\": ");
     result.schema = schema_text(tools[0]);
     result.suffix.insert(0, "}");
@@ -161,7 +162,7 @@ std::optional<CallFrame> framed_objects(const ObjectFrame& frame,
   }
   Json schema = {{"anyOf", std::move(choices)}};
   if (!definitions.empty()) schema["$defs"] = std::move(definitions);
-  result.schema = json_text(schema);
+  result.schema = dump_json(schema);
   return result;
 }
 

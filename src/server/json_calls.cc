@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/call_reader.h"
+#include "server/fields.h"
 #include "server/json_scanner.h"
 #include "server/text_cursor.h"
 
@@ -14,8 +15,6 @@ namespace redknot::server {
 namespace {
 
 using State = CallReader::State;
-using Json = nlohmann::ordered_json;
-
 bool is_name_key(std::string_view key) {
   return key == "name" || key == "tool_name" || key == "function";
 }
@@ -155,7 +154,7 @@ class CallObject {
     for (const char* key : {"arguments", "parameters"}) {
       const auto found = function.find(key);
       if (found == function.end()) continue;
-      arguments_ = object_text(json_text(*found));
+      arguments_ = object_text(dump_json(*found));
       return arguments_.has_value();
     }
     return true;

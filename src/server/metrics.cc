@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/head_words.h"
+
 namespace redknot::server {
 namespace {
 
@@ -22,24 +24,6 @@ const Buckets kRequestBuckets = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,  2
                                  5,     10,   20,    40,   80,  160,  320, 640};
 const Buckets kTokenBuckets = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1,
                                0.15,  0.2,    0.3,   0.5,  0.75,  1,    2.5,   5};
-
-const char* name_of(KvDType dtype) {
-  switch (dtype) {
-    case KvDType::kAuto:
-    case KvDType::kF16:
-      return "f16";
-    case KvDType::kQ8:
-      return "q8";
-    case KvDType::kF32:
-      return "f32";
-  }
-  return "f16";
-}
-
-const char* class_of(const HeadKv& head) {
-  if (head.local) return "local";
-  return head.top_pages > 0 ? "retrieval" : "global";
-}
 
 }  // namespace
 

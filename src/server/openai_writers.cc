@@ -8,19 +8,6 @@
 namespace redknot::server {
 namespace {
 
-const char* finish_reason(AnswerEnd end) {
-  switch (end) {
-    case AnswerEnd::kLength:
-      return "length";
-    case AnswerEnd::kToolCalls:
-      return "tool_calls";
-    case AnswerEnd::kStop:
-    case AnswerEnd::kStopSequence:
-      break;
-  }
-  return "stop";
-}
-
 Json usage_json(const Usage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.generated_tokens},
@@ -122,6 +109,19 @@ Json completion_choice(int choice, std::string_view text, Json logprobs, Json fi
 }
 
 }  // namespace
+
+const char* finish_reason(AnswerEnd end) {
+  switch (end) {
+    case AnswerEnd::kLength:
+      return "length";
+    case AnswerEnd::kToolCalls:
+      return "tool_calls";
+    case AnswerEnd::kStop:
+    case AnswerEnd::kStopSequence:
+      break;
+  }
+  return "stop";
+}
 
 std::string openai_error_chunk(const ApiError& error) {
   return "data: " + openai_error_body(error) + "\n\n";

@@ -20,6 +20,8 @@ namespace redknot::server {
 
 inline constexpr std::string_view kStreamEnd = "data: [DONE]\n\n";
 std::string openai_error_chunk(const ApiError& error);
+// "stop", "length" or "tool_calls".
+const char* finish_reason(AnswerEnd end);
 
 // Of chat.completion and chat.completion.chunk. Immutable.
 class ChatWriter {

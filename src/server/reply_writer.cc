@@ -9,14 +9,39 @@
 namespace redknot::server {
 namespace {
 
-std::string comment() { return ": still here\n\n"; }
+// What chats and completions have in common; Writer is theirs.
+template <typename Writer>
+class OpenAiReply : public ReplyWriter {
+ public:
+  std::string end(int choice, AnswerEnd end, const std::string&) override {
+    return writer_.end_chunk(choice, end);
+  }
+  std::string finish(const Usage& usage) override {
+    return (include_usage_ ? writer_.usage_chunk(usage) : "") + std::string(kStreamEnd);
+  }
+  std::string error(const ApiError& error) override {
+    return openai_error_chunk(error) + std::string(kStreamEnd);
+  }
+  std::string ping() override { return ": still here\n\n"; }
+  std::string whole(std::span<const WholeAnswer> choices, const Usage& usage) override {
+    return writer_.whole(choices, usage);
+  }
 
-class ChatReply : public ReplyWriter {
+ protected:
+  OpenAiReply(AnswerHead head, bool logprobs, bool include_usage)
+      : writer_(std::move(head), logprobs, include_usage), include_usage_(include_usage) {}
+
+  Writer writer_;
+
+ private:
+  bool include_usage_;
+};
+
+class ChatReply : public OpenAiReply<ChatWriter> {
  public:
   ChatReply(AnswerHead head, const ChatRequest& request)
-      : writer_(std::move(head), request.logprobs, request.options.include_usage),
-        choices_(request.options.answers),
-        include_usage_(request.options.include_usage) {}
+      : OpenAiReply(std::move(head), request.logprobs, request.options.include_usage),
+        choices_(request.options.answers) {}
 
   std::string begin(const Usage&) override {
     std::string out;
@@ -27,54 +52,21 @@ class ChatReply : public ReplyWriter {
                     std::span<const TokenLogprobs> tokens) override {
     return writer_.delta_chunk(choice, delta, tokens);
   }
-  std::string end(int choice, AnswerEnd end, const std::string&) override {
-    return writer_.end_chunk(choice, end);
-  }
-  std::string finish(const Usage& usage) override {
-    return (include_usage_ ? writer_.usage_chunk(usage) : "") + std::string(kStreamEnd);
-  }
-  std::string error(const ApiError& error) override {
-    return openai_error_chunk(error) + std::string(kStreamEnd);
-  }
-  std::string ping() override { return comment(); }
-  std::string whole(std::span<const WholeAnswer> choices, const Usage& usage) override {
-    return writer_.whole(choices, usage);
-  }
 
  private:
-  ChatWriter writer_;
   int choices_;
-  bool include_usage_;
 };
 
-class CompletionReply : public ReplyWriter {
+class CompletionReply : public OpenAiReply<CompletionWriter> {
  public:
   CompletionReply(AnswerHead head, const CompletionRequest& request)
-      : writer_(std::move(head), request.logprobs, request.options.include_usage),
-        include_usage_(request.options.include_usage) {}
+      : OpenAiReply(std::move(head), request.logprobs, request.options.include_usage) {}
 
   std::string begin(const Usage&) override { return {}; }
   std::string delta(int choice, const AnswerDelta& delta,
                     std::span<const TokenLogprobs> tokens) override {
     return writer_.delta_chunk(choice, delta.content, tokens);
   }
-  std::string end(int choice, AnswerEnd end, const std::string&) override {
-    return writer_.end_chunk(choice, end);
-  }
-  std::string finish(const Usage& usage) override {
-    return (include_usage_ ? writer_.usage_chunk(usage) : "") + std::string(kStreamEnd);
-  }
-  std::string error(const ApiError& error) override {
-    return openai_error_chunk(error) + std::string(kStreamEnd);
-  }
-  std::string ping() override { return comment(); }
-  std::string whole(std::span<const WholeAnswer> choices, const Usage& usage) override {
-    return writer_.whole(choices, usage);
-  }
-
- private:
-  CompletionWriter writer_;
-  bool include_usage_;
 };
 
 class MessagesReply : public ReplyWriter {

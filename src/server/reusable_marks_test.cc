@@ -75,7 +75,7 @@ TEST(SpecialTexts, AreFoundWhereverTheyStand) {
 TEST(SpecialTexts, OfATokenizerAreItsSpecialTokens) {
   const auto tokenizer = Tokenizer::open(REDKNOT_SOURCE_DIR "/models/redknot-reader.gguf");
   ASSERT_TRUE(tokenizer.ok());
-  const SpecialTexts specials = SpecialTexts::of(*tokenizer);
+  const SpecialTexts specials = SpecialTexts(special_texts(*tokenizer));
   for (const char* text : {"<s>", "<|end|>", "<|system|>", "<|document|>"}) {
     EXPECT_TRUE(specials.appear_in(text)) << text;
   }

@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Routes that say how the server is: health, version, metrics, models, what the page shows, and the
 // page itself.
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "server/fields.h"
+#include "server/head_words.h"
 #include "server/service.h"
 #include "server/web_files.h"
 
 namespace redknot::server {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-const char* name_of(KvDType dtype) {
-  return dtype == KvDType::kQ8 ? "q8" : dtype == KvDType::kF32 ? "f32" : "f16";
-}
-
-const char* class_of(const HeadKv& head) {
-  if (head.local) return "local";
-  return head.top_pages > 0 ? "retrieval" : "global";
-}
+std::string dump(const Json& json) { return dump_json(json) + "\n"; }
 
 Json heads_json(const Stats& stats) {
   Json heads = Json::array();

@@ -55,9 +55,10 @@ Result<AskableModel> askable(Engine& engine, const ServiceOptions& options) {
                                         : "read the chat template");
   }
   model.style = answer_style(source);
-  model.special = special_texts(*engine.tokenizer());
+  std::vector<std::string> specials = special_texts(*engine.tokenizer());
+  model.special = special_markers(specials);
   model.chat = ChatModel{.chat_template = std::move(*parsed),
-                         .specials = SpecialTexts::of(*engine.tokenizer()),
+                         .specials = SpecialTexts(std::move(specials)),
                          .bos_text = info.bos_text,
                          .eos_text = info.eos_text};
   return model;

@@ -6,16 +6,7 @@
 
 namespace redknot::server {
 
-SpecialTexts::SpecialTexts(std::vector<std::string> texts) {
-  std::sort(texts.begin(), texts.end(),
-            [](const auto& a, const auto& b) { return a.size() > b.size(); });
-  for (std::string& text : texts) {
-    if (text.empty()) continue;
-    texts_[static_cast<unsigned char>(text.front())].push_back(std::move(text));
-  }
-}
-
-SpecialTexts SpecialTexts::of(const Tokenizer& tokenizer) {
+std::vector<std::string> special_texts(const Tokenizer& tokenizer) {
   std::vector<std::string> texts;
   for (int token = 0; token < tokenizer.size(); ++token) {
     const auto plain = tokenizer.detokenize({&token, 1}, /*show_special=*/false);
@@ -23,7 +14,16 @@ SpecialTexts SpecialTexts::of(const Tokenizer& tokenizer) {
     auto shown = tokenizer.detokenize({&token, 1}, /*show_special=*/true);
     if (shown.ok() && !shown->empty()) texts.push_back(std::move(*shown));
   }
-  return SpecialTexts(std::move(texts));
+  return texts;
+}
+
+SpecialTexts::SpecialTexts(std::vector<std::string> texts) {
+  std::sort(texts.begin(), texts.end(),
+            [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  for (std::string& text : texts) {
+    if (text.empty()) continue;
+    texts_[static_cast<unsigned char>(text.front())].push_back(std::move(text));
+  }
 }
 
 std::size_t SpecialTexts::length_at(std::string_view text, std::size_t begin) const {

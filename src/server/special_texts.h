@@ -14,12 +14,13 @@
 
 namespace redknot::server {
 
+// Those of a tokenizer. Looks at every token: once per model.
+std::vector<std::string> special_texts(const Tokenizer& tokenizer);
+
 // A value; any thread.
 class SpecialTexts {
  public:
   explicit SpecialTexts(std::vector<std::string> texts);
-  // Those of a tokenizer. Looks at every token: once per model.
-  static SpecialTexts of(const Tokenizer& tokenizer);
 
   bool appear_in(std::string_view text) const;
   // Where the last of them in the text begins.

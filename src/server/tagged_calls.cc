@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "server/call_reader.h"
+#include "server/fields.h"
 #include "server/text_cursor.h"
 #include "server/value_syntax.h"
 
 namespace redknot::server {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Notation = ToolNotation;
 
 std::string_view without_line_breaks(std::string_view text) {
@@ -227,7 +227,7 @@ class TaggedReader : public CallReader {
         arguments = gemma_object(body);
     }
     if (!arguments) return false;
-    context_.sink.call(name_, "", json_text(*arguments));
+    context_.sink.call(name_, "", dump_json(*arguments));
     return true;
   }
 
@@ -240,7 +240,7 @@ class TaggedReader : public CallReader {
       if (!context_.tools.contains(call.name)) return false;
     }
     for (const PythonCall& call : found->calls) {
-      context_.sink.call(call.name, "", json_text(call.arguments));
+      context_.sink.call(call.name, "", dump_json(call.arguments));
     }
     if (frame_.end.empty()) used = body_begin_ + found->used;
     return true;

@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <set>
 
+#include "server/fields.h"
 #include "server/json_scanner.h"
 
 namespace redknot::server {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 const Json* field(const Json& object, const char* key) {
   if (!object.is_object()) return nullptr;
@@ -82,10 +81,6 @@ std::optional<Json> json_of(std::string_view text) {
   Json json = Json::parse(value, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) return std::nullopt;
   return json;
-}
-
-std::string json_text(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 ToolTable::ToolTable(const std::vector<AnswerTool>& tools) {

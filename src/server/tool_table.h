@@ -45,8 +45,6 @@ class ToolTable {
 
 // Nothing for text that is too deep (JsonScanner::kMaxDepth) or none at all.
 std::optional<nlohmann::ordered_json> json_of(std::string_view text);
-// Compact; bytes that are not UTF-8 become U+FFFD.
-std::string json_text(const nlohmann::ordered_json& json);
 // Without JSON's white space on both sides.
 std::string_view trimmed(std::string_view text);
 

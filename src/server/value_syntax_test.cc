@@ -6,23 +6,22 @@
 #include <string>
 #include <vector>
 
+#include "server/fields.h"
 #include "server/tool_table.h"
 
 namespace redknot::server {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 std::string gemma(const std::string& text) {
   const auto object = gemma_object(text);
-  return object ? json_text(*object) : "nothing";
+  return object ? dump_json(*object) : "nothing";
 }
 
 std::string python(const std::string& text) {
   const auto found = python_calls(text);
   if (!found) return "nothing";
   std::string out;
-  for (const PythonCall& call : found->calls) out += call.name + json_text(call.arguments);
+  for (const PythonCall& call : found->calls) out += call.name + dump_json(call.arguments);
   return out + text.substr(found->used);
 }
 
@@ -62,7 +61,7 @@ TEST(ToolTable, ParametersGetTheTypeOfTheirSchema) {
       "pick": {"enum": ["1", "2"]},
       "either": {"anyOf": [{"type": "object"}, {"type": "string"}]}}})"}});
   const auto value = [&tools](const std::string& parameter, const std::string& text) {
-    return json_text(tools.value("t", parameter, text));
+    return dump_json(tools.value("t", parameter, text));
   };
   EXPECT_EQ(value("text", "12"), R"("12")");
   EXPECT_EQ(value("text", " \"a\" "), R"(" \"a\" ")");
