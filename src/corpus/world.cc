@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kKnownValue = 0.65;  // a value that could be a subject of the world is one
 constexpr double kFactStated = 0.75;
-constexpr double kAlias = 0.3;
+constexpr double kHasAlias = 0.3;
 constexpr double kContinuation = 0.3;
 
 std::optional<SubjectType> subject_type(ValueType type) {
@@ -151,7 +151,7 @@ World make_world(const WorldOptions& options, NameMaker& names, Random& random) 
     if (random.chance(kContinuation)) move_facts(world, subject, Place::kContinuation, random);
     const bool may_alias =
         subject.type == SubjectType::kPerson || subject.type == SubjectType::kCompany;
-    if (may_alias && random.chance(kAlias)) {
+    if (may_alias && random.chance(kHasAlias)) {
       subject.alias = names.place(random);
       move_facts(world, subject, Place::kAlias, random);
     }

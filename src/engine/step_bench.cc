@@ -8,16 +8,13 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/seconds_since.h"
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
 #include "heads/visibility.h"
 
 namespace redknot {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // Weights and products of one step's linear layers.
 struct LinearWork {

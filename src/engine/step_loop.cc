@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/seconds_since.h"
 #include "engine/profile_choice.h"
 
 namespace redknot {
@@ -13,10 +14,6 @@ namespace {
 
 // Pieces with logits that may wait for their reader before its sequence is paused.
 constexpr std::size_t kPiecesAhead = 4;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 }  // namespace
 
@@ -100,13 +97,13 @@ void StepLoop::step() {
 
 void StepLoop::take_mail() {
   while (std::optional<Mail> mail = inbox_->try_pop()) {
-    if (!mail->requests.empty()) take_requests(std::move(mail->spec), std::move(mail->requests));
+    if (!mail->requests.empty()) take_requests(mail->spec, std::move(mail->requests));
     if (mail->errand) mail->errand();
   }
 }
 
-void StepLoop::take_requests(SequenceSpec spec, std::vector<Arrival> requests) {
-  const auto ids = scheduler_.submit(std::move(spec), static_cast<int>(requests.size()));
+void StepLoop::take_requests(const SequenceSpec& spec, std::vector<Arrival> requests) {
+  const auto ids = scheduler_.submit(spec, static_cast<int>(requests.size()));
   for (std::size_t i = 0; i < requests.size(); ++i) {
     Stream stream(std::move(requests[i]));
     if (!ids.ok()) {

@@ -66,7 +66,7 @@ class StepLoop {
   void run();
   void step();
   void take_mail();
-  void take_requests(SequenceSpec spec, std::vector<Arrival> requests);
+  void take_requests(const SequenceSpec& spec, std::vector<Arrival> requests);
   void end_late();
   void wait_for_mail();
   void count_prompt(SequenceId id);

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kMost = 1 << 16;  // layers, KV heads
-constexpr std::int64_t kMostTokens = 1 << 30;
+constexpr std::int64_t kMostDistance = 1 << 30;
 constexpr int kStandardSink = 4;
 
 constexpr std::array<std::string_view, 5> kLocalNames = {"local", "local_full", "limited",
@@ -48,10 +48,10 @@ class Table {
   Result<int> tokens(std::int64_t layer, std::int64_t kv_head, std::int64_t kv_heads,
                      std::int64_t least) const {
     REDKNOT_TRY(const Json* entry, at(layer, kv_head, kv_heads));
-    const bool fits = entry->is_number_integer() && *entry >= least && *entry <= kMostTokens;
+    const bool fits = entry->is_number_integer() && *entry >= least && *entry <= kMostDistance;
     if (fits) return entry->get<int>();
     return invalid(name_, "[", layer, "][", kv_head, "] is not an integer in ", least, "..",
-                   kMostTokens);
+                   kMostDistance);
   }
   Result<bool> is_local(std::int64_t layer, std::int64_t kv_head, std::int64_t kv_heads) const {
     REDKNOT_TRY(const Json* entry, at(layer, kv_head, kv_heads));
@@ -72,7 +72,7 @@ class Table {
   std::string name_;
 };
 
-Result<HeadProfile> parse_root(const Fields& root) {
+Result<HeadProfile> parse_map(const Fields& root) {
   REDKNOT_TRY(const std::int64_t layers, root.integer("num_layers", 1, kMost));
   REDKNOT_TRY(const Table classes, Table::open(root, "kv_head_classification", layers));
   REDKNOT_TRY(const Table windows, Table::open(root, "kv_head_max_distance", layers));
@@ -109,7 +109,7 @@ Result<HeadProfile> parse_root(const Fields& root) {
 Result<HeadProfile> parse_reference_map(std::string_view json) {
   const Json root = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object()) return invalid("it is not a JSON object");
-  return parse_root(Fields(root, ""));
+  return parse_map(Fields(root, ""));
 }
 
 }  // namespace redknot

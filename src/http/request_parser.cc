@@ -20,8 +20,6 @@ using ErrorCode = beast::error_code;
 
 namespace {
 
-std::string_view view(Text text) { return {text.data(), text.size()}; }
-
 bool all_digits(std::string_view text) {
   return !text.empty() &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });

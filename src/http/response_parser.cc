@@ -20,8 +20,6 @@ namespace {
 
 constexpr std::uint32_t kHeaderBytes = 64 * 1024;
 
-std::string_view view(Text text) { return {text.data(), text.size()}; }
-
 }  // namespace
 
 class ResponseParser::Messages final : public bhttp::basic_parser<false> {

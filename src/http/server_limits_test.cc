@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/seconds_since.h"
 #include "http/raw_peer.h"
 
 namespace redknot::http {
@@ -15,10 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 TEST(HttpLimits, HeadersThatAreTooLargeOrTooManyAre431) {
   TestServer server({.limits = {.header_bytes = 4000, .headers = 10}});

@@ -7,6 +7,12 @@
 
 namespace redknot::http {
 
+// A string_view of another library.
+template <typename Text>
+std::string_view view(const Text& text) {
+  return {text.data(), text.size()};
+}
+
 inline std::string lower_case(std::string_view text) {
   std::string out(text);
   for (char& c : out) {

@@ -31,7 +31,7 @@ struct TextCall {
   }
 };
 
-using Method = Result<Value> (*)(const TextCall& call);
+using TextMethod = Result<Value> (*)(const TextCall& call);
 
 Result<std::int64_t> integer(std::string_view name, const Value& value, std::int64_t otherwise) {
   if (value.is_integral()) return value.integral();
@@ -301,8 +301,8 @@ Result<Value> format(const TextCall& call) {
   return brace_format(call.heap, call.receiver, call.arguments);
 }
 
-const std::unordered_map<std::string_view, Method>& methods() {
-  static const std::unordered_map<std::string_view, Method> kMethods = {
+const std::unordered_map<std::string_view, TextMethod>& methods() {
+  static const std::unordered_map<std::string_view, TextMethod> kMethods = {
       {"strip", strip},
       {"lstrip", strip},
       {"rstrip", strip},

@@ -14,8 +14,8 @@ namespace redknot {
 namespace {
 
 constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
-constexpr std::size_t kMaxDimensions = 8;
-constexpr std::uint64_t kMaxExtent = std::numeric_limits<std::int32_t>::max();
+constexpr std::size_t kMostDimensions = 8;
+constexpr std::uint64_t kMostInExtent = std::numeric_limits<std::int32_t>::max();
 
 std::optional<DType> dtype_of(std::string_view type) {
   if (type == "F32") return DType::kF32;
@@ -25,14 +25,14 @@ std::optional<DType> dtype_of(std::string_view type) {
 }
 
 Result<std::vector<std::int64_t>> read_shape(const Json* shape, const std::string& what) {
-  if (shape == nullptr || !shape->is_array() || shape->size() > kMaxDimensions) {
-    return corrupt(what, ": shape is not an array of at most ", kMaxDimensions, " extents");
+  if (shape == nullptr || !shape->is_array() || shape->size() > kMostDimensions) {
+    return corrupt(what, ": shape is not an array of at most ", kMostDimensions, " extents");
   }
   std::vector<std::int64_t> out;
   for (const Json& extent : *shape) {
     if (!extent.is_number_unsigned() || extent.get<std::uint64_t>() < 1 ||
-        extent.get<std::uint64_t>() > kMaxExtent) {
-      return corrupt(what, ": shape has an extent that is not in 1 to ", kMaxExtent);
+        extent.get<std::uint64_t>() > kMostInExtent) {
+      return corrupt(what, ": shape has an extent that is not in 1 to ", kMostInExtent);
     }
     out.push_back(extent.get<std::int64_t>());
   }

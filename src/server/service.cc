@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/seconds_since.h"
 #include "server/web_files.h"
 
 namespace redknot::server {
@@ -164,7 +165,7 @@ Service::Answered Service::answer(const http::Request& request, http::Exchange& 
                   .path = request.path};
   std::string route = "other";
   co_await dispatch(request, exchange, line, route);
-  line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  line.seconds = seconds_since(started);
   metrics_.add_request(route, line.status);
   log_.write(line);
 }

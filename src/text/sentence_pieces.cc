@@ -12,8 +12,6 @@
 namespace redknot::text {
 namespace {
 
-constexpr std::string_view kSpaceMark = "\u2581";
-
 // As many bytes as the first one promises, as llama.cpp does: text that is not UTF-8 gives some
 // symbols that are no character, and falls back to bytes.
 std::size_t symbol_bytes(std::string_view text) {

@@ -12,8 +12,6 @@
 namespace redknot::text {
 namespace {
 
-constexpr std::string_view kSpaceMark = "\u2581";
-
 Status check_id(std::string_view name, TokenId token, std::size_t size) {
   const auto id = static_cast<std::int32_t>(token);
   if (id >= 0 && static_cast<std::size_t>(id) < size) return Done{};

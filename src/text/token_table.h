@@ -19,6 +19,9 @@
 
 namespace redknot::text {
 
+// How sentence pieces write a space.
+inline constexpr std::string_view kSpaceMark = "\u2581";
+
 class TokenTable {
  public:
   TokenTable() = default;
