@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Traces of a load, and what a server under load may say: streams, metrics, errors.
+// Files of a load, and what a server under load may say: streams, metrics, errors.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -7,6 +7,7 @@
 
 #include "load/answer.h"
 #include "load/metrics_text.h"
+#include "load/question_sets.h"
 #include "load/trace.h"
 
 namespace {
@@ -21,6 +22,17 @@ void check_trace(std::string_view text) {
     if (request.input_tokens < 1 || request.output_tokens < 1) std::abort();
     const auto blocks = static_cast<int>(request.blocks.size());
     if (blocks * redknot::load::kTraceBlockTokens < request.input_tokens) std::abort();
+  }
+}
+
+void check_questions(std::string_view text) {
+  const auto sets = redknot::load::parse_question_sets(text);
+  if (!sets.ok()) return;
+  for (const redknot::load::QuestionSet& set : *sets) {
+    if (set.documents.empty() || set.questions.empty()) std::abort();
+    for (const auto& document : set.documents) {
+      if (document->empty()) std::abort();
+    }
   }
 }
 
@@ -48,6 +60,7 @@ void check_answer(std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   check_trace(text);
+  check_questions(text);
   check_answer(text);
   redknot::load::metric_value(text, "redknot:num_requests_running");
   redknot::load::error_message(text);

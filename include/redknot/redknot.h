@@ -373,6 +373,7 @@ class Engine {
   struct PreloadOptions {
     CanonicalContext canonical_context = CanonicalContext::kPrefix;
     std::string cache_salt{};
+    std::size_t kv_quota_bytes = 0;  // as Request's
   };
   Result<Generation> preload(std::vector<PromptPart> prompt, PreloadOptions options);
   Result<Generation> preload(std::vector<PromptPart> prompt);

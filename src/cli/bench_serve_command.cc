@@ -16,6 +16,7 @@ namespace {
 load::Mix mix_from_name(const std::string& name) {
   if (name == "shared") return load::Mix::kShared;
   if (name == "multi-turn") return load::Mix::kMultiTurn;
+  if (name == "questions") return load::Mix::kQuestions;
   return name == "trace" ? load::Mix::kTrace : load::Mix::kUnique;
 }
 
@@ -24,11 +25,14 @@ Result<load::Workload> workload_of(const BenchServeOptions& options) {
   workload.mix = mix_from_name(options.mix);
   workload.rate = options.rate == "inf" ? std::numeric_limits<double>::infinity()
                                         : std::strtod(options.rate.c_str(), nullptr);
-  std::vector<load::TraceRequest> trace;
+  load::Recorded recorded;
   if (workload.mix == load::Mix::kTrace) {
-    REDKNOT_TRY(trace, load::read_trace(options.trace));
+    REDKNOT_TRY(recorded.trace, load::read_trace(options.trace));
   }
-  return load::make_workload(workload, trace);
+  if (workload.mix == load::Mix::kQuestions) {
+    REDKNOT_TRY(recorded.questions, load::read_question_sets(options.questions));
+  }
+  return load::make_workload(workload, recorded);
 }
 
 void show(const load::LoadProgress& now) {
@@ -52,8 +56,10 @@ Error nothing_answered(const load::Report& report) {
 }  // namespace
 
 Result<ExitCode> bench_serve(const BenchServeOptions& options) {
-  if ((options.mix == "trace") != !options.trace.empty()) {
-    note("bench serve: --mix trace and --trace FILE need each other");
+  for (const auto& [mix, file] :
+       {std::pair("trace", &options.trace), std::pair("questions", &options.questions)}) {
+    if ((options.mix == mix) == !file->empty()) continue;
+    note(format("bench serve: --mix %s and --%s FILE need each other", mix, mix));
     return ExitCode::kUsage;
   }
   if (options.json) REDKNOT_RETURN_IF_ERROR(check_replaceable(*options.json));

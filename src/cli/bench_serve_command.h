@@ -21,7 +21,7 @@ struct BenchServeOptions {
   std::vector<std::string> serve_options;  // behind "--", for that server
   std::string mix = "unique";
   std::string rate = "inf";
-  std::string trace;
+  std::string questions, trace;
   std::string endpoint = "chat";
   bool insecure = false;
   load::WorkloadOptions workload;

@@ -22,6 +22,9 @@ constexpr char kDescription[] =
     "  unique      prompts that share nothing\n"
     "  shared      documents in another order in every prompt, then a question\n"
     "  multi-turn  conversations; a turn waits for the answer before it\n"
+    "  questions   a JSON object a line with documents, question, answer, or with turns\n"
+    "              of question and answer (build/release/corpus writes such); documents\n"
+    "              go in another order in every request, as the field documents\n"
     "  trace       a file in Mooncake's format: a JSON object a line with timestamp\n"
     "              (ms), input_length, output_length, hash_ids (512 tokens each)";
 
@@ -114,10 +117,11 @@ void add_server(CLI::App& verb, BenchServeOptions& o) {
 
 void add_arrivals(CLI::App& verb, BenchServeOptions& o) {
   Group group(verb, "Arrivals");
-  group.text("--mix", o.mix, "MIX", "What is asked: unique, shared, multi-turn or trace.")
-      ->check(one_of({"unique", "shared", "multi-turn", "trace"}));
+  group
+      .text("--mix", o.mix, "MIX", "What is asked: unique, shared, multi-turn, questions or trace.")
+      ->check(one_of({"unique", "shared", "multi-turn", "questions", "trace"}));
   group.count("-n,--num-prompts", o.workload.prompts, 1, kMaxRequests,
-              "Requests in all; of a trace, at most.");
+              "Requests in all; of a file, at most.");
   group
       .text("--request-rate", o.rate, "R",
             "Requests that arrive in a second, as a Poisson process; inf: all at once. A trace "
@@ -154,6 +158,7 @@ void add_prompts(CLI::App& verb, BenchServeOptions& o) {
   group.count("--turns", o.workload.turns, 1, 4096, "multi-turn: of a conversation.");
   group.real("--think-time", o.workload.think_s, 0, kMaxSeconds, "S",
              "multi-turn: mean time between turns.");
+  group.text("--questions", o.questions, "FILE", "questions: what to ask.");
   group.text("--trace", o.trace, "FILE", "trace: what to play.");
   group.real("--speed", o.workload.speed, 1e-6, 1e6, "FACTOR",
              "trace: how many times as fast as it was recorded.");

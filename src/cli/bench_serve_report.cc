@@ -4,6 +4,7 @@
 
 #include "cli/bench_serve_command.h"
 #include "cli/output.h"
+#include "eval/score.h"
 
 namespace redknot::cli {
 namespace {
@@ -84,6 +85,34 @@ std::string agreement_lines(const load::LoadResult& result) {
   return out;
 }
 
+// Answers as a file says they should be, by eval/score.h.
+struct Graded {
+  int known = 0, right = 0;
+};
+
+Graded grade(const load::LoadResult& result) {
+  Graded out;
+  for (const load::Answer& answer : result.answers) {
+    if (!answer.ok() || answer.expected.empty()) continue;
+    ++out.known;
+    if (eval::exact_match(answer.text, answer.expected)) ++out.right;
+  }
+  return out;
+}
+
+std::string grade_lines(const load::LoadResult& result) {
+  const Graded found = grade(result);
+  if (found.known == 0) return {};
+  return line("answers right",
+              format("%.2f %% of %d", 100.0 * found.right / found.known, found.known));
+}
+
+Json grade_json(const load::LoadResult& result) {
+  const Graded found = grade(result);
+  if (found.known == 0) return nullptr;
+  return {{"known", found.known}, {"right", found.right}};
+}
+
 Json summary_json(const load::Summary& all) {
   if (all.count == 0) return nullptr;
   return {{"count", all.count}, {"mean", all.mean}, {"p50", all.p50},
@@ -146,6 +175,7 @@ Json options_json(const BenchServeOptions& options) {
           {"zipf", workload.zipf},
           {"turns", workload.turns},
           {"think_time_s", workload.think_s},
+          {"questions", options.questions},
           {"trace", options.trace},
           {"speed", workload.speed},
           {"max_input_len", workload.max_input_tokens},
@@ -204,6 +234,7 @@ Json numbers_json(const load::Report& report, const load::LoadResult& result) {
           {"slow_readers", result.bystanders.slow},
           {"lost_connections", result.bystanders.lost},
           {"tokens_per_word", or_null(result.tokens_per_word)},
+          {"graded", grade_json(result)},
           {"agreement", agreement_json(result)}};
 }
 
@@ -226,7 +257,7 @@ std::string serve_table(const load::Report& report, const load::LoadResult& resu
   }
   out += line("longest stall", format("%.0f ms, %d over %g ms", report.longest_stall_ms,
                                       report.stalls, objectives.stall_ms));
-  out += token_lines(report) + server_lines(result) + agreement_lines(result);
+  out += token_lines(report) + server_lines(result) + grade_lines(result) + agreement_lines(result);
   return out;
 }
 

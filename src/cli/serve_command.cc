@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <semaphore>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "cli/input.h"
@@ -100,6 +101,22 @@ std::string summary(const Engine& engine, const std::string& model_name) {
                 stats.threads, stats.kernels.c_str());
 }
 
+// Lets what is under way finish while others are told to go elsewhere; what is not done in time is
+// cut, with a word to its client.
+void drain(server::Service& service, http::Server& http_server, std::chrono::seconds time) {
+  constexpr std::chrono::milliseconds kLookEvery{20};
+  constexpr std::chrono::seconds kLastWords{1};
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + time;
+  service.begin_draining();
+  while (service.answers_under_way() > 0 && Clock::now() < deadline) {
+    std::this_thread::sleep_for(kLookEvery);
+  }
+  service.cut_answers();
+  http_server.drain(kLastWords);
+  http_server.stop();
+}
+
 }  // namespace
 
 Result<ExitCode> serve(const ServeOptions& options) {
@@ -120,6 +137,7 @@ Result<ExitCode> serve(const ServeOptions& options) {
                                       const std::string& peer) {
     service->refused(refusal, request_id, peer);
   };
+  http_choice.refusal_reply = server::Service::refusal_reply;
   http_choice.gate = [&service](const http::Request& request) {
     return service->turn_away(request);
   };
@@ -129,9 +147,7 @@ Result<ExitCode> serve(const ServeOptions& options) {
   note("listening on " + url(options, http_server.port()));
   told_to_end.acquire();
   note(format("ending: requests under way have %d seconds", options.drain_seconds));
-  service->begin_draining();
-  http_server.drain(std::chrono::seconds(options.drain_seconds));
-  http_server.stop();
+  drain(*service, http_server, std::chrono::seconds(options.drain_seconds));
   return ExitCode::kSuccess;
 }
 

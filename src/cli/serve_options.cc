@@ -84,8 +84,8 @@ void add_tenants(CLI::App& app, ServeOptions& o) {
                "segments, and share one quota.")
       ->group(kGroup);
   app.add_option("--tenant-quota", o.tenant_kv_bytes,
-                 "Most KV memory that the running requests of one tenant hold; further ones of "
-                 "its wait. Default: no limit.")
+                 "Most KV memory that the running requests of one tenant hold, and that its "
+                 "pinned segments do; further requests of its wait. Default: no limit.")
       ->type_name("BYTES")
       ->transform(bytes())
       ->group(kGroup);

@@ -154,7 +154,8 @@ Result<Generation> Engine::preload(std::vector<PromptPart> prompt, PreloadOption
                   .canonical_context = options.canonical_context,
                   .recovery = {.policy = RecoveryPolicy::kNone},
                   .cache_salt = std::move(options.cache_salt),
-                  .max_tokens = 0};
+                  .max_tokens = 0,
+                  .kv_quota_bytes = options.kv_quota_bytes};
   auto generation = generate(std::move(request));
   if (!generation.ok()) return generation.error().within("preload");
   return generation;

@@ -66,6 +66,13 @@ Status StepLoop::submit(SequenceSpec spec, std::vector<Arrival> requests) {
     queued_.fetch_sub(count);
     return unavailable("generate: ", waiting, " requests are waiting already");
   }
+  if (requests.front().request.constraint) {
+    REDKNOT_CHECK(tokenizer_ != nullptr);
+    std::call_once(vocabulary_made_, [this] {
+      vocabulary_ = std::make_unique<const ConstrainedVocabulary>(
+          *tokenizer_, core_.model().config().vocabulary_size);
+    });
+  }
   const bool pushed = inbox_->push({.spec = std::move(spec), .requests = std::move(requests)});
   REDKNOT_CHECK(pushed);  // it has no bound, and is closed by the destructor only
   return Done{};
@@ -237,11 +244,6 @@ std::string StepLoop::token_text(TokenId token) const {
 void StepLoop::constrain(Stream& stream) {
   const Request& request = stream.arrival.request;
   if (!request.constraint) return;
-  REDKNOT_CHECK(tokenizer_ != nullptr);
-  if (vocabulary_ == nullptr) {
-    vocabulary_ = std::make_unique<const ConstrainedVocabulary>(
-        *tokenizer_, core_.model().config().vocabulary_size);
-  }
   stream.constraint.emplace(*request.constraint, *vocabulary_, /*may_stop=*/!request.ignore_end);
 }
 

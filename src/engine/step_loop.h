@@ -92,7 +92,9 @@ class StepLoop {
   std::shared_ptr<Inbox> inbox_;
   StepLoopOptions options_;
   Scheduler scheduler_;
-  std::unique_ptr<const ConstrainedVocabulary> vocabulary_;  // made when it is first needed
+  // Made on the thread of the first request that needs it, so that no step waits for it.
+  std::once_flag vocabulary_made_;
+  std::unique_ptr<const ConstrainedVocabulary> vocabulary_;
   std::unordered_map<SequenceId, Stream> streams_;
   std::atomic<int> queued_{0};  // requests that have not begun
   std::atomic<std::uint64_t> steps_{0}, prompt_tokens_{0}, generated_tokens_{0};

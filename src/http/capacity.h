@@ -41,6 +41,7 @@ class Share {
     held_ = amount;
     return true;
   }
+  std::size_t held() const { return held_; }
   void give_back() { capacity_->give_back(std::exchange(held_, 0)); }
 
  private:

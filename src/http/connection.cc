@@ -138,7 +138,8 @@ asio::awaitable<bool> Connection::read_request(RequestParser& parser, Share& bod
       refusal = Refusal{.message = "Malformed HTTP: a line is too long", .code = "malformed"};
     }
     if (refusal) {
-      co_await refuse(std::move(*refusal));
+      std::string path = parser.head().path;
+      co_await refuse(std::move(*refusal), std::move(path));
       co_return false;
     }
     if (parser.done()) co_return true;
@@ -175,7 +176,8 @@ asio::awaitable<bool> Connection::read_on(const RequestParser& parser, Time dead
                       .message = parser.header_done() ? "The body came too slowly"
                                                       : "The headers came too slowly",
                       .code = "timeout"};
-      co_await refuse(std::move(refusal));
+      std::string path = parser.head().path;
+      co_await refuse(std::move(refusal), std::move(path));
       co_return false;
     }
     co_await arrived_.wait_until(deadline);
@@ -203,10 +205,11 @@ asio::awaitable<bool> Connection::answer(const RequestParser& parser, Request re
   co_return exchange.keeps_alive() && !broken_;
 }
 
-asio::awaitable<void> Connection::refuse(Refusal refusal) {
+asio::awaitable<void> Connection::refuse(Refusal refusal, std::string path) {
   std::string id = request_id({});
   if (terms_.on_refusal) terms_.on_refusal(refusal, id, peer_);
-  Reply reply = error_reply(refusal);
+  Reply reply =
+      terms_.refusal_reply ? terms_.refusal_reply(refusal, path, id) : error_reply(refusal);
   co_await say_and_leave(std::move(reply), std::move(id));
 }
 

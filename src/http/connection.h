@@ -32,6 +32,10 @@ namespace redknot::http {
 using OnRefusal =
     std::function<void(const Refusal&, const std::string& request_id, const std::string& peer)>;
 
+// What such an answer says; the path is empty where it did not come so far.
+using RefusalReply =
+    std::function<Reply(const Refusal&, const std::string& path, const std::string& request_id)>;
+
 // Asked, on a connection's strand, when a request's headers are there and its body is not: an
 // answer, behind which the connection ends, or nothing to go on. The request has no body yet.
 using Gate = std::function<std::optional<Reply>(const Request&)>;
@@ -47,6 +51,7 @@ struct ServiceTerms {
   const Handler handler;
   AllowedOrigins origins{};
   OnRefusal on_refusal{};
+  RefusalReply refusal_reply{};  // none: error_reply()
   Gate gate{};
   Capacity streams;
   Capacity body_bytes;
@@ -81,7 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<bool> read_request(RequestParser& parser, Share& body);
   boost::asio::awaitable<bool> read_on(const RequestParser& parser, Time deadline);
   boost::asio::awaitable<bool> answer(const RequestParser& parser, Request request);
-  boost::asio::awaitable<void> refuse(Refusal refusal);
+  boost::asio::awaitable<void> refuse(Refusal refusal, std::string path = {});
   std::optional<Reply> ask_gate(const RequestParser& parser) const;
   boost::asio::awaitable<void> say_and_leave(Reply reply, std::string id);
   boost::asio::awaitable<void> leave();

@@ -34,19 +34,10 @@ asio::awaitable<bool> ConnectionExchange::reply(Reply reply) {
   co_return written && !connection_.gone();
 }
 
+bool ConnectionExchange::claim_stream() { return stream_.grow_to(1); }
+
 asio::awaitable<bool> ConnectionExchange::begin_stream(Reply head) {
-  REDKNOT_CHECK(state_ == State::kOpen);
-  if (!stream_.grow_to(1)) {
-    Refusal refusal{
-        .status = 503, .message = "Too many streams at a time", .code = "too_many_streams"};
-    if (connection_.terms_.on_refusal) {
-      connection_.terms_.on_refusal(refusal, request_.id, request_.peer);
-    }
-    Reply refused = error_reply(refusal);
-    co_await reply(std::move(refused));
-    state_ = State::kTurnedAway;
-    co_return false;
-  }
+  REDKNOT_CHECK(state_ == State::kOpen && stream_.held() == 1);
   state_ = State::kStreaming;
   keep_alive_ = keep_alive_ && !connection_.last_ && !http_1_0_;
   bodiless_ = head_only_ || bodiless(head.status);
@@ -59,7 +50,7 @@ asio::awaitable<bool> ConnectionExchange::begin_stream(Reply head) {
 }
 
 asio::awaitable<bool> ConnectionExchange::write(std::string bytes) {
-  if (state_ == State::kTurnedAway || connection_.gone()) co_return false;
+  if (connection_.gone()) co_return false;
   REDKNOT_CHECK(state_ == State::kStreaming);
   if (bytes.empty() || bodiless_) co_return true;
   std::string framed = http_1_0_ ? std::move(bytes) : chunk(bytes);
@@ -68,7 +59,6 @@ asio::awaitable<bool> ConnectionExchange::write(std::string bytes) {
 }
 
 asio::awaitable<bool> ConnectionExchange::end_stream() {
-  if (state_ == State::kTurnedAway) co_return false;
   REDKNOT_CHECK(state_ == State::kStreaming);
   state_ = State::kAnswered;
   stream_.give_back();
@@ -86,8 +76,6 @@ asio::awaitable<void> ConnectionExchange::settle() {
                     .code = "internal_error"};
     Reply reply_500 = error_reply(refusal);
     co_await reply(std::move(reply_500));
-  } else if (state_ == State::kTurnedAway) {
-    state_ = State::kAnswered;
   } else if (state_ == State::kStreaming) {
     connection_.cut();
   }

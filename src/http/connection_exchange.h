@@ -17,6 +17,7 @@ class ConnectionExchange final : public Exchange {
                      bool http_1_0);
 
   boost::asio::awaitable<bool> reply(Reply reply) override;
+  bool claim_stream() override;
   boost::asio::awaitable<bool> begin_stream(Reply head) override;
   boost::asio::awaitable<bool> write(std::string bytes) override;
   boost::asio::awaitable<bool> end_stream() override;
@@ -32,7 +33,7 @@ class ConnectionExchange final : public Exchange {
   bool keeps_alive() const { return keep_alive_ && state_ == State::kAnswered; }
 
  private:
-  enum class State { kOpen, kStreaming, kAnswered, kTurnedAway };
+  enum class State { kOpen, kStreaming, kAnswered };
 
   Connection& connection_;
   const Request& request_;

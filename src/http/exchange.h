@@ -4,7 +4,7 @@
 // A handler is a coroutine that runs on the connection's strand; whatever takes long (tokenizing a
 // book) it has done elsewhere and waits for. Handlers answer exactly once: reply(), or
 // begin_stream() and then write() until it says that the client has gone, and end_stream(). Streams
-// are bounded in number: begin_stream() may answer 503 by itself and say false.
+// are bounded in number: claim_stream() comes first.
 #pragma once
 
 #include <functional>
@@ -46,7 +46,10 @@ class Exchange {
 
   // The whole answer. False if the client has gone.
   virtual boost::asio::awaitable<bool> reply(Reply reply) = 0;
-  // An answer in pieces (chunked); head.body is its first piece, if not empty.
+  // Whether there may be one stream more, which then is this exchange's until its end.
+  virtual bool claim_stream() = 0;
+  // An answer in pieces (chunked); head.body is its first piece, if not empty. Requires
+  // claim_stream().
   virtual boost::asio::awaitable<bool> begin_stream(Reply head) = 0;
   // Waits until the kernel has taken the bytes, at most the write timeout.
   virtual boost::asio::awaitable<bool> write(std::string bytes) = 0;

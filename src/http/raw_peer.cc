@@ -136,6 +136,11 @@ asio::awaitable<void> TestServer::answer(const Request& request, Exchange& excha
 }
 
 asio::awaitable<void> TestServer::stream(Exchange& exchange) {
+  if (!exchange.claim_stream()) {
+    Reply refused{.status = 503};
+    co_await exchange.reply(std::move(refused));
+    co_return;
+  }
   Reply head;
   head.content_type = "text/event-stream";
   bool reading = co_await exchange.begin_stream(std::move(head));
@@ -149,6 +154,7 @@ asio::awaitable<void> TestServer::stream(Exchange& exchange) {
 asio::awaitable<void> TestServer::flood(Exchange& exchange) {
   exchange.on_gone([this] { ++gone; });
   Reply head;
+  if (!exchange.claim_stream()) co_return;
   bool reading = co_await exchange.begin_stream(std::move(head));
   while (reading) {
     std::string piece(64 * 1024, 'x');

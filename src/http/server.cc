@@ -47,6 +47,7 @@ struct Server::State {
         pause(strand) {
     terms.origins = options.origins;
     terms.on_refusal = options.on_refusal;
+    terms.refusal_reply = options.refusal_reply;
     terms.gate = options.gate;
   }
 

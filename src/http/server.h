@@ -31,6 +31,7 @@ struct ServerOptions {
   Limits limits{};
   AllowedOrigins origins{};  // CORS; none: off
   OnRefusal on_refusal{};
+  RefusalReply refusal_reply{};  // none: errors in OpenAI's shape
   Gate gate{};  // for what need not be read, such as bodies of requests without a key
 };
 

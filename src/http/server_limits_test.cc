@@ -137,13 +137,8 @@ TEST(HttpLimits, ConnectionsBeyondTheLimitAreTold503) {
   EXPECT_EQ(fourth.hear()->head.status, 200);
 }
 
-TEST(HttpLimits, StreamsBeyondTheLimitAreTold503) {
-  std::atomic<int> refusals{0};
-  TestServer server(
-      {.limits = {.streams = 1},
-       .on_refusal = [&](const Refusal& refusal, const std::string& id, const std::string& peer) {
-         refusals += refusal.status == 503 && !id.empty() && peer == "127.0.0.1";
-       }});
+TEST(HttpLimits, StreamsBeyondTheLimitCannotBeClaimed) {
+  TestServer server({.limits = {.streams = 1}});
   ASSERT_TRUE(server.start().ok());
   RawPeer reader = server.connect();
   ASSERT_TRUE(reader.say(get("/flood")));
@@ -151,13 +146,34 @@ TEST(HttpLimits, StreamsBeyondTheLimitAreTold503) {
   RawPeer other = server.connect();
   ASSERT_TRUE(other.say(get("/stream")));
   EXPECT_EQ(other.hear()->head.status, 503);
-  EXPECT_EQ(refusals, 1);
   ASSERT_TRUE(other.say(get("/still-here")));  // only the stream was refused
   EXPECT_EQ(other.hear()->head.status, 200);
   reader.hang_up();
   ASSERT_TRUE(eventually([&] { return server.server().counts().streams == 0; }));
   ASSERT_TRUE(other.say(get("/stream")));
   EXPECT_EQ(other.hear()->head.status, 200);
+}
+
+TEST(HttpLimits, RefusalsAreSaidAsTheServiceSaysThemAndTold) {
+  std::atomic<int> told{0};
+  TestServer server(
+      {.limits = {.body_bytes = 10},
+       .on_refusal =
+           [&](const Refusal& refusal, const std::string& id, const std::string& peer) {
+             told += refusal.status == 413 && !id.empty() && peer == "127.0.0.1";
+           },
+       .refusal_reply =
+           [](const Refusal& refusal, const std::string& path, const std::string& id) {
+             return Reply{.status = refusal.status, .body = concat(path, id.empty() ? "?" : "!")};
+           }});
+  ASSERT_TRUE(server.start().ok());
+  RawPeer peer = server.connect();
+  ASSERT_TRUE(peer.say("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n"));
+  const auto heard = peer.hear();
+  ASSERT_TRUE(heard);
+  EXPECT_EQ(heard->head.status, 413);
+  EXPECT_EQ(heard->body, "/echo!");
+  EXPECT_EQ(told, 1);
 }
 
 TEST(HttpLimits, HeadersThatComeByteByByteAre408) {

@@ -38,6 +38,7 @@ struct Answer {
   double end_s = 0;        // the last byte, or the failure
   std::vector<AnswerEvent> events{};
   std::string text{};
+  std::string expected{};  // the workload's answer, where it is known
   std::string finish_reason{};
   bool has_usage = false;
   int prompt_tokens = 0;  // as the server counts, like the next three

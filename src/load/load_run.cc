@@ -157,6 +157,7 @@ asio::awaitable<Answer> LoadRun::State::ask_turn(std::size_t index, std::size_t 
   answer.conversation = static_cast<int>(index);
   answer.turn = static_cast<int>(turn);
   answer.scheduled_s = at_s;
+  answer.expected = workload.conversations[index].turns[turn].expected;
   co_return answer;
 }
 

@@ -81,6 +81,7 @@ struct FakeModel {
     most_running = std::max(most_running.load(), ++running);
     http::Reply head;
     head.content_type = "text/event-stream";
+    out.claim_stream();
     co_await out.begin_stream(std::move(head));
     const Json& prompt = body.contains("messages") ? body["messages"] : body["prompt"];
     const bool exact = body.contains("redknot") && body["redknot"].value("reuse", "") == "none";

@@ -12,10 +12,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string joined_text(const Turn& turn, const TextMaker& maker) {
-  std::string out;
+  std::string out = turn.system;
   for (const TextPart& part : turn.parts) {
     if (!out.empty()) out += ' ';
-    out += maker.text(part.seed, part.tokens);
+    out += maker.text(part);
   }
   return out;
 }
@@ -26,7 +26,7 @@ Json content_of(const Turn& turn, const TextMaker& maker) {
   if (!has_documents) return joined_text(turn, maker);
   Json list = Json::array();
   for (const TextPart& part : turn.parts) {
-    std::string text = maker.text(part.seed, part.tokens);
+    std::string text = maker.text(part);
     if (part.reusable) text += "\n\n";
     Json one = {{"type", "text"}, {"text", std::move(text)}};
     if (part.reusable) one["cache_control"] = {{"type", "ephemeral"}};
@@ -64,6 +64,21 @@ Json reuse_of(const AskOptions& options) {
   return out;
 }
 
+// A question about documents of a file, as a service with retrieval asks it.
+void add_question(const Turn& turn, const TextMaker& maker, Json& body) {
+  Json documents = Json::array(), messages = Json::array();
+  if (!turn.system.empty()) messages.push_back({{"role", "system"}, {"content", turn.system}});
+  for (const TextPart& part : turn.parts) {
+    if (part.reusable) {
+      documents.push_back({{"text", maker.text(part)}});
+    } else {
+      messages.push_back({{"role", "user"}, {"content", maker.text(part)}});
+    }
+  }
+  body["messages"] = std::move(messages);
+  body["documents"] = std::move(documents);
+}
+
 }  // namespace
 
 const char* path_of(Endpoint endpoint) {
@@ -75,16 +90,19 @@ std::string prompt_body(const Conversation& conversation, std::size_t turn,
                         const AskOptions& options) {
   REDKNOT_CHECK(turn < conversation.turns.size() && turn <= answers.size());
   Json body = {{"model", options.model}};
-  if (options.endpoint == Endpoint::kChat) {
+  const Turn& asked = conversation.turns[turn];
+  if (options.endpoint == Endpoint::kChat && asked.parts.front().text) {
+    add_question(asked, maker, body);
+  } else if (options.endpoint == Endpoint::kChat) {
     body["messages"] = messages_of(conversation, turn, answers, maker);
   } else {
     body["prompt"] = whole_text(conversation, turn, answers, maker);
   }
-  body["max_tokens"] = conversation.turns[turn].output_tokens;
+  body["max_tokens"] = asked.output_tokens;
   body["temperature"] = options.temperature;
   if (options.temperature > 0) {
     constexpr std::uint64_t kMostSeed = 0x7fffffff;  // what every server takes
-    body["seed"] = (options.seed + conversation.turns[turn].parts.back().seed) & kMostSeed;
+    body["seed"] = (options.seed + asked.parts.back().seed) & kMostSeed;
   }
   if (options.ignore_eos) body["ignore_eos"] = true;
   body["stream"] = true;

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "load/workload.h"
+
 namespace redknot::load {
 
 class TextMaker {
@@ -16,6 +18,10 @@ class TextMaker {
 
   // About that many tokens, at least one word.
   std::string text(std::uint64_t seed, int tokens) const;
+  // What a part says.
+  std::string text(const TextPart& part) const {
+    return part.text ? *part.text : text(part.seed, part.tokens);
+  }
   double tokens_per_word() const { return tokens_per_word_; }
 
  private:

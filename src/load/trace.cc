@@ -2,23 +2,16 @@
 #include "load/trace.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "load/json_lines.h"
 
 namespace redknot::load {
 namespace {
 
 using Json = nlohmann::json;
-
-Result<const Json*> field(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return invalid("there is no \"", name, "\"");
-  return &*found;
-}
 
 // A whole number from 1 to kMaxTraceTokens.
 Result<int> token_count(const Json& object, const char* name) {
@@ -61,9 +54,7 @@ Result<std::vector<std::uint64_t>> block_ids(const Json& object, int input_token
   return ids;
 }
 
-Result<TraceRequest> parse_line(std::string_view line) {
-  const Json object = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return invalid("not a JSON object");
+Result<TraceRequest> parse_request(const Json& object) {
   TraceRequest out;
   REDKNOT_TRY(out.timestamp_ms, timestamp(object));
   REDKNOT_TRY(out.input_tokens, token_count(object, "input_length"));
@@ -75,16 +66,7 @@ Result<TraceRequest> parse_line(std::string_view line) {
 }  // namespace
 
 Result<std::vector<TraceRequest>> parse_trace(std::string_view text) {
-  std::vector<TraceRequest> out;
-  for (int number = 1; !text.empty(); ++number) {
-    const std::size_t end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    auto request = parse_line(line);
-    if (!request.ok()) return request.error().within(concat("line ", number));
-    out.push_back(*std::move(request));
-  }
+  REDKNOT_TRY(std::vector<TraceRequest> out, parse_lines<TraceRequest>(text, parse_request));
   std::stable_sort(out.begin(), out.end(), [](const TraceRequest& a, const TraceRequest& b) {
     return a.timestamp_ms < b.timestamp_ms;
   });

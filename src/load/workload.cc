@@ -33,6 +33,13 @@ void add_unique(const WorkloadOptions& options, Workload& out) {
   }
 }
 
+template <typename T>
+void shuffle(std::vector<T>& list, Random& random) {
+  for (std::size_t left = list.size(); left > 1; --left) {
+    std::swap(list[left - 1], list[random.below(left)]);
+  }
+}
+
 // Draws documents by their popularity.
 class Shelf {
  public:
@@ -59,9 +66,7 @@ class Shelf {
       taken[document] = true;
       out.push_back(document);
     }
-    for (std::size_t left = out.size(); left > 1; --left) {
-      std::swap(out[left - 1], out[random.below(left)]);
-    }
+    shuffle(out, random);
     return out;
   }
 
@@ -111,6 +116,36 @@ void add_conversations(const WorkloadOptions& options, Workload& out) {
     }
     left -= static_cast<int>(conversation.turns.size());
     out.conversations.push_back(std::move(conversation));
+  }
+}
+
+// Every question once, in an order of chance, each with the documents in another order.
+void add_questions(const WorkloadOptions& options, const std::vector<QuestionSet>& sets,
+                   Workload& out) {
+  Random choice(stream_seed(options.seed, Stream::kDocuments));
+  std::vector<std::pair<const QuestionSet*, const AnsweredQuestion*>> all;
+  for (const QuestionSet& set : sets) {
+    for (const AnsweredQuestion& question : set.questions) all.emplace_back(&set, &question);
+  }
+  shuffle(all, choice);
+  all.resize(std::min(all.size(), static_cast<std::size_t>(options.prompts)));
+  const auto count = static_cast<int>(all.size());
+  const std::vector<double> arrivals = poisson_arrivals(count, options.rate, options.seed);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto& [set, question] = all[i];
+    auto documents = set->documents;
+    shuffle(documents, choice);
+    std::vector<TextPart> parts;
+    parts.reserve(documents.size() + 1);
+    for (auto& document : documents) {
+      parts.push_back({.reusable = true, .text = std::move(document)});
+    }
+    parts.push_back(
+        {.seed = choice.seed(), .text = std::make_shared<const std::string>(question->question)});
+    Conversation one = one_turn(arrivals[i], std::move(parts), options.output_tokens);
+    one.turns.front().system = set->system;
+    one.turns.front().expected = question->answer;
+    out.conversations.push_back(std::move(one));
   }
 }
 
@@ -175,8 +210,7 @@ std::vector<double> poisson_arrivals(int count, double rate, std::uint64_t seed)
   return out;
 }
 
-Result<Workload> make_workload(const WorkloadOptions& options,
-                               const std::vector<TraceRequest>& trace) {
+Result<Workload> make_workload(const WorkloadOptions& options, const Recorded& recorded) {
   REDKNOT_RETURN_IF_ERROR(check(options));
   Workload out;
   switch (options.mix) {
@@ -189,11 +223,14 @@ Result<Workload> make_workload(const WorkloadOptions& options,
     case Mix::kMultiTurn:
       add_conversations(options, out);
       break;
+    case Mix::kQuestions:
+      add_questions(options, recorded.questions, out);
+      break;
     case Mix::kTrace:
-      add_trace(options, trace, out);
+      add_trace(options, recorded.trace, out);
       break;
   }
-  if (out.conversations.empty()) return invalid("nothing of the trace is left to send");
+  if (out.conversations.empty()) return invalid("nothing of the file is left to send");
   return out;
 }
 

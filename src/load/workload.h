@@ -8,8 +8,11 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <string>
 #include <vector>
 
+#include "load/question_sets.h"
 #include "load/trace.h"
 #include "redknot/result.h"
 
@@ -19,12 +22,13 @@ enum class Mix {
   kUnique,     // prompts that share nothing
   kShared,     // documents that many prompts share, in another order each time, and a question
   kMultiTurn,  // conversations: a turn repeats what was said before
+  kQuestions,  // about documents of a file, in another order each time
   kTrace,      // as recorded
 };
 
 struct WorkloadOptions {
   Mix mix = Mix::kUnique;
-  int prompts = 100;                                      // requests in all; of a trace at most
+  int prompts = 100;                                      // requests in all; of a file at most
   double rate = std::numeric_limits<double>::infinity();  // requests per second; > 0
   std::uint64_t seed = 1;
   int input_tokens = 256;  // kUnique: of a prompt; kMultiTurn: of the first turn
@@ -44,13 +48,16 @@ struct WorkloadOptions {
 struct TextPart {
   std::uint64_t seed = 0;
   int tokens = 0;
-  bool reusable = false;  // a document: the same text will come again elsewhere
+  bool reusable = false;                      // a document: the same text will come again elsewhere
+  std::shared_ptr<const std::string> text{};  // what it is; null: made of seed and tokens
 };
 
 struct Turn {
   double at_s = 0;  // since the start of the load; not before the answer to the turn before it
   std::vector<TextPart> parts{};
   int output_tokens = 0;
+  std::string system{};    // kQuestions
+  std::string expected{};  // the answer, where it is known
 };
 
 struct Conversation {
@@ -66,8 +73,13 @@ struct Workload {
 // Arrivals of a Poisson process: exponential gaps with mean 1 / rate, all 0 for an infinite rate.
 std::vector<double> poisson_arrivals(int count, double rate, std::uint64_t seed);
 
-// `trace` is for Mix::kTrace only. kInvalidArgument for options outside of what is said above.
-Result<Workload> make_workload(const WorkloadOptions& options,
-                               const std::vector<TraceRequest>& trace);
+// What a mix that comes from a file was read from it: none of the other.
+struct Recorded {
+  std::vector<TraceRequest> trace{};
+  std::vector<QuestionSet> questions{};
+};
+
+// kInvalidArgument for options outside of what is said above, or if there is nothing to send.
+Result<Workload> make_workload(const WorkloadOptions& options, const Recorded& recorded = {});
 
 }  // namespace redknot::load

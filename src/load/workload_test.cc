@@ -29,7 +29,7 @@ bool same(const Workload& a, const Workload& b) {
 }
 
 Workload made(const WorkloadOptions& options, const std::vector<TraceRequest>& trace = {}) {
-  auto workload = make_workload(options, trace);
+  auto workload = make_workload(options, {.trace = trace});
   EXPECT_TRUE(workload.ok()) << workload.error().message();
   return workload.ok() ? *std::move(workload) : Workload{};
 }
@@ -54,6 +54,43 @@ TEST(Workload, AnotherRateAsksTheSame) {
     EXPECT_NEAR(left.at_s, 10 * right.at_s, 1e-9);
     EXPECT_EQ(left.parts[0].seed, right.parts[0].seed);
   }
+}
+
+TEST(Workload, QuestionsOfAFileAreAskedOnceWithTheDocumentsInAnyOrder) {
+  std::vector<QuestionSet> sets(2);
+  for (int i = 0; i < 5; ++i) {
+    sets[0].documents.push_back(std::make_shared<const std::string>(1, 'a' + i));
+  }
+  sets[0].system = "be brief";
+  for (int i = 0; i < 30; ++i) sets[0].questions.push_back({std::to_string(i), "yes"});
+  sets[1].documents.push_back(std::make_shared<const std::string>("z"));
+  sets[1].questions.push_back({"30", ""});
+  const WorkloadOptions options{.mix = Mix::kQuestions, .prompts = 100, .rate = 2};
+  const auto workload = make_workload(options, {.questions = sets});
+  ASSERT_TRUE(workload.ok());
+  ASSERT_EQ(workload->requests(), 31);
+  std::set<std::string> questions, orders;
+  std::set<std::uint64_t> seeds;
+  for (const Conversation& conversation : workload->conversations) {
+    const Turn& turn = conversation.turns.at(0);
+    std::string order;
+    for (const TextPart& part : turn.parts) {
+      if (part.reusable) order += *part.text;
+    }
+    const bool first = order.size() == 5;
+    EXPECT_EQ(turn.system, first ? "be brief" : "");
+    EXPECT_EQ(turn.expected, first ? "yes" : "");
+    EXPECT_FALSE(turn.parts.back().reusable);
+    questions.insert(*turn.parts.back().text);
+    seeds.insert(turn.parts.back().seed);
+    orders.insert(order);
+  }
+  EXPECT_EQ(questions.size(), 31u);
+  EXPECT_EQ(seeds.size(), 31u);
+  EXPECT_GT(orders.size(), 10u);
+  const WorkloadOptions few{.mix = Mix::kQuestions, .prompts = 4};
+  EXPECT_EQ(make_workload(few, {.questions = sets})->requests(), 4);
+  EXPECT_FALSE(make_workload(few).ok());
 }
 
 TEST(Workload, ArrivalsArePoisson) {

@@ -29,7 +29,7 @@ struct Choice {
 
 class Answering {
  public:
-  Answering(Asked asked, http::Exchange& exchange, Metrics& metrics)
+  Answering(Asked asked, http::Exchange& exchange, Metrics& metrics, UnderWay::Answer& self)
       : writer_(std::move(asked.writer)),
         answers_(asked.answers),
         streams_(asked.stream),
@@ -38,12 +38,14 @@ class Answering {
         echoes_(std::move(asked.echoes)),
         exchange_(exchange),
         metrics_(metrics),
+        self_(self),
         choices_(asked.generations.size()),
         feed_(exchange.executor(), std::move(asked.generations)) {
     for (Choice& choice : choices_) {
       if (!asked.parsers.empty()) choice.parser.emplace(asked.parsers.front());
     }
     exchange_.on_gone([this] { feed_.wake(); });
+    self_.on_cut(feed_.waker());
   }
   Answering(const Answering&) = delete;
   Answering& operator=(const Answering&) = delete;
@@ -71,10 +73,10 @@ class Answering {
   std::vector<std::string> echoes_;
   http::Exchange& exchange_;
   Metrics& metrics_;
+  UnderWay::Answer& self_;
   std::vector<Choice> choices_;
   PieceFeed feed_;
   bool head_sent_ = false;
-  bool turned_away_ = false;  // there are too many streams
   Clock::time_point last_sent_ = Clock::now();
   bool has_begun_ = false;  // the writer
   std::optional<ApiError> failed_;
@@ -192,7 +194,6 @@ asio::awaitable<bool> Answering::send(std::string bytes) {
                    .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}},
                    .body = std::move(bytes)};
   const bool written = co_await exchange_.begin_stream(std::move(head));
-  turned_away_ = !written && !exchange_.gone();
   co_return written;
 }
 
@@ -237,7 +238,6 @@ Outcome Answering::outcome() {
     if (!choices_[i].ended) count(i, failed_ ? "error" : "abort");
   }
   if (gone) out.status = 499;  // nginx's number for a client that left
-  if (turned_away_) out.status = 503;
   out.failed = failed_;
   out.is_refused = failed_ && !head_sent_;
   return out;
@@ -245,10 +245,17 @@ Outcome Answering::outcome() {
 
 asio::awaitable<Outcome> Answering::run() {
   bool there = true;
+  if (streams_ && !exchange_.claim_stream()) {
+    failed_ = {.status = 503,
+               .message = "too many streams at a time",
+               .code = "too_many_streams",
+               .type = "server_error"};
+  }
   while (there && !failed_ && !feed_.ended()) {
     co_await feed_.wait(kPingEvery);
     std::string bytes = take_pieces();
     if (exchange_.gone()) there = false;
+    if (self_.is_cut() && !failed_ && !feed_.ended()) failed_ = ending_error();
     if (!streams_ || !there) continue;
     const bool silent = Clock::now() - last_sent_ >= kPingEvery;
     if (bytes.empty() && silent && head_sent_) bytes = writer_->ping();
@@ -263,8 +270,9 @@ asio::awaitable<Outcome> Answering::run() {
 
 }  // namespace
 
-asio::awaitable<Outcome> answer_client(Asked asked, http::Exchange& exchange, Metrics& metrics) {
-  Answering answering(std::move(asked), exchange, metrics);
+asio::awaitable<Outcome> answer_client(Asked asked, http::Exchange& exchange, Metrics& metrics,
+                                       UnderWay::Answer& self) {
+  Answering answering(std::move(asked), exchange, metrics, self);
   Outcome outcome = co_await answering.run();
   co_return outcome;
 }

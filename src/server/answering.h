@@ -10,6 +10,7 @@
 #include "server/api_error.h"
 #include "server/asking.h"
 #include "server/metrics.h"
+#include "server/under_way.h"
 
 namespace redknot::server {
 
@@ -21,9 +22,9 @@ struct Outcome {
   bool is_refused = false;  // the failure has not been told to the client yet
 };
 
-// Ends when the client has everything, or has left: then what still generates is cancelled. A
-// stream whose first piece takes long begins empty, and is kept alive by pings.
+// Ends when the client has everything, or has left, or the answer is cut: then what still generates
+// is cancelled. A stream whose first piece takes long begins empty, and is kept alive by pings.
 boost::asio::awaitable<Outcome> answer_client(Asked asked, http::Exchange& exchange,
-                                              Metrics& metrics);
+                                              Metrics& metrics, UnderWay::Answer& self);
 
 }  // namespace redknot::server

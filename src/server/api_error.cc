@@ -48,6 +48,13 @@ ApiError api_error(const Error& error) {
   return {.status = 500, .message = error.message(), .type = "server_error"};
 }
 
+ApiError ending_error() {
+  return {.status = 503,
+          .message = "the server is ending",
+          .code = "server_is_ending",
+          .type = "server_error"};
+}
+
 std::string openai_error_body(const ApiError& error) {
   return dump_json({{"error",
                      {{"message", error.message},

@@ -20,6 +20,9 @@ struct ApiError {
 // kCancelled (the server is ending), 500 for the rest.
 ApiError api_error(const Error& error);
 
+// To all that want work done once the server is ending.
+ApiError ending_error();
+
 // {"error": {"message", "type", "param", "code"}}
 std::string openai_error_body(const ApiError& error);
 // {"type": "error", "error": {"type", "message"}, "request_id"}

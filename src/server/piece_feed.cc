@@ -42,7 +42,7 @@ PieceFeed::PieceFeed(asio::any_io_executor strand, std::vector<Generation> gener
       ended_(generations_.size()),
       running_(generations_.size()) {
   for (Generation& generation : generations_) {
-    generation.notify([bell = bell_] { bell->ring(); });
+    generation.notify(waker());
   }
 }
 
@@ -60,6 +60,10 @@ asio::awaitable<void> PieceFeed::wait(std::chrono::milliseconds most) {
 }
 
 void PieceFeed::wake() { bell_->hear(); }
+
+std::function<void()> PieceFeed::waker() const {
+  return [bell = bell_] { bell->ring(); };
+}
 
 std::optional<PieceFeed::Item> PieceFeed::take() {
   for (std::size_t tried = 0; tried < generations_.size(); ++tried) {

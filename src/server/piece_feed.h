@@ -8,6 +8,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,8 +26,10 @@ class PieceFeed {
 
   // Waits for something new, a piece or wake(), at most so long.
   boost::asio::awaitable<void> wait(std::chrono::milliseconds most);
-  // Ends a wait, this one or the next. On the strand.
+  // Ends a wait, this one or the next. On the strand; what waker() gives may be called on any
+  // thread, also when the feed is gone.
   void wake();
+  std::function<void()> waker() const;
 
   // A piece that is at hand, and of which generation. Nothing if there is none.
   struct Item {

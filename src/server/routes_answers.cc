@@ -10,6 +10,7 @@
 namespace redknot::server {
 
 Service::Answered Service::answer_with(Call& call, AskFunction ask) {
+  UnderWay::Answer self(under_way_);
   const Asker asker{model_, terms_, call.tenant, segment_texts_, call.request.id};
   std::function<Read<Asked>()> begin = [&asker, &call, ask] {
     return ask(asker, call.request.body);
@@ -20,7 +21,7 @@ Service::Answered Service::answer_with(Call& call, AskFunction ask) {
     co_await fail(call, std::move(error));
     co_return;
   }
-  Outcome outcome = co_await answer_client(std::move(*asked), call.exchange, metrics_);
+  Outcome outcome = co_await answer_client(std::move(*asked), call.exchange, metrics_, self);
   call.line.tokens = outcome.tokens;
   call.line.status = outcome.status;
   if (outcome.failed) call.line.error = outcome.failed->message;

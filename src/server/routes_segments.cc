@@ -117,7 +117,7 @@ std::vector<PromptPart> parts_to_build(const AskableModel& model, const std::str
 
 double read_ttl(const Value& body) { return body["ttl_seconds"].number(0, kMaxTtlSeconds, 0); }
 
-Read<PutSegment> begin_put(const AskableModel& model, const std::string& salt,
+Read<PutSegment> begin_put(const AskableModel& model, const PreloadTerms& terms,
                            const std::string& body) {
   Engine& engine = model.engine;
   Read<Json> json = parse_json(body);
@@ -138,7 +138,6 @@ Read<PutSegment> begin_put(const AskableModel& model, const std::string& salt,
   if (!tokens.ok()) return api_error(tokens.error());
   put.text.tokens = static_cast<int>(tokens->size());
   put.id = kPrefix + Engine::segment_id(*tokens);
-  const PreloadTerms terms{.canonical_context = CanonicalContext::kBare, .cache_salt = salt};
   for (const PromptPart& part : parts_to_build(model, text)) {
     auto own = engine.tokenizer()->tokenize(part.text, false, part.parse_special);
     if (!own.ok()) return api_error(own.error());
@@ -153,8 +152,12 @@ Read<PutSegment> begin_put(const AskableModel& model, const std::string& salt,
 }  // namespace
 
 Service::Answered Service::put_segment(Call& call) {
+  const UnderWay::Answer self(under_way_);
   std::function<Read<PutSegment>()> begin = [this, &call] {
-    return begin_put(model_, call.tenant.salt, call.request.body);
+    const PreloadTerms terms{.canonical_context = CanonicalContext::kBare,
+                             .cache_salt = call.tenant.salt,
+                             .kv_quota_bytes = options_.kv_quota_bytes};
+    return begin_put(model_, terms, call.request.body);
   };
   Read<PutSegment> put = co_await run_on(workers_, std::move(begin));
   if (!put.ok()) {
@@ -195,7 +198,7 @@ Service::Answered Service::put_segment(Call& call) {
     co_return;
   }
   std::function<bool()> pin = [this, &call, &put] {
-    return pin_all(call.tenant.salt, put->text.engine_ids, put->ttl_seconds);
+    return pin_all(call.tenant.salt, put->text.engine_ids, put->ttl_seconds) == nullptr;
   };
   bool pinned = false;
   if (put->ttl_seconds > 0) pinned = co_await run_on(errands_, std::move(pin));
@@ -208,11 +211,21 @@ Service::Answered Service::put_segment(Call& call) {
   co_await reply(call, std::move(answer));
 }
 
-bool Service::pin_all(const std::string& salt, const std::vector<std::string>& engine_ids,
-                      double seconds) {
+const char* Service::pin_all(const std::string& salt, const std::vector<std::string>& engine_ids,
+                             double seconds) {
+  if (options_.kv_quota_bytes > 0 && seconds > 0) {
+    std::size_t bytes = 0;
+    for (const SegmentInfo& one : engine_.segments(salt)) {
+      const bool wanted =
+          std::find(engine_ids.begin(), engine_ids.end(), one.id) != engine_ids.end();
+      if (wanted || one.pinned_seconds > 0) bytes += one.bytes;
+    }
+    if (bytes > options_.kv_quota_bytes) return "the tenant's quota has no room for its pages";
+  }
   bool pinned = false;
   for (const std::string& id : engine_ids) pinned |= engine_.pin_segment(salt, id, seconds);
-  return pinned;
+  if (pinned || seconds == 0) return nullptr;
+  return "its pages have made room for others, or half of the KV memory is pinned already";
 }
 
 Service::Answered Service::list_segments(Call& call) {
@@ -255,14 +268,10 @@ Service::Answered Service::pin_segment(Call& call) {
     const auto found =
         find(shown(engine_.segments(salt), segment_texts_.all(salt)), call.parameter);
     if (!found) return no_such_segment(call.parameter);
-    const bool pinned = pin_all(salt, found->engine_ids, ttl_seconds);
-    if (!pinned && ttl_seconds > 0) {
-      return ApiError{
-          .status = 409,
-          .message = "segment \"" + call.parameter +
-                     "\" cannot be pinned: its pages have made room for others, or half "
-                     "of the KV memory is pinned already",
-          .param = "id"};
+    if (const char* refused = pin_all(salt, found->engine_ids, ttl_seconds)) {
+      return ApiError{.status = 409,
+                      .message = "segment \"" + call.parameter + "\" cannot be pinned: " + refused,
+                      .param = "id"};
     }
     return dump_json(
         {{"id", call.parameter}, {"object", "segment"}, {"pinned_seconds", ttl_seconds}});

@@ -23,7 +23,7 @@ struct SegmentText {
 
 class SegmentTexts {
  public:
-  // Bytes of all texts of all tenants.
+  // Bytes of all texts of a tenant.
   explicit SegmentTexts(std::size_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
   // Puts or replaces. kResourceExhausted if there is no room.
@@ -37,8 +37,11 @@ class SegmentTexts {
  private:
   const std::size_t limit_bytes_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::map<std::string, SegmentText>> by_salt_;
-  std::size_t bytes_ = 0;
+  struct Texts {
+    std::map<std::string, SegmentText> by_id{};
+    std::size_t bytes = 0;
+  };
+  std::map<std::string, Texts> by_salt_;
 };
 
 }  // namespace redknot::server

@@ -20,11 +20,15 @@ TEST(SegmentTexts, BelongToOneTenant) {
 TEST(SegmentTexts, AreBoundedInBytes) {
   SegmentTexts texts(10);
   ASSERT_TRUE(texts.put("a", "1", {.text = "12345678"}).ok());
-  const Status full = texts.put("b", "2", {.text = "123"});
+  const Status full = texts.put("a", "2", {.text = "123"});
   ASSERT_FALSE(full.ok());
   EXPECT_EQ(full.error().code(), ErrorCode::kResourceExhausted);
   // In the place of the old text there is room.
   EXPECT_TRUE(texts.put("a", "1", {.text = "1234567890"}).ok());
+  // Nobody else's fill it.
+  EXPECT_TRUE(texts.put("b", "1", {.text = "1234567890"}).ok());
+  EXPECT_FALSE(texts.put("b", "2", {.text = "1"}).ok());
+  EXPECT_EQ(texts.erase("b", "1"), 1);
   EXPECT_EQ(texts.erase("a", ""), 1);
   EXPECT_TRUE(texts.put("b", "2", {.text = "123"}).ok());
   ASSERT_EQ(texts.all("b").size(), 1U);

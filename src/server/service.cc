@@ -32,13 +32,25 @@ std::string_view authority_of(std::string_view origin) {
   return scheme == std::string_view::npos ? std::string_view() : origin.substr(scheme + 3);
 }
 
+// Whether the host of "host:port" can be no other machine's name: an address, or localhost. A name
+// may be made to lead here by whoever owns it, while its pages are another site's (DNS rebinding).
+bool is_surely_ours(std::string_view host) {
+  const std::string_view name = host.substr(0, host.rfind(':'));
+  return host.starts_with('[') || name == "localhost" || name.ends_with(".localhost") ||
+         name.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 // A page of another site may have a browser send requests, with what it remembers of us; what it
-// cannot have it send are keys in headers.
-bool is_forged(const http::Request& request, const std::vector<std::string>& allowed_origins) {
+// cannot have it send are keys in headers. What a browser remembers goes by the name of the host,
+// so where keys are wanted a name is as good as an address.
+bool is_forged(const http::Request& request, const std::vector<std::string>& allowed_origins,
+               bool keys_are_wanted) {
   const bool has_key = !request.header("x-api-key").empty() ||
                        request.header("authorization").substr(0, 7) == "Bearer ";
   const std::string_view origin = request.header("origin");
-  if (has_key || origin.empty() || authority_of(origin) == request.header("host")) return false;
+  const std::string_view host = request.header("host");
+  if (has_key || origin.empty()) return false;
+  if (authority_of(origin) == host && (keys_are_wanted || is_surely_ours(host))) return false;
   return std::none_of(allowed_origins.begin(), allowed_origins.end(),
                       [&](const auto& allowed) { return allowed == "*" || allowed == origin; });
 }
@@ -65,43 +77,47 @@ Result<AskableModel> askable(Engine& engine, const ServiceOptions& options) {
   return model;
 }
 
+std::string error_body(const ApiError& error, const std::string& path,
+                       const std::string& request_id) {
+  return is_anthropic(path) ? anthropic_error_body(error, request_id) : openai_error_body(error);
+}
+
 http::Reply error_reply(const http::Request& request, const ApiError& error,
                         const std::string& allowed_methods) {
-  http::Reply reply{.status = error.status};
-  reply.body = is_anthropic(request.path) ? anthropic_error_body(error, request.id)
-                                          : openai_error_body(error);
+  http::Reply reply{.status = error.status, .body = error_body(error, request.path, request.id)};
   if (error.status == 401) {
     const bool page = request.path == "/";
     reply.headers.emplace_back(
         "WWW-Authenticate", page ? "Basic realm=\"redknot: API key as the password\"" : "Bearer");
   }
   if (error.status == 405) reply.headers.emplace_back("Allow", allowed_methods);
-  if (error.status == 429) reply.headers.emplace_back("Retry-After", "1");
+  if (error.status == 429 || error.status == 503) reply.headers.emplace_back("Retry-After", "1");
   return reply;
 }
 
 }  // namespace
 
 const std::vector<Service::Entry>& Service::entries() {
+  using Needs = Entry::Needs;
   static const std::vector<Entry> entries = {
-      {"GET", "/health", &Service::health, true},
-      {"GET", "/version", &Service::version, false},
-      {"GET", "/metrics", &Service::metrics, false},
-      {"GET", "/redknot/status", &Service::status, false},
-      {"GET", "/", &Service::web_file, false},
-      {"GET", "/v1/models", &Service::models, false},
-      {"GET", "/v1/models/{id}", &Service::model, false},
-      {"POST", "/tokenize", &Service::tokenize, false},
-      {"POST", "/detokenize", &Service::detokenize, false},
-      {"PUT", "/v1/segments", &Service::put_segment, false},
-      {"GET", "/v1/segments", &Service::list_segments, false},
-      {"DELETE", "/v1/segments", &Service::drop_segments, false},
-      {"GET", "/v1/segments/{id}", &Service::show_segment, false},
-      {"PUT", "/v1/segments/{id}", &Service::pin_segment, false},
-      {"DELETE", "/v1/segments/{id}", &Service::drop_segment, false},
-      {"POST", "/v1/chat/completions", &Service::chat_completions, false},
-      {"POST", "/v1/completions", &Service::completions, false},
-      {"POST", "/v1/messages", &Service::messages, false},
+      {"GET", "/health", &Service::health, Needs::kNothing},
+      {"GET", "/version", &Service::version, Needs::kKey},
+      {"GET", "/metrics", &Service::metrics, Needs::kKey},
+      {"GET", "/redknot/status", &Service::status, Needs::kKey},
+      {"GET", "/", &Service::web_file, Needs::kKey},
+      {"GET", "/v1/models", &Service::models, Needs::kKey},
+      {"GET", "/v1/models/{id}", &Service::model, Needs::kKey},
+      {"POST", "/tokenize", &Service::tokenize, Needs::kKey},
+      {"POST", "/detokenize", &Service::detokenize, Needs::kKey},
+      {"PUT", "/v1/segments", &Service::put_segment, Needs::kKeyAndTime},
+      {"GET", "/v1/segments", &Service::list_segments, Needs::kKey},
+      {"DELETE", "/v1/segments", &Service::drop_segments, Needs::kKey},
+      {"GET", "/v1/segments/{id}", &Service::show_segment, Needs::kKey},
+      {"PUT", "/v1/segments/{id}", &Service::pin_segment, Needs::kKey},
+      {"DELETE", "/v1/segments/{id}", &Service::drop_segment, Needs::kKey},
+      {"POST", "/v1/chat/completions", &Service::chat_completions, Needs::kKeyAndTime},
+      {"POST", "/v1/completions", &Service::completions, Needs::kKeyAndTime},
+      {"POST", "/v1/messages", &Service::messages, Needs::kKeyAndTime},
   };
   return entries;
 }
@@ -121,7 +137,7 @@ Service::Service(Engine& engine, ServiceOptions options, Tenants tenants, Access
               .most_priority = options_.tenants.api_keys.size() > 1 ? 0 : kMostPriority,
               .max_queue_seconds = options_.max_queue_seconds}),
       metrics_(options_.model_name),
-      segment_texts_(options_.segment_text_bytes),
+      segment_texts_(options_.segment_text_bytes / tenants_.count()),
       workers_(static_cast<std::size_t>(options_.worker_threads)),
       errands_(1) {}
 
@@ -144,6 +160,16 @@ http::Handler Service::handler() {
   return [this](const http::Request& request, http::Exchange& exchange) {
     return answer(request, exchange);
   };
+}
+
+http::Reply Service::refusal_reply(const http::Refusal& refusal, const std::string& path,
+                                   const std::string& request_id) {
+  http::Reply reply = http::error_reply(refusal);
+  if (is_anthropic(path)) {
+    const ApiError error{.status = refusal.status, .message = refusal.message};
+    reply.body = anthropic_error_body(error, request_id);
+  }
+  return reply;
 }
 
 void Service::refused(const http::Refusal& refusal, const std::string& request_id,
@@ -181,12 +207,12 @@ Service::Found Service::look_up(const http::Request& request) const {
     found.allowed += (found.allowed.empty() ? "" : ", ") + std::string(entry.method);
     if (method == entry.method) found.entry = &entry;
   }
-  static constexpr Entry kWebFile = {"GET", "/{file}", &Service::web_file, false};
+  static constexpr Entry kWebFile = {"GET", "/{file}", &Service::web_file, Entry::Needs::kKey};
   if (found.pattern.empty() && method == "GET" && find_web_file(request.path) != nullptr) {
     found.entry = &kWebFile;
     found.pattern = kWebFile.path;
   }
-  const bool is_open = found.entry != nullptr && found.entry->is_open;
+  const bool is_open = found.entry != nullptr && found.entry->needs == Entry::Needs::kNothing;
   if (found.tenant == nullptr && !is_open) {
     found.error = {.status = 401,
                    .message =
@@ -194,13 +220,17 @@ Service::Found Service::look_up(const http::Request& request) const {
                        "\"X-Api-Key: KEY\"",
                    .code = "invalid_api_key",
                    .type = "authentication_error"};
-  } else if (!is_open && is_forged(request, options_.allowed_origins)) {
-    found.error = {.status = 403, .message = "pages of other sites are not answered"};
+  } else if (!is_open && is_forged(request, options_.allowed_origins, tenants_.asks_for_keys())) {
+    found.error = {
+        .status = 403,
+        .message = "pages of other sites are not answered, unless --cors-origin names them"};
   } else if (found.entry == nullptr && !found.allowed.empty()) {
     found.error = {.status = 405,
                    .message = request.method + ": the methods here are " + found.allowed};
   } else if (found.entry == nullptr) {
     found.error = {.status = 404, .message = request.method + ": no such route"};
+  } else if (found.entry->needs == Entry::Needs::kKeyAndTime && draining_.load()) {
+    found.error = ending_error();
   }
   return found;
 }

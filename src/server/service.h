@@ -25,6 +25,7 @@
 #include "server/metrics.h"
 #include "server/segment_texts.h"
 #include "server/tenants.h"
+#include "server/under_way.h"
 
 namespace redknot::server {
 
@@ -41,7 +42,7 @@ struct ServiceOptions {
   // Of requests that do not say.
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
-  std::size_t segment_text_bytes = std::size_t{256} << 20;  // of texts put as segments
+  std::size_t segment_text_bytes = std::size_t{256} << 20;  // of texts that all tenants put
   int worker_threads = 2;                                   // that parse, template and tokenize
 };
 
@@ -66,12 +67,19 @@ class Service {
   http::Handler handler();
   // Refuses, by its headers, what need not be read: no key, no such route. Any thread.
   std::optional<http::Reply> turn_away(const http::Request& request);
+  // What a client is told of a refusal, in the dialect of the path.
+  static http::Reply refusal_reply(const http::Refusal& refusal, const std::string& path,
+                                   const std::string& request_id);
   // Counts and logs what was refused before it came here. Any thread.
   void refused(const http::Refusal& refusal, const std::string& request_id,
                const std::string& peer);
 
-  // From now on /health says 503, so that nothing new is sent here.
+  // From now on /health says 503, so that nothing new is sent here, and what comes all the same is
+  // refused with 503.
   void begin_draining();
+  int answers_under_way() const { return under_way_.count(); }
+  // Those, and what comes later, end with an error that says why.
+  void cut_answers() { under_way_.cut(); }
 
  private:
   using Answered = boost::asio::awaitable<void>;
@@ -80,7 +88,7 @@ class Service {
     const char* method;
     const char* path;  // "{id}" stands for one part of a path
     Route route;
-    bool is_open;  // without an API key
+    enum class Needs { kNothing, kKey, kKeyAndTime } needs;  // kKeyAndTime: not while we end
   };
   static const std::vector<Entry>& entries();
   // What a request's headers say.
@@ -123,7 +131,9 @@ class Service {
   Answered pin_segment(Call& call);
   Answered drop_segment(Call& call);
   Answered drop_segments(Call& call);
-  bool pin_all(const std::string& salt, const std::vector<std::string>& engine_ids, double seconds);
+  // Null, or why they cannot be pinned.
+  const char* pin_all(const std::string& salt, const std::vector<std::string>& engine_ids,
+                      double seconds);
 
   // routes_answers.cc
   using AskFunction = Read<Asked> (*)(const Asker& asker, std::string_view body);
@@ -144,6 +154,7 @@ class Service {
   Metrics metrics_;
   SegmentTexts segment_texts_;
   std::atomic<bool> draining_{false};
+  UnderWay under_way_;
   boost::asio::thread_pool workers_;
   boost::asio::thread_pool errands_;  // one thread, for what waits for the engine's step
 };

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -79,6 +80,12 @@ Result<Tenants> Tenants::create(const TenantOptions& options) {
     }
   }
   return tenants;
+}
+
+std::size_t Tenants::count() const {
+  std::set<std::string_view> salts;
+  for (const auto& [hash, tenant] : by_hash_) salts.insert(tenant.salt);
+  return std::max<std::size_t>(salts.size(), 1);
 }
 
 const Tenant* Tenants::find(std::string_view authorization, std::string_view x_api_key) const {

@@ -38,6 +38,8 @@ class Tenants {
   // up by their hash, so that the time taken says nothing about them.
   const Tenant* find(std::string_view authorization, std::string_view x_api_key) const;
 
+  // Those that share nothing; at least one.
+  std::size_t count() const;
   bool asks_for_keys() const { return !by_hash_.empty(); }
 
  private:

@@ -55,6 +55,12 @@ TEST(Tenants, NamesAndSaltsDoNotShowTheKey) {
   EXPECT_EQ(tenant.salt.find(tenant.name), std::string::npos);
 }
 
+TEST(Tenants, AreCountedByWhatTheyShare) {
+  EXPECT_EQ(Tenants::create({})->count(), 1U);
+  EXPECT_EQ(Tenants::create({.api_keys = {"a", "b", "c"}})->count(), 3U);
+  EXPECT_EQ(Tenants::create({.api_keys = {"a", "b"}, .share_cache = true})->count(), 1U);
+}
+
 TEST(Tenants, RefusesKeysThatCannotBeSent) {
   EXPECT_FALSE(Tenants::create({.api_keys = {""}}).ok());
   EXPECT_FALSE(Tenants::create({.api_keys = {"a b"}}).ok());

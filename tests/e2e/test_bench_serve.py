@@ -78,6 +78,21 @@ class Load(Case):
         scheduled = sorted(one['scheduled_s'] for one in found['answers'])
         self.assertEqual(scheduled, [0, 0.1, 0.2])
 
+    def test_questions_of_a_file_are_graded(self):
+        text = 'About Mara Velk. Mara Velk lives in Tanfort. Mara Velk works for Harven Mills.'
+        other = 'Notes on Harven Mills. Harven Mills makes clocks. The company is based in Lorvik.'
+        turns = [{'question': 'Where does Mara Velk live?', 'answer': 'Tanfort'},
+                 {'question': 'What does Harven Mills make?', 'answer': 'certainly no tables'}]
+        path = write('questions.jsonl', json.dumps({'documents': [text, other], 'turns': turns}))
+        found, text = self.load('--mix', 'questions', '--questions', path, '--output-len', 12,
+                                '--check')
+        self.check_whole(found, 2)
+        self.assertEqual(found['graded'], {'known': 2, 'right': 1})
+        self.assertIn('answers right                50.00 % of 2', text)
+        self.assertEqual(found['agreement']['identical'], 2)
+        done = redknot('bench', 'serve', '--url', self.server.url, '--mix', 'questions')
+        self.check_error(done, 2, '--mix questions and --questions FILE need each other')
+
     def test_bystanders_and_a_limit(self):
         found, _ = self.load(*SMALL, '-n', 6, '--max-concurrency', 2, '--idle-connections', 30,
                              '--slow-readers', 3)

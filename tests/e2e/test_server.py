@@ -244,6 +244,25 @@ class Segments(unittest.TestCase):
         self.assertEqual(self.ask('GET', '/v1/segments').json['data'], [])
 
 
+class Quota(unittest.TestCase):
+    def test_pins_stay_within_it(self):
+        with Served(READER, '--tenant-quota', '2M', '--kv-memory', '64M') as server:
+            first, second = (server.ask('PUT', '/v1/segments', {'text': text}).json
+                             for text in DOCUMENTS[:2])
+            path = '/v1/segments/'
+            shown = server.get(path + first['id']).json
+            self.assertGreater(shown['bytes'], 1 << 20)
+            self.assertLess(shown['bytes'], 2 << 20)
+            pin = {'ttl_seconds': 60}
+            self.assertEqual(server.ask('PUT', path + first['id'], pin).status, 200)
+            self.assertEqual(server.ask('PUT', path + first['id'], pin).status, 200)
+            refused = server.ask('PUT', path + second['id'], pin)
+            self.assertEqual(refused.status, 409)
+            self.assertIn('quota', refused.error['message'])
+            self.assertEqual(server.ask('PUT', path + first['id'], {'ttl_seconds': 0}).status, 200)
+            self.assertEqual(server.ask('PUT', path + second['id'], pin).status, 200)
+
+
 class Keys(unittest.TestCase):
     def test_bodies_of_strangers_are_not_read(self):
         with Served(READER, '--api-key', 'sesame') as server:

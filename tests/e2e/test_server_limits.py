@@ -113,6 +113,10 @@ class BadInput(unittest.TestCase):
     def test_pages_of_other_origins(self):
         for headers, status in (({'Origin': 'http://evil.example'}, 403),
                                 ({'Origin': self.server.url}, 200),
+                                # A name that its owner has lead here.
+                                ({'Origin': 'http://evil.example', 'Host': 'evil.example'}, 403),
+                                ({'Origin': 'http://localhost:1', 'Host': 'localhost:1'}, 200),
+                                ({'Origin': 'http://[::1]', 'Host': '[::1]'}, 200),
                                 ({'Origin': 'null'}, 403), ({}, 200)):
             reply = self.server.ask('POST', CHAT, OK, headers)
             self.assertEqual(reply.status, status, headers)
@@ -153,6 +157,36 @@ class BadInput(unittest.TestCase):
         except OSError:
             pass  # it was closed while we still sent
         connection.close()
+
+    def test_refusals_before_a_handler_are_in_the_dialect(self):
+        for path, kind in ((CHAT, 'invalid_request_error'), ('/v1/messages', 'request_too_large')):
+            connection = self.server.connection()
+            connection.putrequest('POST', path)
+            connection.putheader('Content-Length', str(100 << 20))
+            connection.endheaders()
+            response = connection.getresponse()
+            self.assertEqual(response.status, 413)
+            body = json.loads(response.read())
+            self.assertEqual(body['error']['type'], kind)
+            self.assertEqual(body.get('type'), 'error' if path == '/v1/messages' else None)
+            connection.close()
+
+    def test_more_streams_than_may_be_open(self):
+        with Served(READER, '--max-streams', 1) as server:
+            ask = {**OK, 'max_tokens': 3000, 'ignore_eos': True, 'stream': True}
+            first = server.connection()
+            first.request('POST', CHAT, json.dumps(ask))
+            held = first.getresponse()
+            held.read(100)
+            refused = server.post(CHAT, {**OK, 'stream': True})
+            self.assertEqual((refused.status, refused.error['code']), (503, 'too_many_streams'))
+            refused = server.post('/v1/messages', {**OK, 'stream': True, 'max_tokens': 2})
+            self.assertEqual((refused.status, refused.error['type']), (503, 'overloaded_error'))
+            self.assertEqual(server.post(CHAT, {**OK, 'max_tokens': 2}).status, 200)
+            held.close()
+            first.close()
+            self.assertTrue(server.wait_for(
+                lambda: server.post(CHAT, {**OK, 'stream': True, 'max_tokens': 2}).status == 200))
 
     def test_a_header_bomb(self):
         for headers in ({'X': 'a' * 100000}, {f'X-{i}': 'a' for i in range(90)}):
@@ -217,20 +251,50 @@ class Endings(unittest.TestCase):
     def test_what_takes_longer_than_the_deadline_is_cut(self):
         model = harness.model(shape='tiny-llama')
         with Served(model, '--drain-timeout', 1, '-c', 100000) as server:
-            def ask():
-                try:
-                    server.post('/v1/completions', {'prompt': [1, 2], 'max_tokens': 90000,
-                                                    'ignore_eos': True, 'stream': True})
-                except Exception:  # pylint: disable=broad-except
-                    pass  # it was cut
-            asking = threading.Thread(target=ask)
-            asking.start()
+            replies = {}
+
+            def ask(stream):
+                replies[stream] = server.post(
+                    '/v1/completions', {'prompt': [1, 2], 'max_tokens': 90000,
+                                        'ignore_eos': True, 'stream': stream})
+            asking = [threading.Thread(target=ask, args=[stream]) for stream in (True, False)]
+            for each in asking:
+                each.start()
             self.assertTrue(server.wait_for(
-                lambda: server.get('/redknot/status').json['running'] == 1))
+                lambda: server.get('/redknot/status').json['running'] == 2))
             started = time.monotonic()
             self.assertEqual(server.terminate(), 0)
             self.assertLess(time.monotonic() - started, 15)
-            asking.join()
+            for each in asking:
+                each.join()
+            self.assertEqual(replies[True].status, 200)
+            *_, error, done = replies[True].events
+            self.assertEqual((error['error']['code'], done), ('server_is_ending', '[DONE]'))
+            self.assertGreater(len(replies[True].events), 2)
+            self.assertEqual(replies[False].status, 503)
+            self.assertEqual(replies[False].error['code'], 'server_is_ending')
+
+    def test_while_it_ends_it_says_so(self):
+        model = harness.model(shape='tiny-llama')
+        with Served(model, '--drain-timeout', 20, '-c', 100000) as server:
+            stream = server.connection()
+            stream.request('POST', '/v1/completions', json.dumps(
+                {'prompt': [1, 2], 'max_tokens': 90000, 'ignore_eos': True, 'stream': True}))
+            answer = stream.getresponse()
+            answer.read(100)
+            self.assertEqual(server.get('/health').status, 200)
+            server.process.send_signal(signal.SIGTERM)
+            self.assertTrue(server.wait_for(lambda: server.get('/health').status == 503))
+            self.assertEqual(server.get('/health').json['status'], 'draining')
+            refused = server.post('/v1/completions', {'prompt': [1, 2]})
+            self.assertEqual(refused.status, 503)
+            self.assertEqual(refused.error['message'], 'the server is ending')
+            self.assertEqual(refused.headers['retry-after'], '1')
+            refused = server.post('/v1/messages', {})
+            self.assertEqual(refused.json['error']['type'], 'overloaded_error')
+            self.assertEqual(server.get('/redknot/status').json['running'], 1)
+            stream.close()  # nobody is left
+            self.assertEqual(server.process.wait(10), 0)
 
     def test_a_client_that_leaves_frees_its_pages(self):
         with Served(READER) as server:
