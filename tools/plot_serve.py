@@ -66,9 +66,10 @@ class Panel:
             yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
 
     def legend(self, names):
+        x = self.origin + LEFT
         for index, name in enumerate(names):
-            yield text(self.origin + LEFT + 8, TOP + 8 + 15 * index, name, 'start', 12,
-                       COLOURS[index % len(COLOURS)])
+            yield text(x, TOP - 9, name, 'start', 12, COLOURS[index % len(COLOURS)])
+            x += 8 * len(name) + 12
 
 
 def draw_ttft(origin, lines):
