@@ -4,7 +4,10 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+import xml.etree.ElementTree
 
 import harness
 from harness import Case, end, redknot, start, write
@@ -49,6 +52,19 @@ class Load(Case):
         self.assertEqual(found['agreement']['token_share'], 1)
         self.assertRegex(text, r'TTFT +\d')
         self.assertIn('as the exact run, answers    100.00 % of 12', text)
+
+    def test_files_can_be_drawn(self):
+        self.load(*SMALL, '-n', 3)
+        path = harness.scratch / 'load.json'
+        plot = [sys.executable, harness.ROOT / 'tools' / 'plot_serve.py']
+        done = subprocess.run(plot + ['--throughput', f'a={path},{path}', '--ttft', f'b<={path}'],
+                              capture_output=True, text=True, check=True)
+        picture = xml.etree.ElementTree.fromstring(done.stdout)
+        words = [each.text for each in picture.iter() if each.text and each.text.strip()]
+        self.assertIn('a', words)
+        self.assertIn('b<', words)
+        self.assertIn('3', words)  # requests at once
+        self.assertEqual(subprocess.run(plot, capture_output=True, check=False).returncode, 2)
 
     def test_prompts_have_the_wanted_length(self):
         found, _ = self.load('-n', 4, '--input-len', 400, '--output-len', 2)

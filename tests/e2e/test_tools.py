@@ -28,7 +28,7 @@ OPTIONS = {
     'bench serve': ['--help', '--url', '--model', '--insecure', '--api-key', '--model-name',
                     '--endpoint', '--mix', '--num-prompts', '--request-rate', '--duration',
                     '--max-concurrency', '--timeout', '--seed', '--input-len', '--output-len',
-                    '--question-len',
+                    '--question-len', '--questions',
                     '--documents', '--document-len', '--per-prompt', '--zipf', '--turns',
                     '--think-time', '--trace', '--speed', '--max-input-len', '--temperature',
                     '--ignore-eos', '--reuse', '--recovery', '--ratio', '--slo-ttft-ms',
