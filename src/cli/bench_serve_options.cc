@@ -22,9 +22,9 @@ constexpr char kDescription[] =
     "  unique      prompts that share nothing\n"
     "  shared      documents in another order in every prompt, then a question\n"
     "  multi-turn  conversations; a turn waits for the answer before it\n"
-    "  questions   a JSON object a line with documents, question, answer, or with turns\n"
-    "              of question and answer (build/release/corpus writes such); documents\n"
-    "              go in another order in every request, as the field documents\n"
+    "  questions   a JSON object a line with documents, question and answer, or with\n"
+    "              turns of question and answer (build/release/corpus writes such);\n"
+    "              sent as the field documents, in another order in every request\n"
     "  trace       a file in Mooncake's format: a JSON object a line with timestamp\n"
     "              (ms), input_length, output_length, hash_ids (512 tokens each)";
 
