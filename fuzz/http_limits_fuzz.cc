@@ -78,7 +78,7 @@ struct Listener {
     to_head.push_back(request.method == "HEAD");
     Reply reply;
     reply.body = request.body + request.path;
-    if (request.path.size() % 2 != 0) {
+    if (request.path.size() % 2 != 0 || !exchange.claim_stream()) {
       co_await exchange.reply(std::move(reply));
       co_return;
     }
