@@ -31,8 +31,8 @@ struct AskOptions {
 };
 
 // What a turn of a conversation sends, after `answers` to the turns before it. Reusable parts are
-// content parts of their own with cache_control; of a question of a
-// file, `documents`. Requires turn <= answers.size().
+// content parts of their own with cache_control; a question of a file has them as `documents`.
+// Requires turn <= answers.size().
 std::string prompt_body(const Conversation& conversation, std::size_t turn,
                         const std::vector<std::string>& answers, const TextMaker& maker,
                         const AskOptions& options);
