@@ -110,11 +110,11 @@ Rows mixture(const ModelConfig& config, const LayerWeights& layer, const Rows& i
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return scores[row][a] > scores[row][b]; });
-    const auto used = static_cast<std::size_t>(config.experts_used);
+    const auto used = static_cast<std::size_t>(config.experts_per_token);
     const std::size_t counted = config.renormalize_experts ? used : order.size();
     double total = 0.0;
     for (std::size_t i = 0; i < counted; ++i) total += std::exp(scores[row][order[i]]);
-    Vector output(static_cast<std::size_t>(config.width));
+    Vector output(static_cast<std::size_t>(config.hidden_size));
     for (std::size_t i = 0; i < used; ++i) {
       const Rows one = feed_forward(layer.experts[order[i]], {inputs[row]});
       const double weight = std::exp(scores[row][order[i]]) / total;
@@ -229,8 +229,8 @@ std::vector<double> forward(const Pass& pass, const ModelWeights& weights,
   const Vector embedding = values_of(weights.token_embedding);
   Rows residual;
   for (const TokenId token : tokens) {
-    const auto first = embedding.begin() + static_cast<std::ptrdiff_t>(token) * config.width;
-    residual.emplace_back(first, first + config.width);
+    const auto first = embedding.begin() + static_cast<std::ptrdiff_t>(token) * config.hidden_size;
+    residual.emplace_back(first, first + config.hidden_size);
   }
   for (int index = 0; index < config.layers; ++index) {
     const LayerWeights& layer = weights.layers[static_cast<std::size_t>(index)];

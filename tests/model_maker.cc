@@ -21,11 +21,11 @@ ModelShape small_shape(Architecture architecture) {
   ModelShape shape{.name = "small",
                    .architecture = architecture,
                    .layers = 2,
-                   .width = 64,
+                   .hidden_size = 64,
                    .query_heads = 4,
                    .kv_heads = 2,
                    .head_dim = 16,
-                   .ffn_width = 96,
+                   .intermediate_size = 96,
                    .vocabulary_size = 300,
                    .context_tokens = 4096};
   if (architecture == Architecture::kQwen2) {
@@ -36,7 +36,7 @@ ModelShape small_shape(Architecture architecture) {
   if (architecture == Architecture::kQwen3) shape.head_dim = 24;
   if (architecture == Architecture::kQwen3Moe) {
     shape.experts = 6;
-    shape.experts_used = 2;
+    shape.experts_per_token = 2;
   }
   return shape;
 }

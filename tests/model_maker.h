@@ -14,7 +14,7 @@
 
 namespace redknot::tests {
 
-// Two layers of width 64 with a vocabulary of 300 tokens. Head sizes and groups differ between the
+// Two layers of hidden_size 64 with a vocabulary of 300 tokens. Head sizes and groups differ between the
 // architectures: llama 4 query heads over 2 of 16, qwen2 3 over 1 of 16 (48 columns: no multiple of
 // a quantised block), qwen3 4 over 2 of 24, qwen3moe 6 experts of which 2 are used.
 ModelShape small_shape(Architecture architecture);

@@ -219,8 +219,9 @@ struct ModelInfo {
   std::string name, architecture, format;
   std::size_t file_bytes = 0;
   std::int64_t parameters = 0;
-  int layers = 0, width = 0, query_heads = 0, kv_heads = 0, head_dim = 0, ffn_width = 0;
-  int vocabulary_size = 0, context_tokens = 0, experts = 0, experts_used = 0;
+  int layers = 0, hidden_size = 0, query_heads = 0, kv_heads = 0, head_dim = 0,
+      intermediate_size = 0;
+  int vocabulary_size = 0, context_tokens = 0, experts = 0, experts_per_token = 0;
   double rope_base = 0;
   std::string rope_pairing, rope_scaling;
   bool tied_embeddings = false;

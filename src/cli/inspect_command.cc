@@ -110,10 +110,10 @@ std::string configuration_text(const ModelInfo& m) {
   out += line("format", m.format + ", " + human_bytes(m.file_bytes));
   out += line("parameters", parameters_text(m.parameters));
   out += line("layers", std::to_string(m.layers));
-  out += line("width", std::to_string(m.width));
+  out += line("hidden size", std::to_string(m.hidden_size));
   out += line("heads", format("%d query, %d KV, %d wide", m.query_heads, m.kv_heads, m.head_dim));
-  out += line("FFN width", std::to_string(m.ffn_width));
-  if (m.experts > 0) out += line("experts", format("%d, %d used", m.experts, m.experts_used));
+  out += line("intermediate size", std::to_string(m.intermediate_size));
+  if (m.experts > 0) out += line("experts", format("%d, %d used", m.experts, m.experts_per_token));
   out += line("context", format("%d tokens", m.context_tokens));
   out += line("RoPE",
               format("base %g, ", m.rope_base) + m.rope_pairing + ", scaling " + m.rope_scaling);
@@ -252,13 +252,13 @@ Json model_json(const ModelInfo& m) {
           {"file_bytes", m.file_bytes},
           {"parameters", m.parameters},
           {"layers", m.layers},
-          {"width", m.width},
+          {"hidden_size", m.hidden_size},
           {"query_heads", m.query_heads},
           {"kv_heads", m.kv_heads},
           {"head_dim", m.head_dim},
-          {"ffn_width", m.ffn_width},
+          {"intermediate_size", m.intermediate_size},
           {"experts", m.experts},
-          {"experts_used", m.experts_used},
+          {"experts_per_token", m.experts_per_token},
           {"context_tokens", m.context_tokens},
           {"rope_base", m.rope_base},
           {"rope_pairing", m.rope_pairing},

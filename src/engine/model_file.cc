@@ -59,15 +59,15 @@ ModelInfo describe(const Model& model) {
   info.format = model.format();
   info.file_bytes = model.file_bytes();
   info.layers = config.layers;
-  info.width = config.width;
+  info.hidden_size = config.hidden_size;
   info.query_heads = config.query_heads;
   info.kv_heads = config.kv_heads;
   info.head_dim = config.head_dim;
-  info.ffn_width = config.ffn_width;
+  info.intermediate_size = config.intermediate_size;
   info.vocabulary_size = config.vocabulary_size;
   info.context_tokens = config.context_tokens;
   info.experts = config.experts;
-  info.experts_used = config.experts_used;
+  info.experts_per_token = config.experts_per_token;
   info.rope_base = config.rope.base;
   info.rope_pairing =
       config.rope.pairing == RopePairing::kInterleaved ? "interleaved" : "half-split";

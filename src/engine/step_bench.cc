@@ -38,7 +38,8 @@ LinearWork layers_work(const PackedWeights& weights, const ModelConfig& config) 
       add(linear->matrix, 1.0, work);
     }
     add(layer.router, 1.0, work);
-    const double share = config.experts == 0 ? 0.0 : 1.0 * config.experts_used / config.experts;
+    const double share =
+        config.experts == 0 ? 0.0 : 1.0 * config.experts_per_token / config.experts;
     for (const PackedFfn& expert : layer.experts) {
       for (const PackedMatrix* matrix : {&expert.gate, &expert.up, &expert.down}) {
         add(*matrix, share, work);

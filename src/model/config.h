@@ -38,18 +38,18 @@ struct ModelConfig {
   Architecture architecture = Architecture::kLlama;
   std::string name;  // general.name, or the folder's name
   int layers = 0;
-  int width = 0;  // hidden size
+  int hidden_size = 0;
   int query_heads = 0;
   int kv_heads = 0;  // divides query_heads
   int head_dim = 0;
-  int ffn_width = 0;        // of the dense FFN, or of one expert for MoE
-  int vocabulary_size = 0;  // rows of the embedding
-  int context_tokens = 0;   // trained length
+  int intermediate_size = 0;  // of the dense FFN, or of one expert for MoE
+  int vocabulary_size = 0;    // rows of the embedding
+  int context_tokens = 0;     // trained length
   float rms_norm_epsilon = 1e-5f;
   bool qk_norm = false;  // RMSNorm of each head's query and key before RoPE
   RopeConfig rope;
   int experts = 0;  // 0: dense FFN
-  int experts_used = 0;
+  int experts_per_token = 0;
   bool renormalize_experts = true;  // weights of the chosen experts sum to 1
 
   int group_size() const { return query_heads / kv_heads; }

@@ -40,8 +40,8 @@ Status check_config(const ModelConfig& config) {
     return corrupt("rotating ", config.rope.dims, " of ", config.head_dim,
                    " elements of a head: expected an even number, and not more");
   }
-  if (config.experts_used > config.experts) {
-    return corrupt(config.experts_used, " experts used of ", config.experts);
+  if (config.experts_per_token > config.experts) {
+    return corrupt(config.experts_per_token, " experts used of ", config.experts);
   }
   return Done{};
 }

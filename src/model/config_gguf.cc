@@ -81,7 +81,8 @@ Status read_heads(const ArchitectureKeys& keys, ModelConfig& config) {
   REDKNOT_TRY(config.kv_heads,
               keys.count("attention.head_count_kv", 1, kMaxHeads, config.query_heads));
   std::optional<int> fallback;
-  if (config.width % config.query_heads == 0) fallback = config.width / config.query_heads;
+  if (config.hidden_size % config.query_heads == 0)
+    fallback = config.hidden_size / config.query_heads;
   REDKNOT_TRY(config.head_dim, keys.count("attention.key_length", 2, kMaxHeadDim, fallback));
   if (config.head_dim < 2 || config.head_dim > kMaxHeadDim) {
     return corrupt("a head size of ", config.head_dim, ", expected 2 to ", kMaxHeadDim);
@@ -172,8 +173,8 @@ Status read_experts(const ArchitectureKeys& keys, ModelConfig& config) {
                        "; of the models with experts, qwen3moe runs");
   }
   REDKNOT_TRY(config.experts, keys.count("expert_count", 1, kMaxExperts));
-  REDKNOT_TRY(config.experts_used, keys.count("expert_used_count", 1, kMaxExperts));
-  REDKNOT_TRY(config.ffn_width, keys.count("expert_feed_forward_length", 1, kMaxFfnWidth));
+  REDKNOT_TRY(config.experts_per_token, keys.count("expert_used_count", 1, kMaxExperts));
+  REDKNOT_TRY(config.intermediate_size, keys.count("expert_feed_forward_length", 1, kMaxFfnWidth));
   REDKNOT_TRY(const auto renormalize, keys.gguf().boolean(keys.key("expert_weights_norm")));
   config.renormalize_experts = renormalize.value_or(true);
   return Done{};
@@ -202,11 +203,11 @@ Result<ModelConfig> config_from_gguf(const Gguf& gguf) {
   REDKNOT_TRY(const auto model_name, gguf.text("general.name"));
   config.name = model_name.value_or("");
   REDKNOT_TRY(config.layers, keys.count("block_count", 1, kMaxLayers));
-  REDKNOT_TRY(config.width, keys.count("embedding_length", 1, kMaxWidth));
+  REDKNOT_TRY(config.hidden_size, keys.count("embedding_length", 1, kMaxWidth));
   REDKNOT_TRY(config.context_tokens, keys.count("context_length", 1, kMaxContext));
   REDKNOT_RETURN_IF_ERROR(read_experts(keys, config));
   if (config.experts == 0) {
-    REDKNOT_TRY(config.ffn_width, keys.count("feed_forward_length", 1, kMaxFfnWidth));
+    REDKNOT_TRY(config.intermediate_size, keys.count("feed_forward_length", 1, kMaxFfnWidth));
   }
   REDKNOT_TRY(config.vocabulary_size, embedding_rows(gguf));
   REDKNOT_TRY(const double epsilon, keys.number("attention.layer_norm_rms_epsilon", 1e-12, 0.1));

@@ -82,8 +82,9 @@ Status read_heads(const CheckedFields& fields, ModelConfig& config) {
   REDKNOT_TRY(config.kv_heads,
               fields.count("num_key_value_heads", 1, kMaxHeads, config.query_heads));
   std::optional<int> fallback;
-  if (config.width % config.query_heads == 0) fallback = config.width / config.query_heads;
-  if (config.qk_norm) fallback = 128;  // Qwen3's default does not follow the width
+  if (config.hidden_size % config.query_heads == 0)
+    fallback = config.hidden_size / config.query_heads;
+  if (config.qk_norm) fallback = 128;  // Qwen3's default does not follow the hidden_size
   REDKNOT_TRY(config.head_dim, fields.count("head_dim", 2, kMaxHeadDim, fallback));
   if (config.head_dim < 2 || config.head_dim > kMaxHeadDim) {
     return corrupt("config.json: a head size of ", config.head_dim, ", expected 2 to ",
@@ -185,12 +186,12 @@ Status read_rope(const CheckedFields& fields, ModelConfig& config) {
 
 Status read_experts(const CheckedFields& fields, ModelConfig& config) {
   if (config.architecture != Architecture::kQwen3Moe) {
-    REDKNOT_TRY(config.ffn_width, fields.count("intermediate_size", 1, kMaxFfnWidth));
+    REDKNOT_TRY(config.intermediate_size, fields.count("intermediate_size", 1, kMaxFfnWidth));
     return Done{};
   }
   REDKNOT_TRY(config.experts, fields.count("num_experts", 1, kMaxExperts));
-  REDKNOT_TRY(config.experts_used, fields.count("num_experts_per_tok", 1, kMaxExperts));
-  REDKNOT_TRY(config.ffn_width, fields.count("moe_intermediate_size", 1, kMaxFfnWidth));
+  REDKNOT_TRY(config.experts_per_token, fields.count("num_experts_per_tok", 1, kMaxExperts));
+  REDKNOT_TRY(config.intermediate_size, fields.count("moe_intermediate_size", 1, kMaxFfnWidth));
   REDKNOT_TRY(const auto renormalize, fields.boolean("norm_topk_prob"));
   config.renormalize_experts = renormalize.value_or(false);
   REDKNOT_TRY(const auto step, fields.integer("decoder_sparse_step"));
@@ -211,7 +212,7 @@ Result<JsonConfig> config_from_json(std::string_view text) {
   REDKNOT_TRY(config.architecture, architecture_of(fields));
   REDKNOT_RETURN_IF_ERROR(check_switches(fields));
   REDKNOT_TRY(config.layers, fields.count("num_hidden_layers", 1, kMaxLayers));
-  REDKNOT_TRY(config.width, fields.count("hidden_size", 1, kMaxWidth));
+  REDKNOT_TRY(config.hidden_size, fields.count("hidden_size", 1, kMaxWidth));
   REDKNOT_TRY(config.context_tokens, fields.count("max_position_embeddings", 1, kMaxContext));
   REDKNOT_TRY(config.vocabulary_size, fields.count("vocab_size", 1, kMaxVocabulary));
   REDKNOT_TRY(const double epsilon, fields.number_in("rms_norm_eps", 1e-12, 0.1, 1e-6));

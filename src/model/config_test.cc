@@ -145,7 +145,7 @@ TEST(ConfigJson, ExpertsComeFromQwen3Moe) {
   json.update(Json{{"num_experts", 8}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 32}});
   const ModelConfig config = config_of(json);
   EXPECT_EQ(config.experts, 8);
-  EXPECT_EQ(config.ffn_width, 32);
+  EXPECT_EQ(config.intermediate_size, 32);
   EXPECT_FALSE(config.renormalize_experts);
   EXPECT_TRUE(config_of(with(json, "norm_topk_prob", true)).renormalize_experts);
   EXPECT_EQ(error_of(with(json, "decoder_sparse_step", 2)).code(), ErrorCode::kUnsupported);

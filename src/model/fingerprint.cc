@@ -42,10 +42,10 @@ std::string described(const ModelConfig& config) {
     return std::string(text);
   };
   const RopeConfig& rope = config.rope;
-  std::string out = concat(name(config.architecture), " ", config.layers, " ", config.width, " ",
-                           config.query_heads, " ", config.kv_heads, " ", config.head_dim, " ",
-                           config.ffn_width, " ", config.vocabulary_size, " ", config.qk_norm, " ",
-                           config.experts, " ", config.experts_used, " ",
+  std::string out = concat(name(config.architecture), " ", config.layers, " ", config.hidden_size,
+                           " ", config.query_heads, " ", config.kv_heads, " ", config.head_dim, " ",
+                           config.intermediate_size, " ", config.vocabulary_size, " ",
+                           config.qk_norm, " ", config.experts, " ", config.experts_per_token, " ",
                            config.renormalize_experts, " ", static_cast<int>(rope.pairing), " ",
                            name(rope.scaling), " ", rope.dims, " ", rope.original_context_tokens);
   for (const double number : {double{config.rms_norm_epsilon}, rope.base, rope.factor,

@@ -76,7 +76,7 @@ void expect_tensor(const TensorView& view, const Json& check) {
 }
 
 void expect_config(const ModelConfig& config, const Json& expected) {
-  EXPECT_EQ(config.width, expected["d"].get<int>());
+  EXPECT_EQ(config.hidden_size, expected["d"].get<int>());
   EXPECT_EQ(config.layers, expected["L"].get<int>());
   EXPECT_EQ(config.query_heads, expected["hq"].get<int>());
   EXPECT_EQ(config.kv_heads, expected["hkv"].get<int>());
@@ -132,7 +132,7 @@ TEST(GoldenModels, RopeScalingIsReadFromGguf) {
   const Model moe = open_golden("qwen3moe");
   EXPECT_EQ(moe.config().rope.pairing, RopePairing::kHalfSplit);
   EXPECT_EQ(moe.config().experts, 8);
-  EXPECT_EQ(moe.config().experts_used, 2);
+  EXPECT_EQ(moe.config().experts_per_token, 2);
   EXPECT_EQ(moe.weights().layers[0].experts.size(), 8u);
 }
 

@@ -34,27 +34,27 @@ struct TensorView {
 };
 
 struct ExpertWeights {
-  TensorView gate, up;  // [ffn_width, width]
-  TensorView down;      // [width, ffn_width]
+  TensorView gate, up;  // [intermediate_size, hidden_size]
+  TensorView down;      // [hidden_size, intermediate_size]
 };
 
 struct LayerWeights {
-  TensorView attention_norm;                    // [1, width]
-  TensorView query, key, value;                 // [heads * head_dim, width]
+  TensorView attention_norm;                    // [1, hidden_size]
+  TensorView query, key, value;                 // [heads * head_dim, hidden_size]
   TensorView query_bias, key_bias, value_bias;  // [1, heads * head_dim]; may be absent
   TensorView query_norm, key_norm;              // [1, head_dim]; present iff config.qk_norm
-  TensorView attention_output;                  // [width, query_heads * head_dim]
-  TensorView attention_output_bias;             // [1, width]; may be absent
-  TensorView ffn_norm;                          // [1, width]
+  TensorView attention_output;                  // [hidden_size, query_heads * head_dim]
+  TensorView attention_output_bias;             // [1, hidden_size]; may be absent
+  TensorView ffn_norm;                          // [1, hidden_size]
   ExpertWeights ffn;                            // dense FFN; absent for MoE
-  TensorView router;                            // [experts, width]; MoE only
+  TensorView router;                            // [experts, hidden_size]; MoE only
   std::vector<ExpertWeights> experts;           // MoE only
 };
 
 struct ModelWeights {
-  TensorView token_embedding;  // [vocabulary_size, width]
-  TensorView output_norm;      // [1, width]
-  TensorView output;           // [vocabulary_size, width]; the embedding itself when tied
+  TensorView token_embedding;  // [vocabulary_size, hidden_size]
+  TensorView output_norm;      // [1, hidden_size]
+  TensorView output;           // [vocabulary_size, hidden_size]; the embedding itself when tied
   bool tied = false;
   std::vector<LayerWeights> layers;
 };

@@ -86,7 +86,7 @@ class Planner {
     plans_.push_back({std::move(name), DType::kF32, {size}, mean, 0.1f});
   }
   void logits(std::string name, DType dtype) {
-    matrix(std::move(name), dtype, shape_.vocabulary_size, shape_.width);
+    matrix(std::move(name), dtype, shape_.vocabulary_size, shape_.hidden_size);
     plans_.back().deviation *= 3.0f;  // of a logit
   }
   void layer(int index);
@@ -98,27 +98,29 @@ class Planner {
 };
 
 void Planner::ffn(const std::string& prefix, DType down) {
-  const int width = shape_.width, ffn_width = shape_.ffn_width;
-  vector(prefix + "ffn_norm.weight", width, 1.0f);
+  const int hidden_size = shape_.hidden_size, intermediate_size = shape_.intermediate_size;
+  vector(prefix + "ffn_norm.weight", hidden_size, 1.0f);
   if (shape_.experts > 0)
-    matrix(prefix + "ffn_gate_inp.weight", DType::kF32, shape_.experts, width);
+    matrix(prefix + "ffn_gate_inp.weight", DType::kF32, shape_.experts, hidden_size);
   const std::string suffix = shape_.experts > 0 ? "_exps.weight" : ".weight";
-  matrix(prefix + "ffn_gate" + suffix, types_.matrices, ffn_width, width, shape_.experts);
-  matrix(prefix + "ffn_up" + suffix, types_.matrices, ffn_width, width, shape_.experts);
-  matrix(prefix + "ffn_down" + suffix, down, width, ffn_width, shape_.experts);
+  matrix(prefix + "ffn_gate" + suffix, types_.matrices, intermediate_size, hidden_size,
+         shape_.experts);
+  matrix(prefix + "ffn_up" + suffix, types_.matrices, intermediate_size, hidden_size,
+         shape_.experts);
+  matrix(prefix + "ffn_down" + suffix, down, hidden_size, intermediate_size, shape_.experts);
 }
 
 void Planner::layer(int index) {
   const std::string prefix = concat("blk.", index, ".");
-  const int width = shape_.width;
+  const int hidden_size = shape_.hidden_size;
   const int query_rows = shape_.query_heads * shape_.head_dim;
   const int kv_rows = shape_.kv_heads * shape_.head_dim;
   const DType many_bits = has_many_bits(index, shape_.layers) ? types_.many_bits : types_.matrices;
-  vector(prefix + "attn_norm.weight", width, 1.0f);
-  matrix(prefix + "attn_q.weight", types_.matrices, query_rows, width);
-  matrix(prefix + "attn_k.weight", types_.matrices, kv_rows, width);
-  matrix(prefix + "attn_v.weight", many_bits, kv_rows, width);
-  matrix(prefix + "attn_output.weight", types_.matrices, width, query_rows);
+  vector(prefix + "attn_norm.weight", hidden_size, 1.0f);
+  matrix(prefix + "attn_q.weight", types_.matrices, query_rows, hidden_size);
+  matrix(prefix + "attn_k.weight", types_.matrices, kv_rows, hidden_size);
+  matrix(prefix + "attn_v.weight", many_bits, kv_rows, hidden_size);
+  matrix(prefix + "attn_output.weight", types_.matrices, hidden_size, query_rows);
   if (shape_.architecture == Architecture::kQwen2) {
     vector(prefix + "attn_q.bias", query_rows, 0.0f);
     vector(prefix + "attn_k.bias", kv_rows, 0.0f);
@@ -134,7 +136,7 @@ void Planner::layer(int index) {
 
 std::vector<Plan> Planner::plan() && {
   logits("token_embd.weight", shape_.tied ? types_.output : types_.matrices);
-  vector("output_norm.weight", shape_.width, 1.0f);
+  vector("output_norm.weight", shape_.hidden_size, 1.0f);
   if (!shape_.tied) logits("output.weight", types_.output);
   if (shape_.llama3_factor > 0.0f) vector("rope_freqs.weight", shape_.head_dim / 2, 1.0f);
   for (int index = 0; index < shape_.layers; ++index) layer(index);
@@ -233,8 +235,8 @@ void put_metadata(const RandomModelOptions& options, GgufWriter& writer) {
   writer.put_text("general.name", concat(shape.name, " (random weights)"));
   put("block_count", shape.layers);
   put("context_length", shape.context_tokens);
-  put("embedding_length", shape.width);
-  put("feed_forward_length", shape.ffn_width * std::max(1, shape.experts_used));
+  put("embedding_length", shape.hidden_size);
+  put("feed_forward_length", shape.intermediate_size * std::max(1, shape.experts_per_token));
   put("attention.head_count", shape.query_heads);
   put("attention.head_count_kv", shape.kv_heads);
   put("attention.key_length", shape.head_dim);
@@ -243,8 +245,8 @@ void put_metadata(const RandomModelOptions& options, GgufWriter& writer) {
   put("vocab_size", shape.vocabulary_size);
   if (shape.experts > 0) {
     put("expert_count", shape.experts);
-    put("expert_used_count", shape.experts_used);
-    put("expert_feed_forward_length", shape.ffn_width);
+    put("expert_used_count", shape.experts_per_token);
+    put("expert_feed_forward_length", shape.intermediate_size);
   }
   writer.put_number(concat(architecture, ".attention.layer_norm_rms_epsilon"), shape.epsilon);
   writer.put_number(concat(architecture, ".rope.freq_base"), shape.rope_base);
@@ -259,9 +261,9 @@ void put_metadata(const RandomModelOptions& options, GgufWriter& writer) {
 
 Status check_shape(const ModelShape& shape) {
   const std::pair<const char*, int> counts[] = {
-      {"layers", shape.layers},           {"width", shape.width},
+      {"layers", shape.layers},           {"hidden_size", shape.hidden_size},
       {"query heads", shape.query_heads}, {"KV heads", shape.kv_heads},
-      {"head size", shape.head_dim},      {"FFN width", shape.ffn_width},
+      {"head size", shape.head_dim},      {"intermediate size", shape.intermediate_size},
       {"context", shape.context_tokens}};
   for (const auto& [what, count] : counts) {
     if (count < 1) return invalid("a shape with ", count, " ", what);

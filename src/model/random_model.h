@@ -25,14 +25,14 @@ namespace redknot {
 struct ModelShape {
   std::string_view name;
   Architecture architecture = Architecture::kLlama;
-  int layers = 0, width = 0, query_heads = 0, kv_heads = 0, head_dim = 0;
-  int ffn_width = 0;  // of one expert, where there are experts
+  int layers = 0, hidden_size = 0, query_heads = 0, kv_heads = 0, head_dim = 0;
+  int intermediate_size = 0;  // of one expert, where there are experts
   int vocabulary_size = 0, context_tokens = 0;
   bool tied = false;
   float rope_base = 10000.0f;
   float epsilon = 1e-5f;
   float llama3_factor = 0.0f;  // of RoPE scaling; 0: none
-  int experts = 0, experts_used = 0;
+  int experts = 0, experts_per_token = 0;
 };
 
 // "smollm2-135m", "qwen3-0.6b", ..., and "tiny-llama" and its kin, which every type can hold.

@@ -84,19 +84,19 @@ class Binder {
 Status Binder::bind_attention(const std::string& prefix, LayerWeights& out) {
   const int query_rows = config_.query_heads * config_.head_dim;
   const int kv_rows = config_.kv_heads * config_.head_dim;
-  const int width = config_.width;
+  const int hidden_size = config_.hidden_size;
   const std::string query = prefix + names_.query;
   const std::string key = prefix + names_.key;
   const std::string value = prefix + names_.value;
   const std::string output = prefix + names_.attention_output;
-  REDKNOT_TRY(out.query, tensors_.matrix(query + ".weight", query_rows, width));
-  REDKNOT_TRY(out.key, tensors_.matrix(key + ".weight", kv_rows, width));
-  REDKNOT_TRY(out.value, tensors_.matrix(value + ".weight", kv_rows, width));
-  REDKNOT_TRY(out.attention_output, tensors_.matrix(output + ".weight", width, query_rows));
+  REDKNOT_TRY(out.query, tensors_.matrix(query + ".weight", query_rows, hidden_size));
+  REDKNOT_TRY(out.key, tensors_.matrix(key + ".weight", kv_rows, hidden_size));
+  REDKNOT_TRY(out.value, tensors_.matrix(value + ".weight", kv_rows, hidden_size));
+  REDKNOT_TRY(out.attention_output, tensors_.matrix(output + ".weight", hidden_size, query_rows));
   REDKNOT_TRY(out.query_bias, bias(query, query_rows, rules_.query_key_value_bias));
   REDKNOT_TRY(out.key_bias, bias(key, kv_rows, rules_.query_key_value_bias));
   REDKNOT_TRY(out.value_bias, bias(value, kv_rows, rules_.query_key_value_bias));
-  REDKNOT_TRY(out.attention_output_bias, bias(output, width, rules_.output_bias));
+  REDKNOT_TRY(out.attention_output_bias, bias(output, hidden_size, rules_.output_bias));
   if (!config_.qk_norm) return Done{};
   REDKNOT_TRY(out.query_norm,
               tensors_.vector(concat(prefix, names_.query_norm, ".weight"), config_.head_dim));
@@ -106,11 +106,12 @@ Status Binder::bind_attention(const std::string& prefix, LayerWeights& out) {
 }
 
 Status Binder::bind_stacked_experts(const std::string& prefix, LayerWeights& out) {
-  const int width = config_.width, ffn_width = config_.ffn_width, count = config_.experts;
+  const int hidden_size = config_.hidden_size, intermediate_size = config_.intermediate_size,
+            count = config_.experts;
   const auto name = [&](const char* part) { return concat(prefix, part, "_exps.weight"); };
-  REDKNOT_TRY(auto gates, tensors_.stack(name(names_.gate), count, ffn_width, width));
-  REDKNOT_TRY(auto ups, tensors_.stack(name(names_.up), count, ffn_width, width));
-  REDKNOT_TRY(auto downs, tensors_.stack(name(names_.down), count, width, ffn_width));
+  REDKNOT_TRY(auto gates, tensors_.stack(name(names_.gate), count, intermediate_size, hidden_size));
+  REDKNOT_TRY(auto ups, tensors_.stack(name(names_.up), count, intermediate_size, hidden_size));
+  REDKNOT_TRY(auto downs, tensors_.stack(name(names_.down), count, hidden_size, intermediate_size));
   for (std::size_t i = 0; i < gates.size(); ++i) {
     out.experts.push_back({std::move(gates[i]), std::move(ups[i]), std::move(downs[i])});
   }
@@ -119,37 +120,37 @@ Status Binder::bind_stacked_experts(const std::string& prefix, LayerWeights& out
 
 Status Binder::bind_experts(const std::string& prefix, LayerWeights& out) {
   const std::string router = concat(prefix, names_.router, ".weight");
-  REDKNOT_TRY(out.router, tensors_.matrix(router, config_.experts, config_.width));
+  REDKNOT_TRY(out.router, tensors_.matrix(router, config_.experts, config_.hidden_size));
   if (rules_.naming == WeightNaming::kGguf) return bind_stacked_experts(prefix, out);
   for (int i = 0; i < config_.experts; ++i) {
     const std::string expert = concat(prefix, "mlp.experts.", i, ".");
     ExpertWeights weights;
-    REDKNOT_TRY(weights.gate,
-                tensors_.matrix(expert + "gate_proj.weight", config_.ffn_width, config_.width));
-    REDKNOT_TRY(weights.up,
-                tensors_.matrix(expert + "up_proj.weight", config_.ffn_width, config_.width));
-    REDKNOT_TRY(weights.down,
-                tensors_.matrix(expert + "down_proj.weight", config_.width, config_.ffn_width));
+    REDKNOT_TRY(weights.gate, tensors_.matrix(expert + "gate_proj.weight",
+                                              config_.intermediate_size, config_.hidden_size));
+    REDKNOT_TRY(weights.up, tensors_.matrix(expert + "up_proj.weight", config_.intermediate_size,
+                                            config_.hidden_size));
+    REDKNOT_TRY(weights.down, tensors_.matrix(expert + "down_proj.weight", config_.hidden_size,
+                                              config_.intermediate_size));
     out.experts.push_back(std::move(weights));
   }
   return Done{};
 }
 
 Result<LayerWeights> Binder::bind_layer(int layer) {
-  const int width = config_.width, ffn_width = config_.ffn_width;
+  const int hidden_size = config_.hidden_size, intermediate_size = config_.intermediate_size;
   const std::string prefix = concat(names_.layer, ".", layer, ".");
   const auto name = [&](const char* part) { return concat(prefix, part, ".weight"); };
   LayerWeights out;
-  REDKNOT_TRY(out.attention_norm, tensors_.vector(name(names_.attention_norm), width));
+  REDKNOT_TRY(out.attention_norm, tensors_.vector(name(names_.attention_norm), hidden_size));
   REDKNOT_RETURN_IF_ERROR(bind_attention(prefix, out));
-  REDKNOT_TRY(out.ffn_norm, tensors_.vector(name(names_.ffn_norm), width));
+  REDKNOT_TRY(out.ffn_norm, tensors_.vector(name(names_.ffn_norm), hidden_size));
   if (config_.experts > 0) {
     REDKNOT_RETURN_IF_ERROR(bind_experts(prefix, out));
     return out;
   }
-  REDKNOT_TRY(out.ffn.gate, tensors_.matrix(name(names_.gate), ffn_width, width));
-  REDKNOT_TRY(out.ffn.up, tensors_.matrix(name(names_.up), ffn_width, width));
-  REDKNOT_TRY(out.ffn.down, tensors_.matrix(name(names_.down), width, ffn_width));
+  REDKNOT_TRY(out.ffn.gate, tensors_.matrix(name(names_.gate), intermediate_size, hidden_size));
+  REDKNOT_TRY(out.ffn.up, tensors_.matrix(name(names_.up), intermediate_size, hidden_size));
+  REDKNOT_TRY(out.ffn.down, tensors_.matrix(name(names_.down), hidden_size, intermediate_size));
   return out;
 }
 
@@ -166,15 +167,15 @@ Result<ModelWeights> Binder::bind() {
   ModelWeights out;
   const std::string output = concat(names_.output, ".weight");
   REDKNOT_TRY(out.token_embedding, tensors_.matrix(concat(names_.token_embedding, ".weight"),
-                                                   config_.vocabulary_size, config_.width));
+                                                   config_.vocabulary_size, config_.hidden_size));
   REDKNOT_TRY(out.output_norm,
-              tensors_.vector(concat(names_.output_norm, ".weight"), config_.width));
+              tensors_.vector(concat(names_.output_norm, ".weight"), config_.hidden_size));
   out.tied = rules_.tied;
   if (rules_.tied) {
     out.output = out.token_embedding;
     tensors_.ignore(output);
   } else {
-    REDKNOT_TRY(out.output, tensors_.matrix(output, config_.vocabulary_size, config_.width));
+    REDKNOT_TRY(out.output, tensors_.matrix(output, config_.vocabulary_size, config_.hidden_size));
   }
   for (int layer = 0; layer < config_.layers; ++layer) {
     REDKNOT_TRY(LayerWeights weights, bind_layer(layer));

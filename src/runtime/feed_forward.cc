@@ -11,23 +11,25 @@ FeedForward::FeedForward(const ModelConfig& config, const Kernels& kernels, Thre
                          int max_rows, bool quantized)
     : config_(config), kernels_(kernels), threads_(threads) {
   const auto rows = static_cast<std::size_t>(max_rows);
-  normed_ = Activations(max_rows, config.width, quantized);
-  gathered_ = Activations(max_rows, config.width, false);
+  normed_ = Activations(max_rows, config.hidden_size, quantized);
+  gathered_ = Activations(max_rows, config.hidden_size, false);
   if (config.experts == 0) {
-    gate_ = Activations(max_rows, config.ffn_width, quantized);
-    up_.resize(rows * static_cast<std::size_t>(config.ffn_width));
+    gate_ = Activations(max_rows, config.intermediate_size, quantized);
+    up_.resize(rows * static_cast<std::size_t>(config.intermediate_size));
     return;
   }
-  const int used = max_rows * config.experts_used;
+  const int used = max_rows * config.experts_per_token;
   experts_.router.resize(rows * static_cast<std::size_t>(config.experts));
   experts_.chosen.resize(static_cast<std::size_t>(used));
   experts_.weights.resize(static_cast<std::size_t>(used));
   experts_.rows.resize(static_cast<std::size_t>(used));
   experts_.slots.resize(static_cast<std::size_t>(used));
   experts_.first.resize(static_cast<std::size_t>(config.experts) + 1);
-  experts_.gate = Activations(used, config.ffn_width, quantized);
-  experts_.up.resize(static_cast<std::size_t>(used) * static_cast<std::size_t>(config.ffn_width));
-  experts_.down.resize(static_cast<std::size_t>(used) * static_cast<std::size_t>(config.width));
+  experts_.gate = Activations(used, config.intermediate_size, quantized);
+  experts_.up.resize(static_cast<std::size_t>(used) *
+                     static_cast<std::size_t>(config.intermediate_size));
+  experts_.down.resize(static_cast<std::size_t>(used) *
+                       static_cast<std::size_t>(config.hidden_size));
 }
 
 Matmul FeedForward::product(const PackedMatrix& matrix, const Activations& input, float* output,
@@ -39,7 +41,7 @@ void FeedForward::run(const PackedLayer& weights, Activations& residual, int row
   rows_ = rows;
   for_rows(threads_, rows, [&](int row) {
     kernels_.rms_norm(residual.row(row), weights.ffn_norm.data(), config_.rms_norm_epsilon,
-                      config_.width, normed_.row(row));
+                      config_.hidden_size, normed_.row(row));
     normed_.quantize(kernels_, row);
   });
   if (config_.experts == 0) {
@@ -52,41 +54,42 @@ void FeedForward::run(const PackedLayer& weights, Activations& residual, int row
 void FeedForward::run(const PackedLayer& weights, Activations& residual,
                       std::span<const int> rows) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::copy_n(residual.row(rows[i]), config_.width, gathered_.row(static_cast<int>(i)));
+    std::copy_n(residual.row(rows[i]), config_.hidden_size, gathered_.row(static_cast<int>(i)));
   }
   run(weights, gathered_, static_cast<int>(rows.size()));
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::copy_n(gathered_.row(static_cast<int>(i)), config_.width, residual.row(rows[i]));
+    std::copy_n(gathered_.row(static_cast<int>(i)), config_.hidden_size, residual.row(rows[i]));
   }
 }
 
 double FeedForward::row_flops() const {
-  const double network = 6.0 * config_.width * config_.ffn_width;
+  const double network = 6.0 * config_.hidden_size * config_.intermediate_size;
   if (config_.experts == 0) return network;
-  return network * config_.experts_used + 2.0 * config_.width * config_.experts;
+  return network * config_.experts_per_token + 2.0 * config_.hidden_size * config_.experts;
 }
 
 void FeedForward::dense(const PackedLayer& weights, Activations& residual) {
-  const auto ffn_width = static_cast<std::size_t>(config_.ffn_width);
-  const Matmul inward[] = {product(weights.ffn.gate, normed_, gate_.data(), ffn_width),
-                           product(weights.ffn.up, normed_, up_.data(), ffn_width)};
+  const auto intermediate_size = static_cast<std::size_t>(config_.intermediate_size);
+  const Matmul inward[] = {product(weights.ffn.gate, normed_, gate_.data(), intermediate_size),
+                           product(weights.ffn.up, normed_, up_.data(), intermediate_size)};
   multiply_all(threads_, kernels_, inward);
   for_rows(threads_, rows_, [&](int row) {
-    kernels_.silu_multiply(gate_.row(row), up_.data() + static_cast<std::size_t>(row) * ffn_width,
-                           config_.ffn_width);
+    kernels_.silu_multiply(gate_.row(row),
+                           up_.data() + static_cast<std::size_t>(row) * intermediate_size,
+                           config_.intermediate_size);
     gate_.quantize(kernels_, row);
   });
-  Matmul down =
-      product(weights.ffn.down, gate_, residual.data(), static_cast<std::size_t>(config_.width));
+  Matmul down = product(weights.ffn.down, gate_, residual.data(),
+                        static_cast<std::size_t>(config_.hidden_size));
   down.accumulate = true;
   multiply_all(threads_, kernels_, {&down, 1});
 }
 
-// Softmax over all experts, the `experts_used` largest, ties to the lower index; their weights
+// Softmax over all experts, the `experts_per_token` largest, ties to the lower index; their weights
 // renormalised if the model says so. Rows of `chosen` are in falling order of weight.
 void FeedForward::choose_for_row(int row) {
   const auto experts = static_cast<std::size_t>(config_.experts);
-  const auto used = static_cast<std::size_t>(config_.experts_used);
+  const auto used = static_cast<std::size_t>(config_.experts_per_token);
   const std::span<float> scores(experts_.router.data() + static_cast<std::size_t>(row) * experts,
                                 experts);
   const float peak = *std::max_element(scores.begin(), scores.end());
@@ -114,7 +117,7 @@ void FeedForward::choose_for_row(int row) {
 
 // Lists the rows of each expert, so that its weights are read once for all of them.
 void FeedForward::group_by_expert() {
-  const int used = config_.experts_used;
+  const int used = config_.experts_per_token;
   const int pairs = rows_ * used;
   std::fill(experts_.first.begin(), experts_.first.end(), 0);
   for (int pair = 0; pair < pairs; ++pair) {
@@ -137,8 +140,8 @@ void FeedForward::choose_experts() {
 
 // The networks of all chosen experts: experts_.down by slot.
 void FeedForward::run_experts(const PackedLayer& weights) {
-  const auto ffn_width = static_cast<std::size_t>(config_.ffn_width);
-  const auto width = static_cast<std::size_t>(config_.width);
+  const auto intermediate_size = static_cast<std::size_t>(config_.intermediate_size);
+  const auto hidden_size = static_cast<std::size_t>(config_.hidden_size);
   std::vector<Matmul> inward, outward;
   for (int expert = 0; expert < config_.experts; ++expert) {
     const auto e = static_cast<std::size_t>(expert);
@@ -149,22 +152,22 @@ void FeedForward::run_experts(const PackedLayer& weights) {
     const PackedFfn& ffn = weights.experts[e];
     for (const auto& [matrix, out] :
          {std::pair(&ffn.gate, experts_.gate.data()), std::pair(&ffn.up, experts_.up.data())}) {
-      Matmul& matmul =
-          inward.emplace_back(product(*matrix, normed_, out + at * ffn_width, ffn_width));
+      Matmul& matmul = inward.emplace_back(
+          product(*matrix, normed_, out + at * intermediate_size, intermediate_size));
       matmul.rows = count;
       matmul.input_rows = experts_.rows.data() + at;
     }
     Matmul& down = outward.emplace_back(
-        product(ffn.down, experts_.gate, experts_.down.data() + at * width, width));
+        product(ffn.down, experts_.gate, experts_.down.data() + at * hidden_size, hidden_size));
     down.rows = count;
     down.input = experts_.gate.row(first);
     down.quantized = experts_.gate.quantized_from(first);
   }
   multiply_all(threads_, kernels_, inward);
-  for_rows(threads_, rows_ * config_.experts_used, [&](int slot) {
+  for_rows(threads_, rows_ * config_.experts_per_token, [&](int slot) {
     kernels_.silu_multiply(experts_.gate.row(slot),
-                           experts_.up.data() + static_cast<std::size_t>(slot) * ffn_width,
-                           config_.ffn_width);
+                           experts_.up.data() + static_cast<std::size_t>(slot) * intermediate_size,
+                           config_.intermediate_size);
     experts_.gate.quantize(kernels_, slot);
   });
   multiply_all(threads_, kernels_, outward);
@@ -176,16 +179,16 @@ void FeedForward::mixture(const PackedLayer& weights, Activations& residual) {
   multiply_all(threads_, kernels_, {&router, 1});
   choose_experts();
   run_experts(weights);
-  const auto width = static_cast<std::size_t>(config_.width);
+  const auto hidden_size = static_cast<std::size_t>(config_.hidden_size);
   for_rows(threads_, rows_, [&](int row) {
-    for (int choice = 0; choice < config_.experts_used; ++choice) {
+    for (int choice = 0; choice < config_.experts_per_token; ++choice) {
       const std::size_t pair =
-          static_cast<std::size_t>(row) * static_cast<std::size_t>(config_.experts_used) +
+          static_cast<std::size_t>(row) * static_cast<std::size_t>(config_.experts_per_token) +
           static_cast<std::size_t>(choice);
       kernels_.add_scaled(
           residual.row(row),
-          experts_.down.data() + static_cast<std::size_t>(experts_.slots[pair]) * width,
-          experts_.weights[pair], config_.width);
+          experts_.down.data() + static_cast<std::size_t>(experts_.slots[pair]) * hidden_size,
+          experts_.weights[pair], config_.hidden_size);
     }
   });
 }

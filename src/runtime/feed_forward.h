@@ -40,7 +40,7 @@ class FeedForward {
     std::vector<int> rows;       // grouped by expert: the row of each (row, choice)
     std::vector<int> slots;      // [rows, used]: where a (row, choice) is in `rows`
     std::vector<int> first;      // [experts + 1], into rows
-    Activations gate;            // [rows * used, ffn_width]
+    Activations gate;            // [rows * used, intermediate_size]
     std::vector<float> up, down;
   };
   void dense(const PackedLayer& weights, Activations& residual);
@@ -56,9 +56,9 @@ class FeedForward {
   const Kernels& kernels_;
   ThreadPool& threads_;
   int rows_ = 0;          // of the current run
-  Activations normed_;    // [rows, width]
-  Activations gathered_;  // [rows, width]: listed rows of the residual
-  Activations gate_;      // [rows, ffn_width]
+  Activations normed_;    // [rows, hidden_size]
+  Activations gathered_;  // [rows, hidden_size]: listed rows of the residual
+  Activations gate_;      // [rows, intermediate_size]
   std::vector<float> up_;
   Experts experts_;
 };

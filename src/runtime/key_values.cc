@@ -25,9 +25,9 @@ KeyValues::KeyValues(const ModelConfig& config, PagePool& pool, const Kernels& k
       rope_(rope),
       items_(static_cast<std::size_t>(config.kv_heads)),
       rows_(static_cast<std::size_t>(config.kv_heads)) {
-  const std::size_t width =
+  const std::size_t hidden_size =
       static_cast<std::size_t>(config.kv_heads) * static_cast<std::size_t>(config.head_dim);
-  keys_.resize(static_cast<std::size_t>(max_rows) * width);
+  keys_.resize(static_cast<std::size_t>(max_rows) * hidden_size);
   values_.resize(keys_.size());
 }
 
@@ -101,7 +101,7 @@ void KeyValues::plan(int layer, const PackedLayer& weights, const ActiveRows& ac
 }
 
 void KeyValues::add_flops(const ActiveRows& active, std::span<double> flops) const {
-  const double one = 4.0 * config_.width * config_.head_dim;
+  const double one = 4.0 * config_.hidden_size * config_.head_dim;
   for (const std::vector<int>& own : rows_) {
     for (const int row : own) {
       const int step_row = active.rows()[static_cast<std::size_t>(row)];

@@ -29,7 +29,7 @@ class KeyValues {
             RopeTable& rope, int max_rows);
 
   // Finds the rows that give keys and values to the heads of a layer, and adds the products that
-  // project them from `input` [rows, width]. They must be computed before store().
+  // project them from `input` [rows, hidden_size]. They must be computed before store().
   void plan(int layer, const PackedLayer& weights, const ActiveRows& active,
             const Activations& input, std::vector<Matmul>& products);
   void store(int layer, const PackedLayer& weights, const ActiveRows& active);

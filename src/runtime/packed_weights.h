@@ -24,16 +24,16 @@ struct Linear {
 };
 
 struct PackedFfn {
-  PackedMatrix gate, up;  // [ffn_width, width]
-  PackedMatrix down;      // [width, ffn_width]
+  PackedMatrix gate, up;  // [intermediate_size, hidden_size]
+  PackedMatrix down;      // [hidden_size, intermediate_size]
 };
 
 struct PackedLayer {
-  std::vector<float> attention_norm, ffn_norm;  // [width]
+  std::vector<float> attention_norm, ffn_norm;  // [hidden_size]
   std::vector<float> query_norm, key_norm;      // [head_dim] or empty
   Linear query, key, value, attention_output;
   PackedFfn ffn;                   // dense
-  PackedMatrix router;             // MoE: [experts, width]
+  PackedMatrix router;             // MoE: [experts, hidden_size]
   std::vector<PackedFfn> experts;  // MoE
 };
 
@@ -54,7 +54,7 @@ class PackedWeights {
   const std::vector<float>& output_norm() const { return output_norm_; }
   std::size_t bytes() const { return buffer_.bytes().size(); }
 
-  // out [width] = the embedding of a token. Requires a token below vocabulary_size.
+  // out [hidden_size] = the embedding of a token. Requires a token below vocabulary_size.
   void embed(TokenId token, std::span<float> out) const;
 
  private:

@@ -240,14 +240,14 @@ TEST_P(PartialRows, AreCountedByWhatTheyTake) {
   plan.depths.assign(10, config.layers - 1);
   plan.logit_rows = {9};
   const double query_width = config.query_heads * config.head_dim;
-  const double key_value = 4.0 * config.width * config.kv_heads * config.head_dim;
-  const double query = 2.0 * config.width * query_width;
-  const double rest = query + 6.0 * config.width * config.ffn_width;
+  const double key_value = 4.0 * config.hidden_size * config.kv_heads * config.head_dim;
+  const double query = 2.0 * config.hidden_size * query_width;
+  const double rest = query + 6.0 * config.hidden_size * config.intermediate_size;
   // Rows 0..9 see 1..10 positions; the last layer runs for the last row alone, but for its queries.
   const double pairs = (config.layers - 1) * 55.0 + 10.0;
   const double expected = 10.0 * config.layers * (key_value + query) +
                           (10.0 * (config.layers - 1) + 1) * rest + 4.0 * query_width * pairs +
-                          2.0 * config.width * config.vocabulary_size;
+                          2.0 * config.hidden_size * config.vocabulary_size;
   EXPECT_DOUBLE_EQ(machine.run_all(plan, kv).sequences[0].flops, expected);
 }
 

@@ -48,8 +48,8 @@ Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights
       feed_forward_(config, kernels, threads, options.max_rows, any_integer(weights)) {
   const int rows = options.max_rows;
   const bool quantized = any_integer(weights);
-  residual_ = Activations(rows, config.width, false);
-  normed_ = Activations(rows, config.width, quantized);
+  residual_ = Activations(rows, config.hidden_size, false);
+  normed_ = Activations(rows, config.hidden_size, quantized);
   attended_ = Activations(rows, config.query_heads * config.head_dim, quantized);
   queries_.resize(static_cast<std::size_t>(rows) *
                   static_cast<std::size_t>(config.query_heads * config.head_dim));
@@ -70,9 +70,9 @@ StepOutput Transformer::run(const StepRows& step) {
   StepOutput output;
   output.sequences.resize(step.sequences.size());
   flops_.assign(rows, 0.0);
-  const auto width = static_cast<std::size_t>(config_.width);
+  const auto hidden_size = static_cast<std::size_t>(config_.hidden_size);
   for_rows(threads_, active.count(), [&](int row) {
-    weights_.embed(step.tokens[static_cast<std::size_t>(row)], {residual_.row(row), width});
+    weights_.embed(step.tokens[static_cast<std::size_t>(row)], {residual_.row(row), hidden_size});
   });
   for (int layer = 0; layer < config_.layers && active.count() > 0; ++layer) {
     attend(layer, active, output);
@@ -95,9 +95,10 @@ std::span<const float> Transformer::logits_of(std::span<const int> rows, const A
     const auto from = static_cast<int>(found - active.rows().begin());
     const auto to = static_cast<int>(i);
     kernels_.rms_norm(residual_.row(from), weights_.output_norm().data(), config_.rms_norm_epsilon,
-                      config_.width, normed_.row(to));
+                      config_.hidden_size, normed_.row(to));
     normed_.quantize(kernels_, to);
-    flops_[static_cast<std::size_t>(rows[i])] += 2.0 * config_.width * config_.vocabulary_size;
+    flops_[static_cast<std::size_t>(rows[i])] +=
+        2.0 * config_.hidden_size * config_.vocabulary_size;
   }
   const Matmul head = product_of(weights_.output(), normed_, static_cast<int>(rows.size()),
                                  logits_.data(), vocabulary);
@@ -110,7 +111,7 @@ void Transformer::attend(int layer, ActiveRows& active, StepOutput& output) {
   const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
   for_rows(threads_, active.count(), [&](int row) {
     kernels_.rms_norm(residual_.row(row), weights.attention_norm.data(), config_.rms_norm_epsilon,
-                      config_.width, normed_.row(row));
+                      config_.hidden_size, normed_.row(row));
     normed_.quantize(kernels_, row);
   });
   const int query_width = config_.query_heads * config_.head_dim;
@@ -122,7 +123,7 @@ void Transformer::attend(int layer, ActiveRows& active, StepOutput& output) {
                                                         active.count(), queries_.data(),
                                                         static_cast<std::size_t>(query_width)));
     if (!weights.query.bias.empty()) query.bias = weights.query.bias.data();
-    add_flops(active, 2.0 * config_.width * query_width);
+    add_flops(active, 2.0 * config_.hidden_size * query_width);
   }
   key_values_.plan(layer, weights, active, normed_, projections);
   key_values_.add_flops(active, flops_);
@@ -146,11 +147,11 @@ void Transformer::attend(int layer, ActiveRows& active, StepOutput& output) {
   }
   for_rows(threads_, active.count(), [&](int row) { attended_.quantize(kernels_, row); });
   Matmul product = product_of(weights.attention_output.matrix, attended_, active.count(),
-                              residual_.data(), static_cast<std::size_t>(config_.width));
+                              residual_.data(), static_cast<std::size_t>(config_.hidden_size));
   product.accumulate = true;
   if (!weights.attention_output.bias.empty()) product.bias = weights.attention_output.bias.data();
   multiply_all(threads_, kernels_, {&product, 1});
-  add_flops(active, 2.0 * config_.width * query_width);
+  add_flops(active, 2.0 * config_.hidden_size * query_width);
 }
 
 // Moves the rows that go on to the front.
@@ -159,7 +160,7 @@ void Transformer::compact(std::span<const int> kept) {
   for (std::size_t i = 0; i < kept.size(); ++i) {
     const auto to = static_cast<int>(i);
     if (kept[i] == to) continue;
-    std::copy_n(residual_.row(kept[i]), config_.width, residual_.row(to));
+    std::copy_n(residual_.row(kept[i]), config_.hidden_size, residual_.row(to));
     std::copy_n(queries_.data() + static_cast<std::ptrdiff_t>(kept[i]) * query_width, query_width,
                 queries_.data() + static_cast<std::ptrdiff_t>(to) * query_width);
   }

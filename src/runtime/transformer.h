@@ -92,8 +92,8 @@ class Transformer {
   FeedForward feed_forward_;
   AttentionObserver* observer_ = nullptr;
   // By active row.
-  Activations residual_;  // [rows, width]
-  Activations normed_;    // [rows, width]
+  Activations residual_;  // [rows, hidden_size]
+  Activations normed_;    // [rows, hidden_size]
   Activations attended_;  // [rows, query_heads * head_dim]
   std::vector<float> queries_;
   std::vector<float> logits_;

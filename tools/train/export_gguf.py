@@ -85,8 +85,8 @@ def model_entries(shape, name):
         entry('general.file_type', UINT32, F16),
         entry('llama.block_count', UINT32, shape.layers),
         entry('llama.context_length', UINT32, shape.context),
-        entry('llama.embedding_length', UINT32, shape.width),
-        entry('llama.feed_forward_length', UINT32, shape.ffn_width),
+        entry('llama.embedding_length', UINT32, shape.hidden_size),
+        entry('llama.feed_forward_length', UINT32, shape.intermediate_size),
         entry('llama.attention.head_count', UINT32, shape.query_heads),
         entry('llama.attention.head_count_kv', UINT32, shape.kv_heads),
         entry('llama.attention.key_length', UINT32, shape.head_dim),
@@ -100,8 +100,8 @@ def model_entries(shape, name):
 
 def interleaved(weight, heads):
     """A head's rows, first half and second half, as neighbouring pairs: GGUF's order."""
-    rows, width = weight.shape
-    return weight.reshape(heads, 2, rows // heads // 2, width).swapaxes(1, 2).reshape(rows, width)
+    rows, hidden_size = weight.shape
+    return weight.reshape(heads, 2, rows // heads // 2, hidden_size).swapaxes(1, 2).reshape(rows, hidden_size)
 
 
 def tensors(model):

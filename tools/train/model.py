@@ -19,12 +19,12 @@ QUERY_BLOCK = 128
 @dataclasses.dataclass
 class Shape:
     vocabulary: int = 2048
-    width: int = 256
+    hidden_size: int = 256
     layers: int = 6
     query_heads: int = 8
     kv_heads: int = 4
     head_dim: int = 64
-    ffn_width: int = 384
+    intermediate_size: int = 384
     rope_base: float = 1e6
     context: int = 4352
     norm_epsilon: float = 1e-5
@@ -104,13 +104,13 @@ class Layer(nn.Module):
     def __init__(self, shape):
         super().__init__()
         heads = shape.query_heads * shape.head_dim
-        self.attention_norm = nn.Parameter(torch.ones(shape.width))
+        self.attention_norm = nn.Parameter(torch.ones(shape.hidden_size))
         self.qkv = nn.Parameter(
-            torch.empty(heads + 2 * shape.kv_heads * shape.head_dim, shape.width))
-        self.output = nn.Parameter(torch.empty(shape.width, heads))
-        self.ffn_norm = nn.Parameter(torch.ones(shape.width))
-        self.gate_up = nn.Parameter(torch.empty(2 * shape.ffn_width, shape.width))
-        self.down = nn.Parameter(torch.empty(shape.width, shape.ffn_width))
+            torch.empty(heads + 2 * shape.kv_heads * shape.head_dim, shape.hidden_size))
+        self.output = nn.Parameter(torch.empty(shape.hidden_size, heads))
+        self.ffn_norm = nn.Parameter(torch.ones(shape.hidden_size))
+        self.gate_up = nn.Parameter(torch.empty(2 * shape.intermediate_size, shape.hidden_size))
+        self.down = nn.Parameter(torch.empty(shape.hidden_size, shape.intermediate_size))
 
 
 class Llama(nn.Module):
@@ -119,9 +119,9 @@ class Llama(nn.Module):
         super().__init__()
         self.shape = shape
         self.dtype = dtype
-        self.embedding = nn.Parameter(torch.empty(shape.vocabulary, shape.width))
+        self.embedding = nn.Parameter(torch.empty(shape.vocabulary, shape.hidden_size))
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
-        self.norm = nn.Parameter(torch.ones(shape.width))
+        self.norm = nn.Parameter(torch.ones(shape.hidden_size))
         self.reset()
 
     def reset(self):
@@ -160,13 +160,13 @@ class Llama(nn.Module):
                 qk[:, shape.query_heads:].to(self.dtype), qkv[:, rotated:].to(self.dtype))
 
     def after_attention(self, layer, x, heads):
-        """x [B * T, width], heads [B, Hq, T, D] -> the layer's output [B * T, width]"""
+        """x [B * T, hidden_size], heads [B, Hq, T, D] -> the layer's output [B * T, hidden_size]"""
         x = x + self.product(heads.transpose(1, 2).reshape(x.shape[0], -1), layer.output)
         gate, up = self.product(self.normed(x, layer.ffn_norm), layer.gate_up).chunk(2, -1)
         return x + self.product(F.silu(gate) * up, layer.down)
 
     def forward(self, tokens, mask=None, positions=None):
-        """tokens, positions [B, T] -> normed states [B * T, width]; `logits` makes logits of them.
+        """tokens, positions [B, T] -> normed states [B * T, hidden_size]; `logits` makes logits of them.
 
         Without positions they are 0, 1, 2, ..."""
         batch, length = tokens.shape
