@@ -14,9 +14,9 @@
 
 namespace redknot::tests {
 
-// Two layers of hidden_size 64 with a vocabulary of 300 tokens. Head sizes and groups differ between the
-// architectures: llama 4 query heads over 2 of 16, qwen2 3 over 1 of 16 (48 columns: no multiple of
-// a quantised block), qwen3 4 over 2 of 24, qwen3moe 6 experts of which 2 are used.
+// Two layers of hidden size 64 with a vocabulary of 300 tokens. Head sizes and groups differ
+// between the architectures: llama 4 query heads over 2 of 16, qwen2 3 over 1 of 16 (48 columns: no
+// multiple of a quantised block), qwen3 4 over 2 of 24, qwen3moe 6 experts of which 2 are used.
 ModelShape small_shape(Architecture architecture);
 
 // A model file in the temporary folder, as long as the object lives. A model that is open stays

@@ -40,7 +40,7 @@ class Comparison {
  public:
   Comparison(Rehearsal rehearsal, std::vector<HeadProfile> profiles, std::vector<Arm> arms)
       : rehearsal_(std::move(rehearsal)),
-        shape_(rehearsal_.core().pool().shape()),
+        shape_(rehearsal_.core().pages().shape()),
         profiles_(std::move(profiles)),
         arms_(std::move(arms)),
         sums_(arms_.size()),

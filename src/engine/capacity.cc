@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "runtime/single_sequence.h"
 
 namespace redknot {
 namespace {
@@ -35,21 +36,17 @@ class Filling {
   // Until the pool has no more: each session at its full length but the last token.
   void allocate() {
     for (;;) {
-      SequenceKv session(core_.pool(), core_.profile());
-      if (!grow(session) || !session.extend(1).ok()) return;
+      SingleSequence session(core_.host(), core_.profile());
+      if (!grow(session)) return;
       sessions_.push_back(std::move(session));
     }
   }
 
   Status decode_each() {
-    for (SequenceKv& session : sessions_) {
-      const StepPlan plan{.tokens = {TokenId{0}},
-                          .positions = {tokens_ - 1},
-                          .slices = {{SequenceId{}, 0, 1}},
-                          .logit_rows = {0}};
-      SequenceKv* const pointer = &session;
-      const auto logits = core_.runner().run(plan, {&pointer, 1}).logits;
-      session.forget(session.length());
+    for (SingleSequence& session : sessions_) {
+      const TokenId any{0};
+      const std::vector<float> logits = session.compute(tokens_ - 1, {&any, 1}, 0);
+      session.kv().forget(session.length());
       const bool finite =
           std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
       if (!finite) return invalid("decode from a session: its logits are not finite");
@@ -60,18 +57,17 @@ class Filling {
   int sessions() const { return static_cast<int>(sessions_.size()); }
 
  private:
-  bool grow(SequenceKv& session) {
+  bool grow(SingleSequence& session) const {
     while (session.length() < tokens_ - 1) {
       const int chunk = std::min(core_.max_step_tokens(), tokens_ - 1 - session.length());
-      if (!session.extend(chunk).ok()) return false;
-      session.forget(session.length());
+      if (!session.reserve(chunk).ok()) return false;
     }
-    return true;
+    return session.kv().extend(1).ok();
   }
 
   EngineCore& core_;
   int tokens_;
-  std::vector<SequenceKv> sessions_;
+  std::vector<SingleSequence> sessions_;
 };
 
 }  // namespace

@@ -66,7 +66,7 @@ Result<SequenceSpec> Engine::State::sequence(const Request& request, int answers
   const std::vector<SequencePart> parts = parts_of(spec.prompt, "");
   const auto fits_with = [&](int max_tokens) {
     spec.max_tokens = max_tokens;
-    return fits_alone(core->pool(), core->profile(), spec, parts, core->max_step_tokens());
+    return fits_alone(core->pages(), core->profile(), spec, parts, core->max_step_tokens());
   };
   const int wanted = spec.max_tokens;
   Status fits = fits_with(wanted);
@@ -184,7 +184,7 @@ std::vector<SegmentInfo> Engine::segments(const std::string& cache_salt) {
     const auto pinned = use.pinned_until.value_or(now) - now;
     out.push_back({.id = std::move(use.id),
                    .tokens = use.tokens,
-                   .bytes = state_->core->pool().shape().bytes(use.pages),
+                   .bytes = state_->core->pages().shape().bytes(use.pages),
                    .copies = use.copies,
                    .uses = use.uses,
                    .pinned_seconds = std::max(0.0, std::chrono::duration<double>(pinned).count())});

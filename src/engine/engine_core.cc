@@ -35,11 +35,11 @@ Status check_options(const EngineOptions& options) {
   return check_range("max_sequences", options.max_sequences, 1, kMaxSequences);
 }
 
-Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, const CoreOptions& core,
-                                              const Model& model, const HeadProfile& profile,
-                                              int context_tokens) {
-  PagePoolOptions pool{.shape = page_shape(profile, options.page_tokens, model.config().head_dim),
-                       .page_count = {}};
+Result<PageOptions> page_options(const EngineOptions& options, const CoreOptions& core,
+                                 const Model& model, const HeadProfile& profile,
+                                 int context_tokens) {
+  PageOptions pool{.shape = page_shape(profile, options.page_tokens, model.config().head_dim),
+                   .page_count = {}};
   pool.shape.key_bounds |= core.key_bounds;
   const Status page_tokens = check_page_tokens(options.page_tokens);
   if (!page_tokens.ok()) return page_tokens.error().within("open engine");
@@ -48,7 +48,7 @@ Result<std::unique_ptr<PagePool>> create_pool(const EngineOptions& options, cons
   } else {
     REDKNOT_TRY(pool.page_count, pool_pages(options, profile, pool.shape, context_tokens));
   }
-  return PagePool::create(pool);
+  return pool;
 }
 
 }  // namespace
@@ -80,7 +80,8 @@ struct EngineCore::Parts {
   PackedWeights weights;
   HeadProfile profile;
   std::optional<ProfileSummary> profile_summary;
-  std::unique_ptr<PagePool> pool;
+  std::unique_ptr<PageAllocator> pages;
+  std::unique_ptr<CpuBackend> backend;
   int context_tokens;
   TransformerOptions step;
 };
@@ -92,10 +93,11 @@ EngineCore::EngineCore(Parts parts)
       weights_(std::move(parts.weights)),
       profile_(std::move(parts.profile)),
       profile_summary_(parts.profile_summary),
-      pool_(std::move(parts.pool)),
-      context_tokens_(parts.context_tokens),
-      transformer_(model_.config(), weights_, *pool_, kernels_, *threads_, parts.step),
-      runner_(transformer_) {}
+      pages_(std::move(parts.pages)),
+      backend_(std::move(parts.backend)),
+      context_tokens_(parts.context_tokens) {
+  backend_->connect(model_.config(), weights_, kernels_, *threads_, parts.step);
+}
 
 Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& options,
                                                      const CoreOptions& core) {
@@ -120,7 +122,9 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
     profile = std::move(file.profile);
   }
   // Memory first: an answer that there is too little should not take the time of packing.
-  REDKNOT_TRY(std::unique_ptr<PagePool> pool, create_pool(options, core, model, profile, context));
+  REDKNOT_TRY(const PageOptions pages, page_options(options, core, model, profile, context));
+  REDKNOT_TRY(std::unique_ptr<PageAllocator> allocator, PageAllocator::create(pages));
+  REDKNOT_TRY(std::unique_ptr<CpuBackend> backend, CpuBackend::create(pages));
   // No step can hold more tokens than all sequences together.
   const std::int64_t most_tokens = std::int64_t{context} * options.max_sequences;
   TransformerOptions step;
@@ -130,9 +134,9 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   step.max_logit_rows =
       core.logit_rows ? core.logit_rows(model) : std::max(kLeastLogitRows, options.max_running);
   REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));
-  return std::unique_ptr<EngineCore>(
-      new EngineCore({std::move(model), kernels, std::move(threads), std::move(weights),
-                      std::move(profile), summary, std::move(pool), context, step}));
+  return std::unique_ptr<EngineCore>(new EngineCore(
+      {std::move(model), kernels, std::move(threads), std::move(weights), std::move(profile),
+       summary, std::move(allocator), std::move(backend), context, step}));
 }
 
 }  // namespace redknot

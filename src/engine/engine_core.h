@@ -3,19 +3,18 @@
 // transformer. Immovable, because its parts refer to each other; one thread at a time.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
 
 #include "base/thread_pool.h"
 #include "heads/head_profile.h"
-#include "kv/page_pool.h"
+#include "kv/page_allocator.h"
 #include "model/model.h"
 #include "redknot/redknot.h"
+#include "runtime/cpu_backend.h"
 #include "runtime/packed_weights.h"
-#include "runtime/runner.h"
-#include "runtime/transformer.h"
+#include "runtime/single_sequence.h"
 
 namespace redknot {
 
@@ -23,9 +22,8 @@ inline constexpr int kMaxContextTokens = 1 << 24;
 
 // What the engine's own callers may want otherwise.
 struct CoreOptions {
-  // Pages of the pool, by format; empty: as the options ask for.
-  std::function<std::array<int, kKvFormatCount>(const Model& model, const HeadProfile& profile,
-                                                int context_tokens)>
+  // Frames of the page memory, by format; empty: as the options ask for.
+  std::function<PageCounts(const Model& model, const HeadProfile& profile, int context_tokens)>
       pages{};
   bool key_bounds = false;  // of pages, even if no head of the profile selects any
   // Rows of logits one step can give; empty: one for each running sequence, and at least
@@ -50,14 +48,14 @@ class EngineCore {
   const PackedWeights& weights() const { return weights_; }
   const Kernels& kernels() const { return kernels_; }
   ThreadPool& thread_pool() { return *threads_; }
-  PagePool& pool() { return *pool_; }
-  const PagePool& pool() const { return *pool_; }
-  Runner& runner() { return runner_; }
-  Transformer& transformer() { return transformer_; }
+  PageAllocator& pages() { return *pages_; }
+  const PageAllocator& pages() const { return *pages_; }
+  CpuBackend& backend() { return *backend_; }
+  SequenceHost host() { return {*backend_, *pages_}; }
   int threads() const { return threads_->threads(); }
   int context_tokens() const { return context_tokens_; }
-  int max_step_tokens() const { return transformer_.options().max_rows; }
-  int max_logit_rows() const { return transformer_.options().max_logit_rows; }
+  int max_step_tokens() const { return backend_->transformer().options().max_rows; }
+  int max_logit_rows() const { return backend_->transformer().options().max_logit_rows; }
 
  private:
   struct Parts;
@@ -69,10 +67,9 @@ class EngineCore {
   PackedWeights weights_;
   HeadProfile profile_;
   std::optional<ProfileSummary> profile_summary_;
-  std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<PageAllocator> pages_;
+  std::unique_ptr<CpuBackend> backend_;
   int context_tokens_;
-  Transformer transformer_;
-  Runner runner_;
 };
 
 // kAuto is f32 for a model whose weights are not quantised, else f16.

@@ -3,7 +3,7 @@
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
 #include "engine/profile_choice.h"
-#include "kv/page_pool.h"
+#include "kv/page_allocator.h"
 #include "kv/sequence_kv.h"
 #include "redknot/redknot.h"
 #include "runtime/packed_weights.h"

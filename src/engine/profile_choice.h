@@ -6,7 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "heads/profile_file.h"
-#include "kv/page_pool.h"
+#include "kv/page_allocator.h"
 #include "model/model.h"
 #include "redknot/redknot.h"
 

@@ -12,6 +12,7 @@
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
 #include "heads/visibility.h"
+#include "runtime/single_sequence.h"
 
 namespace redknot {
 namespace {
@@ -59,41 +60,35 @@ struct StepBench::State {
   ModelInfo info;
   std::string kernels;
   int context_tokens = 0;
-  std::optional<SequenceKv> prefix;  // of the depth asked for last
+  std::optional<SingleSequence> prefix;  // of the depth asked for last
 
-  SequenceKv& sequence_of(int depth);
-  void step(SequenceKv& kv, int tokens);
+  SingleSequence& sequence_of(int depth);
+  void step(SingleSequence& sequence, int tokens) const;
   Status check(int tokens, int depth) const;
   BenchWork work(int steps, int tokens_per_step, int depth) const;
 };
 
 // Runs the next `tokens` positions of a sequence; logits of the last.
-void StepBench::State::step(SequenceKv& kv, int tokens) {
-  StepPlan plan;
-  const int begin = kv.length();
+void StepBench::State::step(SingleSequence& sequence, int tokens) const {
+  const int begin = sequence.length();
   const int vocabulary = core->model().config().vocabulary_size;
+  std::vector<TokenId> ids;
   for (int position = begin; position < begin + tokens; ++position) {
     // Any ids will do, but not always the same row of the embedding.
-    plan.tokens.push_back(TokenId{static_cast<int>((position * 7919LL + 13) % vocabulary)});
-    plan.positions.push_back(position);
+    ids.push_back(TokenId{static_cast<int>((position * 7919LL + 13) % vocabulary)});
   }
-  plan.slices.push_back({SequenceId{0}, 0, tokens});
-  plan.logit_rows.push_back(tokens - 1);
-  REDKNOT_CHECK(kv.extend(tokens).ok());
-  SequenceKv* pointer = &kv;
-  core->runner().run(plan, {&pointer, 1});
-  kv.forget(kv.length());
+  sequence.advance(ids, tokens - 1);
 }
 
 // A sequence that holds `depth` tokens. Their keys and values are whatever the pages hold: the time
 // of a step does not depend on the numbers.
-SequenceKv& StepBench::State::sequence_of(int depth) {
+SingleSequence& StepBench::State::sequence_of(int depth) {
   if (prefix && prefix->length() == depth) return *prefix;
   prefix.reset();
-  prefix.emplace(core->pool(), core->profile());
+  prefix.emplace(core->host(), core->profile());
   while (prefix->length() < depth) {
-    REDKNOT_CHECK(prefix->extend(std::min(depth - prefix->length(), core->max_step_tokens())).ok());
-    prefix->forget(prefix->length());
+    const int chunk = std::min(depth - prefix->length(), core->max_step_tokens());
+    REDKNOT_CHECK(prefix->reserve(chunk).ok());
   }
   return *prefix;
 }
@@ -129,7 +124,7 @@ BenchWork StepBench::State::work(int steps, int tokens_per_step, int depth) cons
   LinearWork layers = layers_work(core->weights(), config);
   LinearWork head;
   add(core->weights().output(), 1.0, head);
-  const PageShape& shape = core->pool().shape();
+  const PageShape& shape = core->pages().shape();
   BenchWork work;
   for (int step = 0; step < steps; ++step) {
     const double first = depth + static_cast<double>(step) * tokens_per_step;
@@ -177,11 +172,11 @@ Result<StepBench> StepBench::open(BenchOptions options) {
 
 Result<double> StepBench::prefill_seconds(int tokens, int depth) {
   REDKNOT_RETURN_IF_ERROR(state_->check(tokens, depth));
-  SequenceKv kv = state_->sequence_of(depth).fork();
+  SingleSequence sequence = state_->sequence_of(depth).fork();
   const auto start = std::chrono::steady_clock::now();
   for (int done = 0; done < tokens;) {
     const int chunk = std::min(tokens - done, state_->core->max_step_tokens());
-    state_->step(kv, chunk);
+    state_->step(sequence, chunk);
     done += chunk;
   }
   return seconds_since(start);
@@ -189,9 +184,9 @@ Result<double> StepBench::prefill_seconds(int tokens, int depth) {
 
 Result<double> StepBench::decode_seconds(int tokens, int depth) {
   REDKNOT_RETURN_IF_ERROR(state_->check(tokens, depth));
-  SequenceKv kv = state_->sequence_of(depth).fork();
+  SingleSequence sequence = state_->sequence_of(depth).fork();
   const auto start = std::chrono::steady_clock::now();
-  for (int token = 0; token < tokens; ++token) state_->step(kv, 1);
+  for (int token = 0; token < tokens; ++token) state_->step(sequence, 1);
   return seconds_since(start);
 }
 

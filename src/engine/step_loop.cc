@@ -23,11 +23,12 @@ StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shar
       tokenizer_(tokenizer),
       inbox_(std::move(inbox)),
       options_(options),
-      scheduler_(core.pool(), core.profile(),
+      scheduler_(core.pages(), core.profile(),
                  {.max_step_tokens = core.max_step_tokens(),
                   .max_logit_rows = core.max_logit_rows(),
                   .max_sequences = std::min(
-                      {options.max_running, core.max_logit_rows(), core.max_step_tokens()})}) {
+                      {options.max_running, core.max_logit_rows(), core.max_step_tokens()})}),
+      executor_(core.backend(), core.profile()) {
   for (const HeadPolicy& policy : core.profile().policies) {
     latest_.heads.push_back(describe(policy));
   }
@@ -84,22 +85,18 @@ void StepLoop::step() {
   end_late();
   scheduler_.end_pins(std::chrono::steady_clock::now());
   hold_back();
-  const StepPlan plan = scheduler_.next_step();
+  StepPlan plan = scheduler_.next_step();
   note_admitted();
   publish_stats();
   if (plan.empty()) {
     wait_for_mail();
     return;
   }
-  const std::vector<SequenceKv*> kv = scheduler_.kv(plan);
-  const StepOutput output = core_.runner().run(plan, kv);
-  std::vector<Measured> measured;
-  for (const SequenceOutput& one : output.sequences) {
-    measured.push_back({one.flops, one.deviations, one.page_mass});
-  }
-  scheduler_.computed(plan, measured);
+  say_how_to_sample(plan);
+  StepResult result = executor_.run(plan);
+  scheduler_.computed(plan, result);
   steps_.fetch_add(1);
-  deliver(plan, output.logits);
+  deliver(plan, std::move(result));
 }
 
 void StepLoop::take_mail() {
@@ -189,38 +186,55 @@ void StepLoop::hold_back() {
   }
 }
 
-void StepLoop::deliver(const StepPlan& plan, std::span<const float> logits) {
-  const auto vocabulary = static_cast<std::size_t>(core_.model().config().vocabulary_size);
-  std::size_t next = 0;  // in plan.logit_rows
-  for (const StepSlice& slice : plan.slices) {
-    const std::size_t first = next;
-    while (next < plan.logit_rows.size() && plan.logit_rows[next] < slice.first_row + slice.rows) {
-      ++next;
+// Of each row that is sampled: by its request, and by what its constraint allows.
+void StepLoop::say_how_to_sample(StepPlan& plan) {
+  auto slice = plan.slices.begin();
+  for (RowSample& sample : plan.samples) {
+    while (sample.row >= slice->first_row + slice->rows) ++slice;
+    Stream& stream = streams_.at(slice->sequence);
+    sample.sampling = stream.arrival.request.sampling;
+    const auto history = penalised_tokens(scheduler_.tokens(slice->sequence), sample.sampling);
+    sample.history.assign(history.begin(), history.end());
+    if (!stream.constraint) continue;
+    const auto allowed = stream.constraint->allowed();
+    stream.constrained = Done{};
+    if (allowed.ok()) {
+      sample.allowed.assign(allowed->begin(), allowed->end());
+    } else {
+      stream.constrained = allowed.error();
     }
+  }
+}
+
+void StepLoop::deliver(const StepPlan& plan, StepResult result) {
+  std::size_t next = 0;  // of the samples
+  for (std::size_t i = 0; i < plan.slices.size(); ++i) {
+    const StepSlice& slice = plan.slices[i];
+    const bool sampled =
+        next < plan.samples.size() && plan.samples[next].row < slice.first_row + slice.rows;
+    const SampledToken* token = sampled ? &result.sampled[next++] : nullptr;
     if (!scheduler_.is_submitted(slice.sequence)) {
       prompt_tokens_.fetch_add(static_cast<std::uint64_t>(slice.rows));
       continue;
     }
-    deliver_slice(slice, std::span(plan.logit_rows).subspan(first, next - first),
-                  logits.data() + first * vocabulary);
+    deliver_slice(slice, std::move(result.slices[i]), token);
   }
 }
 
 // Sends what one step gave one sequence: its rows of logits if asked for, and the next token if the
 // whole of what it had has been computed.
-void StepLoop::deliver_slice(const StepSlice& slice, std::span<const int> logit_rows,
-                             const float* logits) {
+void StepLoop::deliver_slice(const StepSlice& slice, SliceResult result,
+                             const SampledToken* sampled) {
   Stream& stream = streams_.at(slice.sequence);
   if (stream.generated == 0) prompt_tokens_.fetch_add(static_cast<std::uint64_t>(slice.rows));
   const auto vocabulary = static_cast<std::size_t>(core_.model().config().vocabulary_size);
   Piece piece;
   if (stream.arrival.request.all_logits) {
-    piece.logits.assign(logits, logits + logit_rows.size() * vocabulary);
-    piece.logit_rows = static_cast<int>(logit_rows.size());
+    piece.logit_rows = static_cast<int>(result.logits.size() / vocabulary);
+    piece.logits = std::move(result.logits);
   }
-  if (scheduler_.samples(slice.sequence)) {
-    const float* last = logits + (logit_rows.size() - 1) * vocabulary;
-    add_token(slice.sequence, stream, {last, vocabulary}, piece);
+  if (sampled != nullptr) {
+    add_token(slice.sequence, stream, *sampled, piece);
   } else if (scheduler_.ended(slice.sequence)) {
     stream.prompt_seconds = stream.last_seconds = seconds_since(stream.arrival.submitted);
     count_prompt(slice.sequence);
@@ -247,17 +261,10 @@ void StepLoop::constrain(Stream& stream) {
   stream.constraint.emplace(*request.constraint, *vocabulary_, /*may_stop=*/!request.ignore_end);
 }
 
-Result<SampledToken> StepLoop::next_token(SequenceId id, Stream& stream,
-                                          std::span<const float> logits) const {
-  std::span<const std::uint64_t> allowed;  // empty: all
-  if (stream.constraint) {
-    REDKNOT_TRY(allowed, stream.constraint->allowed());
-  }
-  const std::span<const TokenId> history = scheduler_.tokens(id);
-  SampledToken sampled = redknot::sample(logits, history, stream.arrival.request.sampling,
-                                         static_cast<int>(history.size()), allowed);
-  if (sampled.usable) return sampled;
-  const auto position = history.size() - 1;
+// An error if no token can follow the one at a position.
+Status StepLoop::why_none(const Stream& stream, const SampledToken& sampled, std::size_t position) {
+  REDKNOT_RETURN_IF_ERROR(stream.constrained);
+  if (sampled.usable) return Done{};
   if (stream.constraint) {
     return invalid("generate: no token can follow position ", position,
                    ": none that the constraint allows is possible");
@@ -266,16 +273,14 @@ Result<SampledToken> StepLoop::next_token(SequenceId id, Stream& stream,
                  ": every logit is NaN or -infinity");
 }
 
-// Samples the next token, appends it to the sequence and fills in its piece.
-void StepLoop::add_token(SequenceId id, Stream& stream, std::span<const float> logits,
-                         Piece& piece) {
-  const Result<SampledToken> next = next_token(id, stream, logits);
-  if (!next.ok()) {
+// Appends the sampled token to the sequence and fills in its piece.
+void StepLoop::add_token(SequenceId id, Stream& stream, const SampledToken& sampled, Piece& piece) {
+  const Status none = why_none(stream, sampled, scheduler_.tokens(id).size() - 1);
+  if (!none.ok()) {
     piece.finish = FinishReason::kError;
-    stream.arrival.state->error = next.error();
+    stream.arrival.state->error = none.error();
     return;
   }
-  const SampledToken& sampled = *next;
   stream.last_seconds = seconds_since(stream.arrival.submitted);
   if (stream.generated++ == 0) {
     stream.prompt_seconds = stream.last_seconds;
@@ -334,8 +339,8 @@ void StepLoop::update_usage(SequenceId id, const Stream& stream, bool with_pages
   usage.generation_seconds = stream.last_seconds - stream.prompt_seconds;
   if (!with_pages) return;
   const KvPages pages = scheduler_.kv_pages(id);
-  usage.kv_private_bytes = core_.pool().shape().bytes(pages.own);
-  usage.kv_shared_bytes = core_.pool().shape().bytes(pages.shared);
+  usage.kv_private_bytes = core_.pages().shape().bytes(pages.own);
+  usage.kv_shared_bytes = core_.pages().shape().bytes(pages.shared);
 }
 
 // Queues a piece; the last one ends the sequence.
@@ -366,7 +371,7 @@ void StepLoop::count_prompt(SequenceId id) {
 }
 
 void StepLoop::publish_stats() {
-  const PagePool& pool = core_.pool();
+  const PageAllocator& pool = core_.pages();
   const std::vector<HeadPolicy>& policies = core_.profile().policies;
   std::vector<int> head_pages(policies.size());
   scheduler_.count_pages(head_pages);
@@ -401,7 +406,7 @@ Stats StepLoop::stats() const {
   const std::lock_guard lock(mutex_);
   Stats stats = latest_;
   for (const KvFormat format : kKvFormats) {
-    const PagePool& pool = core_.pool();
+    const PageAllocator& pool = core_.pages();
     const int total = pool.total_pages(format), free = free_pages_[index_of(format)];
     if (total == 0) continue;
     stats.pool.push_back({.dtype = kv_dtype(format),

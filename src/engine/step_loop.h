@@ -56,6 +56,7 @@ class StepLoop {
     std::optional<text::Detokenizer> detokenizer;
     StopMatcher stop;
     std::optional<AnswerConstraint> constraint;
+    Status constrained = Done{};  // what the constraint said when it was asked last
     int generated = 0;
     bool has_begun = false;
     double queue_seconds = 0.0;
@@ -73,12 +74,12 @@ class StepLoop {
   void note_admitted();
   void drop_cancelled();
   void hold_back();
-  void deliver(const StepPlan& plan, std::span<const float> logits);
-  void deliver_slice(const StepSlice& slice, std::span<const int> logit_rows, const float* logits);
+  void say_how_to_sample(StepPlan& plan);
+  void deliver(const StepPlan& plan, StepResult result);
+  void deliver_slice(const StepSlice& slice, SliceResult result, const SampledToken* sampled);
   void constrain(Stream& stream);
-  Result<SampledToken> next_token(SequenceId id, Stream& stream,
-                                  std::span<const float> logits) const;
-  void add_token(SequenceId id, Stream& stream, std::span<const float> logits, Piece& piece);
+  static Status why_none(const Stream& stream, const SampledToken& sampled, std::size_t position);
+  void add_token(SequenceId id, Stream& stream, const SampledToken& sampled, Piece& piece);
   void add_probabilities(const SampledToken& sampled, const Stream& stream, Piece& piece) const;
   void update_usage(SequenceId id, const Stream& stream, bool with_pages);
   void send(SequenceId id, Stream& stream, Piece piece);
@@ -92,6 +93,7 @@ class StepLoop {
   std::shared_ptr<Inbox> inbox_;
   StepLoopOptions options_;
   Scheduler scheduler_;
+  CpuExecutor executor_;
   // Made on the thread of the first request that needs it, so that no step waits for it.
   std::once_flag vocabulary_made_;
   std::unique_ptr<const ConstrainedVocabulary> vocabulary_;

@@ -46,7 +46,7 @@ struct Matmul {
 
 enum class PageFormat : std::uint8_t { kF16, kQ8, kF32 };
 
-// One page of keys and values as it lies in memory (layouts: kv/page_pool.h).
+// One page of keys and values as it lies in memory (layouts: kv/page_allocator.h).
 struct PageView {
   PageFormat format = PageFormat::kF16;
   int page_tokens = 0;                    // T, slots: 16, 32, 64 or 128

@@ -7,8 +7,8 @@
 
 namespace redknot {
 
-Segment::Segment(PagePool& pool, const SequenceKv& sequence, PositionRange positions)
-    : pool_(&pool),
+Segment::Segment(PageAllocator& pages, const SequenceKv& sequence, PositionRange positions)
+    : allocator_(&pages),
       positions_(positions),
       layers_(sequence.profile().layers),
       kv_heads_(sequence.profile().kv_heads) {
@@ -19,7 +19,7 @@ Segment::Segment(PagePool& pool, const SequenceKv& sequence, PositionRange posit
     for (const PageRef& entry : sequence.table(head / kv_heads_, head % kv_heads_)) {
       if (entry.end() <= positions.begin || entry.position >= positions.end) continue;
       REDKNOT_CHECK(entry.position == next && entry.shift == 0 && entry.end() <= positions.end);
-      pool.share(entry.page);
+      pages.share(entry.page, Hold::kKeeps);
       ids_.push_back(entry.page);
       ranges.push_back({entry.position - positions.begin, entry.end() - positions.begin});
       next = entry.end();
@@ -31,7 +31,7 @@ Segment::Segment(PagePool& pool, const SequenceKv& sequence, PositionRange posit
 }
 
 Segment::Segment(Segment&& other) noexcept
-    : pool_(other.pool_),
+    : allocator_(other.allocator_),
       positions_(other.positions_),
       layers_(other.layers_),
       kv_heads_(other.kv_heads_),
@@ -40,7 +40,7 @@ Segment::Segment(Segment&& other) noexcept
 
 Segment& Segment::operator=(Segment&& other) noexcept {
   Segment taken(std::move(other));
-  std::swap(pool_, taken.pool_);
+  std::swap(allocator_, taken.allocator_);
   std::swap(positions_, taken.positions_);
   std::swap(layers_, taken.layers_);
   std::swap(kv_heads_, taken.kv_heads_);
@@ -50,12 +50,12 @@ Segment& Segment::operator=(Segment&& other) noexcept {
 }
 
 Segment::~Segment() {
-  for (const PageId page : ids_) pool_->release(page);
+  for (const PageId page : ids_) allocator_->release(page, Hold::kKeeps);
 }
 
-std::array<int, kKvFormatCount> Segment::page_count() const {
-  std::array<int, kKvFormatCount> pages{};
-  for (const PageId page : ids_) ++pages[index_of(pool_->format(page))];
+PageCounts Segment::page_count() const {
+  PageCounts pages{};
+  for (const PageId page : ids_) ++pages[index_of(allocator_->format(page))];
   return pages;
 }
 

@@ -4,12 +4,11 @@
 // reference under a shift; nothing is copied and nothing is rotated again (docs/adr/0002).
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <span>
 #include <vector>
 
-#include "kv/page_pool.h"
+#include "kv/page_allocator.h"
 #include "kv/sequence_kv.h"
 
 namespace redknot {
@@ -18,8 +17,8 @@ namespace redknot {
 class Segment {
  public:
   // The positions of the range in a sequence that still has all of them, from a page's first slot
-  // to its end() or that of the sequence. The pool must outlive the object.
-  Segment(PagePool& pool, const SequenceKv& sequence, PositionRange positions);
+  // to its end() or that of the sequence. The allocator must outlive the object.
+  Segment(PageAllocator& pages, const SequenceKv& sequence, PositionRange positions);
   Segment(Segment&& other) noexcept;
   Segment& operator=(Segment&& other) noexcept;
   ~Segment();
@@ -30,13 +29,13 @@ class Segment {
 
   // Where pages of the segment begin and end, from its first token on: the same for all heads.
   std::span<const PositionRange> pages() const { return ranges_; }
-  std::array<int, kKvFormatCount> page_count() const;
+  PageCounts page_count() const;
 
   // Appends the segment to a sequence of the same layers, heads and formats.
   void adopt_into(SequenceKv& sequence) const;
 
  private:
-  PagePool* pool_;
+  PageAllocator* allocator_;
   PositionRange positions_;
   int layers_ = 0, kv_heads_ = 0;
   std::vector<PageId> ids_;            // [layers, kv_heads, pages]

@@ -42,8 +42,8 @@ class SegmentIndexTest : public testing::Test {
   int free() const { return pool_->free_pages(KvFormat::kF16); }
 
   HeadProfile profile_ = uniform_profile(1, 1, {});
-  std::unique_ptr<PagePool> pool_ =
-      PagePool::create({.shape = {.page_tokens = 16, .head_dim = 4}, .page_count = {12, 0, 0}})
+  std::unique_ptr<PageAllocator> pool_ =
+      PageAllocator::create({.shape = {.page_tokens = 16, .head_dim = 4}, .page_count = {12, 0, 0}})
           .value();
   SegmentIndex index_;
 };

@@ -13,8 +13,9 @@ namespace {
 
 using testing::ElementsAre;
 
-std::unique_ptr<PagePool> make_pool() {
-  return PagePool::create({.shape = {.page_tokens = 16, .head_dim = 4}, .page_count = {40, 40, 0}})
+std::unique_ptr<PageAllocator> make_pool() {
+  return PageAllocator::create(
+             {.shape = {.page_tokens = 16, .head_dim = 4}, .page_count = {40, 40, 0}})
       .value();
 }
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -26,8 +25,8 @@ int saturate(std::int64_t count) {
 class PageSum {
  public:
   void add(KvFormat format, std::int64_t pages) { sums_[index_of(format)] += pages; }
-  std::array<int, kKvFormatCount> total() const {
-    std::array<int, kKvFormatCount> pages;
+  PageCounts total() const {
+    PageCounts pages;
     std::transform(sums_.begin(), sums_.end(), pages.begin(), saturate);
     return pages;
   }
@@ -44,7 +43,7 @@ bool is_needed(const PageRef& entry, const VisibleRange& needed) {
 }
 
 // True if the table's entries cover every position of the range.
-bool covers(const PageTable& table, PositionRange range) {
+bool covers_range(const PageTable& table, PositionRange range) {
   for (const PageRef& entry : table) {
     if (entry.position <= range.begin) range.begin = std::max(range.begin, entry.end());
   }
@@ -53,54 +52,55 @@ bool covers(const PageTable& table, PositionRange range) {
 
 }  // namespace
 
-SequenceKv::SequenceKv(PagePool& pool, const HeadProfile& profile)
-    : pool_(&pool),
-      profile_(&profile),
-      tables_(profile.policies.size()),
-      reused_(profile.policies.size()) {
-  REDKNOT_CHECK(profile.policies.size() ==
-                static_cast<std::size_t>(profile.layers) * profile.kv_heads);
-}
+SequenceKv::SequenceKv(PageAllocator& pages, const HeadProfile& profile, PageLog log)
+    : allocator_(&pages), log_(log), tables_(profile), reused_(profile.policies.size()) {}
 
 SequenceKv::SequenceKv(SequenceKv&& other) noexcept
-    : pool_(other.pool_),
-      profile_(other.profile_),
-      tables_(std::exchange(other.tables_, {})),
-      reused_(std::exchange(other.reused_, {})),
-      length_(std::exchange(other.length_, 0)),
-      forgotten_(std::exchange(other.forgotten_, 0)),
-      page_ended_at_(std::exchange(other.page_ended_at_, -1)) {}
+    : allocator_(other.allocator_), tables_(other.profile()), reused_(other.reused_.size()) {
+  swap(other);
+}
 
 SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   SequenceKv taken(std::move(other));
-  std::swap(pool_, taken.pool_);
-  std::swap(profile_, taken.profile_);
-  std::swap(tables_, taken.tables_);
-  std::swap(reused_, taken.reused_);
-  std::swap(length_, taken.length_);
-  std::swap(forgotten_, taken.forgotten_);
-  std::swap(page_ended_at_, taken.page_ended_at_);
+  swap(taken);
   return *this;
 }
 
 SequenceKv::~SequenceKv() {
-  for (const PageTable& table : tables_) {
-    for (const PageRef& entry : table) pool_->release(entry.page);
+  for (int head = 0; head < tables_.heads(); ++head) {
+    for (const PageRef& entry : tables_.at(head)) allocator_->release(entry.page);
   }
+  if (log_.ops == nullptr) return;
+  log_.ops->push_back({.kind = PageOp::Kind::kTruncate, .sequence = log_.sequence});
 }
 
-std::size_t SequenceKv::index(int layer, int kv_head) const {
-  REDKNOT_CHECK(layer >= 0 && layer < profile_->layers);
-  REDKNOT_CHECK(kv_head >= 0 && kv_head < profile_->kv_heads);
-  return static_cast<std::size_t>(layer) * profile_->kv_heads + kv_head;
+void SequenceKv::swap(SequenceKv& other) noexcept {
+  std::swap(allocator_, other.allocator_);
+  std::swap(log_, other.log_);
+  std::swap(tables_, other.tables_);
+  std::swap(reused_, other.reused_);
+  std::swap(length_, other.length_);
+  std::swap(forgotten_, other.forgotten_);
+  std::swap(page_ended_at_, other.page_ended_at_);
 }
 
-const PageTable& SequenceKv::table(int layer, int kv_head) const {
-  return tables_[index(layer, kv_head)];
+const HeadPolicy& SequenceKv::policy(int head) const {
+  return profile().policies[static_cast<std::size_t>(head)];
+}
+
+void SequenceKv::change(PageOp op) {
+  op.sequence = log_.sequence;
+  tables_.apply(op);
+  if (log_.ops != nullptr) log_.ops->push_back(op);
+}
+
+PageRef SequenceKv::new_entry(KvFormat format, int position, int tokens) {
+  const PageId page = allocator_->allocate(format).value();
+  return {.page = page, .frame = allocator_->frame(page), .position = position, .tokens = tokens};
 }
 
 SequenceKv::Growth SequenceKv::growth(const PageTable& table, int tokens) const {
-  const int page_tokens = pool_->shape().page_tokens;
+  const int page_tokens = allocator_->shape().page_tokens;
   Growth growth;
   int free_slots = 0;
   const bool ended = page_ended_at_ == length_;
@@ -108,62 +108,86 @@ SequenceKv::Growth SequenceKv::growth(const PageTable& table, int tokens) const 
     REDKNOT_DCHECK(table.back().end() == length_);
     free_slots = page_tokens - table.back().tokens;
     growth.continues = free_slots > 0;
-    growth.copies = growth.continues && pool_->reference_count(table.back().page) > 1;
+    growth.copies = growth.continues && allocator_->reference_count(table.back().page) > 1;
   }
   const int fresh_tokens = std::max(0, tokens - free_slots);
   growth.pages = static_cast<int>(pages_for(fresh_tokens, page_tokens)) + (growth.copies ? 1 : 0);
+  if (growth.continues) growth.filled = table.back().tokens + std::min(free_slots, tokens);
   return growth;
 }
 
-std::array<int, kKvFormatCount> SequenceKv::pages_to_extend(int tokens) const {
+PageCounts SequenceKv::pages_to_extend(int tokens) const {
   REDKNOT_CHECK(tokens >= 0);
   PageSum sum;
-  for (std::size_t head = 0; head < tables_.size(); ++head) {
-    sum.add(profile_->policies[head].kv_format, growth(tables_[head], tokens).pages);
+  for (int head = 0; head < tables_.heads(); ++head) {
+    sum.add(policy(head).kv_format, growth(tables_.at(head), tokens).pages);
   }
   return sum.total();
 }
 
-void SequenceKv::extend_table(std::size_t head, int tokens) {
-  PageTable& table = tables_[head];
-  const KvFormat format = profile_->policies[head].kv_format;
-  const int page_tokens = pool_->shape().page_tokens;
-  const Growth plan = growth(table, tokens);
-  int position = length_;
+void SequenceKv::copy_shared(const std::vector<Growth>& growths) {
+  for (int head = 0; head < tables_.heads(); ++head) {
+    if (!growths[static_cast<std::size_t>(head)].copies) continue;
+    const PageRef shared = tables_.at(head).back();
+    PageRef copy = new_entry(policy(head).kv_format, shared.position, shared.tokens);
+    copy.reused = shared.reused;
+    change({.kind = PageOp::Kind::kCopy, .head = head, .entry = copy, .from = shared.frame});
+    allocator_->release(shared.page);
+  }
+}
+
+void SequenceKv::fill_last(const std::vector<Growth>& growths) {
+  for (std::size_t head = 0; head < growths.size(); ++head) {
+    if (!growths[head].continues) continue;
+    reused_[head] -= tables_.at(static_cast<int>(head)).back().reused ? 1 : 0;
+  }
+  const bool alike = std::all_of(growths.begin(), growths.end(), [&](const Growth& one) {
+    return one.continues && one.filled == growths.front().filled;
+  });
+  if (alike && !growths.empty()) {
+    change({.kind = PageOp::Kind::kFill, .entry = {.tokens = growths.front().filled}});
+    return;
+  }
+  for (std::size_t head = 0; head < growths.size(); ++head) {
+    if (!growths[head].continues) continue;
+    change({.kind = PageOp::Kind::kFill,
+            .head = static_cast<int>(head),
+            .entry = {.tokens = growths[head].filled}});
+  }
+}
+
+void SequenceKv::append_new(int tokens) {
   const int end = length_ + tokens;
-  if (plan.copies) {
-    PageRef& last = table.back();
-    const PageId copy = pool_->allocate(format).value();
-    std::memcpy(pool_->bytes(copy), pool_->bytes(last.page), pool_->shape().bytes(format));
-    pool_->release(std::exchange(last.page, copy));
-  }
-  if (plan.continues) {
-    PageRef& last = table.back();
-    reused_[head] -= last.reused ? 1 : 0;
-    last.reused = false;
-    last.tokens = std::min(page_tokens, end - last.position);
-    position = last.end();
-  }
-  for (; position < end; position += table.back().tokens) {
-    table.push_back({.page = pool_->allocate(format).value(),
-                     .position = position,
-                     .tokens = std::min(page_tokens, end - position)});
+  for (int head = 0; head < tables_.heads(); ++head) {
+    const PageTable& table = tables_.at(head);
+    int position = std::max(length_, table.empty() ? 0 : table.back().end());
+    for (; position < end; position = table.back().end()) {
+      const int held = std::min(page_tokens(), end - position);
+      change({.kind = PageOp::Kind::kAppend,
+              .head = head,
+              .entry = new_entry(policy(head).kv_format, position, held)});
+    }
   }
 }
 
 Status SequenceKv::extend(int tokens) {
   REDKNOT_CHECK(tokens >= 0 && tokens <= std::numeric_limits<int>::max() - length_);
-  const std::array<int, kKvFormatCount> wanted = pages_to_extend(tokens);
+  const PageCounts wanted = pages_to_extend(tokens);
   for (const KvFormat format : kKvFormats) {
-    const int free = pool_->free_pages(format);
+    const int free = allocator_->free_pages(format);
     if (wanted[index_of(format)] > free) {
       return exhausted("extend sequence of ", length_, " tokens by ", tokens, ": needs ",
                        wanted[index_of(format)], " ", name(format), " pages, ", free, " are free");
     }
   }
-  for (std::size_t head = 0; head < tables_.size(); ++head) {
-    extend_table(head, tokens);
+  std::vector<Growth> growths;
+  growths.reserve(reused_.size());
+  for (int head = 0; head < tables_.heads(); ++head) {
+    growths.push_back(growth(tables_.at(head), tokens));
   }
+  copy_shared(growths);
+  fill_last(growths);
+  append_new(tokens);
   length_ += tokens;
   return Done{};
 }
@@ -171,55 +195,63 @@ Status SequenceKv::extend(int tokens) {
 void SequenceKv::forget(int next) {
   REDKNOT_CHECK(next >= 0 && next <= length_);
   forgotten_ = std::max(forgotten_, next);
-  for (std::size_t head = 0; head < tables_.size(); ++head) {
-    const VisibleRange needed = still_needed(profile_->policies[head], next);
+  for (int head = 0; head < tables_.heads(); ++head) {
+    const VisibleRange needed = still_needed(policy(head), next);
     if (needed.recent.begin == 0) continue;
-    std::erase_if(tables_[head], [&](const PageRef& entry) {
-      if (is_needed(entry, needed)) return false;
-      reused_[head] -= entry.reused ? 1 : 0;
-      pool_->release(entry.page);
-      return true;
-    });
+    std::vector<PageRef> gone;
+    for (const PageRef& entry : tables_.at(head)) {
+      if (!is_needed(entry, needed)) gone.push_back(entry);
+    }
+    for (const PageRef& entry : gone) {
+      reused_[static_cast<std::size_t>(head)] -= entry.reused ? 1 : 0;
+      change({.kind = PageOp::Kind::kDrop, .head = head, .entry = entry});
+      allocator_->release(entry.page);
+    }
   }
 }
 
-SequenceKv SequenceKv::fork(const HeadProfile& profile) const {
-  REDKNOT_CHECK(profile.policies.size() == tables_.size());
-  for (std::size_t head = 0; head < tables_.size(); ++head) {
-    REDKNOT_CHECK(profile.policies[head].kv_format == profile_->policies[head].kv_format);
-  }
-  SequenceKv copy(*pool_, profile);
-  copy.tables_ = tables_;
-  copy.reused_ = reused_;
-  copy.length_ = length_;
-  copy.forgotten_ = forgotten_;
-  copy.page_ended_at_ = page_ended_at_;
-  for (const PageTable& table : tables_) {
-    for (const PageRef& entry : table) pool_->share(entry.page);
-  }
-  if (&profile != profile_) copy.forget(length_);
+SequenceKv SequenceKv::fork(PageLog log) const {
+  SequenceKv copy(*allocator_, profile(), log);
+  copy.begin_with(*this);
   return copy;
+}
+
+void SequenceKv::begin_with(const SequenceKv& other) {
+  REDKNOT_CHECK(length_ == 0 && other.reused_.size() == reused_.size());
+  for (int head = 0; head < tables_.heads(); ++head) {
+    REDKNOT_CHECK(policy(head).kv_format == other.policy(head).kv_format);
+  }
+  for (int head = 0; head < tables_.heads(); ++head) {
+    for (const PageRef& entry : other.tables_.at(head)) {
+      allocator_->share(entry.page);
+      change({.kind = PageOp::Kind::kAppend, .head = head, .entry = entry});
+    }
+  }
+  reused_ = other.reused_;
+  length_ = other.length_;
+  forgotten_ = other.forgotten_;
+  page_ended_at_ = other.page_ended_at_;
 }
 
 std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
   REDKNOT_CHECK(tokens >= 0 && tokens <= length_);
-  SequenceKv out(*pool_, *profile_);
+  SequenceKv out(*allocator_, profile());
   out.length_ = tokens;
   out.forgotten_ = std::min(forgotten_, tokens);
-  for (std::size_t head = 0; head < tables_.size(); ++head) {
-    for (PageRef entry : tables_[head]) {
+  for (int head = 0; head < tables_.heads(); ++head) {
+    for (PageRef entry : tables_.at(head)) {
       if (entry.position >= tokens) break;
       if (entry.end() > tokens && entry.reused) return std::nullopt;
       entry.tokens = std::min(entry.tokens, tokens - entry.position);
-      pool_->share(entry.page);
-      out.tables_[head].push_back(entry);
-      out.reused_[head] += entry.reused ? 1 : 0;
+      allocator_->share(entry.page);
+      out.change({.kind = PageOp::Kind::kAppend, .head = head, .entry = entry});
+      out.reused_[static_cast<std::size_t>(head)] += entry.reused ? 1 : 0;
     }
-    const VisibleRange needed = still_needed(profile_->policies[head], tokens);
-    if (!covers(out.tables_[head], needed.sink)) return std::nullopt;
+    const VisibleRange needed = still_needed(policy(head), tokens);
+    if (!covers_range(out.tables_.at(head), needed.sink)) return std::nullopt;
     // The last token's page, too, even under a window of one token: the next may continue it.
     const int first = std::clamp(tokens - 1, 0, needed.recent.begin);
-    if (!covers(out.tables_[head], {first, tokens})) return std::nullopt;
+    if (!covers_range(out.tables_.at(head), {first, tokens})) return std::nullopt;
   }
   out.forget(tokens);
   return out;
@@ -227,45 +259,52 @@ std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
 
 void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens,
                        int shift) {
-  const int page_tokens = pool_->shape().page_tokens;
-  const KvFormat format = profile_->at(layer, kv_head).kv_format;
-  PageTable& table = tables_[index(layer, kv_head)];
+  const int head = index(layer, kv_head);
+  const KvFormat format = policy(head).kv_format;
+  const PageTable& table = tables_.at(layer, kv_head);
   REDKNOT_CHECK(tokens >= 0 && tokens <= std::numeric_limits<int>::max() - length_);
-  REDKNOT_CHECK(static_cast<std::int64_t>(pages.size()) == pages_for(tokens, page_tokens));
+  REDKNOT_CHECK(static_cast<std::int64_t>(pages.size()) == pages_for(tokens, page_tokens()));
   REDKNOT_CHECK(table.empty() || table.back().end() <= length_);
   const int end = length_ + tokens;
   int position = length_;
   for (const PageId page : pages) {
-    REDKNOT_CHECK(pool_->format(page) == format);
-    pool_->share(page);
-    table.push_back({.page = page,
-                     .position = position,
-                     .tokens = std::min(page_tokens, end - position),
-                     .shift = shift,
-                     .reused = true});
+    REDKNOT_CHECK(allocator_->format(page) == format);
+    REDKNOT_CHECK(allocator_->resident(page));  // no step is planned with a page without a frame
+    allocator_->share(page);
+    change({.kind = PageOp::Kind::kAppend,
+            .head = head,
+            .entry = {.page = page,
+                      .frame = allocator_->frame(page),
+                      .position = position,
+                      .tokens = std::min(page_tokens(), end - position),
+                      .shift = shift,
+                      .reused = true}});
     position = table.back().end();
   }
-  reused_[index(layer, kv_head)] += static_cast<int>(pages.size());
+  reused_[static_cast<std::size_t>(head)] += static_cast<int>(pages.size());
 }
 
 Status SequenceKv::recover(int layer, int kv_head, PositionRange positions) {
-  PageTable& table = tables_[index(layer, kv_head)];
-  const KvFormat format = profile_->at(layer, kv_head).kv_format;
-  const auto concerned = [&positions](const PageRef& entry) {
-    return entry.reused && !positions.empty() && entry.position < positions.end &&
-           entry.end() > positions.begin;
-  };
-  const auto wanted = std::count_if(table.begin(), table.end(), concerned);
-  if (wanted > pool_->free_pages(format)) {
-    return exhausted("recover ", positions.end - positions.begin, " tokens: needs ", wanted, " ",
-                     name(format), " pages, ", pool_->free_pages(format), " are free");
+  const int head = index(layer, kv_head);
+  const KvFormat format = policy(head).kv_format;
+  std::vector<PageRef> concerned;
+  for (const PageRef& entry : tables_.at(layer, kv_head)) {
+    if (entry.reused && !positions.empty() && entry.position < positions.end &&
+        entry.end() > positions.begin) {
+      concerned.push_back(entry);
+    }
   }
-  for (PageRef& entry : table) {
-    if (!concerned(entry)) continue;
-    pool_->release(std::exchange(entry.page, pool_->allocate(format).value()));
-    entry.shift = 0;
-    entry.reused = false;
-    --reused_[index(layer, kv_head)];
+  const int free = allocator_->free_pages(format);
+  if (static_cast<int>(concerned.size()) > free) {
+    return exhausted("recover ", positions.end - positions.begin, " tokens: needs ",
+                     concerned.size(), " ", name(format), " pages, ", free, " are free");
+  }
+  for (const PageRef& entry : concerned) {
+    change({.kind = PageOp::Kind::kReplace,
+            .head = head,
+            .entry = new_entry(format, entry.position, entry.tokens)});
+    allocator_->release(entry.page);
+    --reused_[static_cast<std::size_t>(head)];
   }
   return Done{};
 }
@@ -274,38 +313,39 @@ void SequenceKv::advance(int tokens) {
   REDKNOT_CHECK(tokens >= 0 && tokens <= std::numeric_limits<int>::max() - length_);
   length_ += tokens;
   if (tokens == 0) return;
-  for (const PageTable& table : tables_) {
-    REDKNOT_CHECK(!table.empty() && table.back().end() == length_);
+  for (int head = 0; head < tables_.heads(); ++head) {
+    REDKNOT_CHECK(!tables_.at(head).empty() && tables_.at(head).back().end() == length_);
   }
 }
 
-std::array<int, kKvFormatCount> SequenceKv::pages() const {
+PageCounts SequenceKv::pages() const {
   PageSum sum;
-  for (std::size_t head = 0; head < tables_.size(); ++head) {
-    sum.add(profile_->policies[head].kv_format, static_cast<std::int64_t>(tables_[head].size()));
+  for (int head = 0; head < tables_.heads(); ++head) {
+    sum.add(policy(head).kv_format, static_cast<std::int64_t>(tables_.at(head).size()));
   }
   return sum.total();
 }
 
 bool SequenceKv::check() const {
-  for (std::size_t head = 0; head < tables_.size(); ++head) {
-    const HeadPolicy& policy = profile_->policies[head];
-    const VisibleRange needed = still_needed(policy, forgotten_);
+  for (int head = 0; head < tables_.heads(); ++head) {
+    const PageTable& table = tables_.at(head);
+    const VisibleRange needed = still_needed(policy(head), forgotten_);
     int end = 0;
-    for (const PageRef& entry : tables_[head]) {
+    for (const PageRef& entry : table) {
       if (entry.position < end || entry.tokens < 1) return false;  // (1)
-      if (entry.tokens > pool_->shape().page_tokens) return false;
-      if (pool_->reference_count(entry.page) < 1) return false;  // (2)
-      if (pool_->format(entry.page) != policy.kv_format) return false;
+      if (entry.tokens > page_tokens()) return false;
+      if (allocator_->uses(entry.page) < 1) return false;  // (2)
+      if (allocator_->frame(entry.page) != entry.frame) return false;
+      if (allocator_->format(entry.page) != policy(head).kv_format) return false;
       if (!is_needed(entry, needed)) return false;  // (3)
       end = entry.end();
     }
     if (end > length_) return false;
-    const auto reused = std::count_if(tables_[head].begin(), tables_[head].end(),
+    const auto reused = std::count_if(table.begin(), table.end(),
                                       [](const PageRef& entry) { return entry.reused; });
-    if (reused != reused_[head]) return false;
-    if (!covers(tables_[head], needed.sink)) return false;  // (3)
-    if (!covers(tables_[head], {needed.recent.begin, length_})) return false;
+    if (reused != reused_[static_cast<std::size_t>(head)]) return false;
+    if (!covers_range(table, needed.sink)) return false;  // (3)
+    if (!covers_range(table, {needed.recent.begin, length_})) return false;
   }
   return true;
 }
@@ -321,8 +361,8 @@ std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int t
                   pages_for(policy.sink_tokens, page_tokens) + pages_touched(recent, page_tokens));
 }
 
-std::array<int, kKvFormatCount> peak_pages(const HeadProfile& profile, const PageShape& shape,
-                                           int tokens, int chunk_tokens) {
+PageCounts peak_pages(const HeadProfile& profile, const PageShape& shape, int tokens,
+                      int chunk_tokens) {
   REDKNOT_CHECK(tokens >= 0 && chunk_tokens >= 1);
   PageSum sum;
   for (const HeadPolicy& policy : profile.policies) {

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pages of one sequence, for every (layer, KV head).
+// The pages of one sequence, for every (layer, KV head): its page tables, and one hold on each page
+// in them. Names only, no bytes.
 //
-// A page table lists pages in position order; each entry says which positions its slots stand for
-// and by how much they were shifted from where their keys were rotated. Heads that see less keep
-// less. Pages may be shared between sequences; the pool counts. Move-only; used by the step loop
-// only (compute workers read tables inside a step).
+// Heads that see less keep less. Pages may be shared between sequences; the allocator counts. A
+// sequence that a step may run writes every change of its tables to a log, which goes into the next
+// plan: executors apply the same changes. The scheduler's sequences own one each; whoever runs
+// steps without a scheduler (a benchmark, the profiler) too. Move-only; used by the step loop only.
 //
 // Invariants: (1) positions in a table strictly increase and entries do not overlap; (2) every page
-// named here holds one of our references; (3) after forget(next), a table covers all of
-// still_needed(policy, next) and of [next, length), and keeps no page wholly outside them, but for
-// one that ends just before them.
+// named here holds one of our references and has the frame that its entry says; (3) after
+// forget(next), a table covers all of still_needed(policy, next) and of [next, length), and keeps
+// no page wholly outside them, but for one that ends just before them.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -21,37 +20,32 @@
 
 #include "heads/head_profile.h"
 #include "heads/visibility.h"
-#include "kv/page_pool.h"
+#include "kv/page_allocator.h"
+#include "kv/page_table.h"
 #include "redknot/result.h"
 
 namespace redknot {
 
-// `tokens` filled slots of one page, from slot 0, standing at [position, position + tokens).
-// The key in slot i was rotated at position + i - shift. A run is consecutive entries of one shift.
-struct PageRef {
-  PageId page{};
-  int position = 0;
-  int tokens = 0;
-  int shift = 0;
-  bool reused = false;  // adopted: this sequence reads its slots and never writes them
-  int end() const { return position + tokens; }
-  bool operator==(const PageRef&) const = default;
+// Where the changes of the tables of one sequence are written.
+struct PageLog {
+  std::vector<PageOp>* ops = nullptr;  // null: nowhere
+  SequenceId sequence{};
 };
-
-using PageTable = std::vector<PageRef>;
 
 class SequenceKv {
  public:
-  // Both must outlive the object.
-  SequenceKv(PagePool& pool, const HeadProfile& profile);
+  // All must outlive the object.
+  SequenceKv(PageAllocator& pages, const HeadProfile& profile, PageLog log = {});
   SequenceKv(SequenceKv&& other) noexcept;
   SequenceKv& operator=(SequenceKv&& other) noexcept;
-  ~SequenceKv();
+  ~SequenceKv();  // gives back all pages, and writes to the log that the sequence has ended
 
-  int length() const { return length_; }  // tokens ever appended or adopted
-  const HeadProfile& profile() const { return *profile_; }
-  int page_tokens() const { return pool_->shape().page_tokens; }
-  const PageTable& table(int layer, int kv_head) const;
+  SequenceId sequence() const { return log_.sequence; }  // by which plans name it
+  int length() const { return length_; }                 // tokens ever appended or adopted
+  const HeadProfile& profile() const { return tables_.profile(); }
+  int page_tokens() const { return allocator_->shape().page_tokens; }
+  const PageTables& tables() const { return tables_; }
+  const PageTable& table(int layer, int kv_head) const { return tables_.at(layer, kv_head); }
 
   // Makes room for the next `tokens` positions of every head, or changes nothing and returns
   // kResourceExhausted. A partly filled last page is continued if its shift is zero and end_page()
@@ -68,10 +62,11 @@ class SequenceKv {
   void forget(int next);
 
   // A sequence with the same pages, shared. O(pages).
-  SequenceKv fork() const { return fork(*profile_); }
-  // The same under another profile of equal formats; what its policies cannot see is left out. It
-  // must outlive the sequence.
-  SequenceKv fork(const HeadProfile& profile) const;
+  SequenceKv fork(PageLog log = {}) const;
+
+  // Begins an empty sequence with the pages of another, shared. If its profile is another one, of
+  // equal formats, what its policies cannot see is there until forget(). O(pages).
+  void begin_with(const SequenceKv& other);
 
   // A sequence of the first `tokens` tokens of this one, sharing its pages, as if no more had ever
   // been appended and no page ended there; nothing if a head has given back what queries there see,
@@ -86,39 +81,50 @@ class SequenceKv {
 
   // Puts pages of this sequence alone in the place of those adopted ones of a head that hold a
   // position of the range: at the same positions, under no shift, their slots to be written anew.
-  // kResourceExhausted, and nothing has changed, if the pool has too few.
+  // kResourceExhausted, and nothing has changed, if the allocator has too few.
   Status recover(int layer, int kv_head, PositionRange positions);
 
-  // Pages that extend(tokens) would take from the pool, per format.
-  std::array<int, kKvFormatCount> pages_to_extend(int tokens) const;
+  // Pages that extend(tokens) would take from the allocator, per format.
+  PageCounts pages_to_extend(int tokens) const;
 
   // Pages of a head that it holds beside those that it adopted. O(1).
   int own_pages(int layer, int kv_head) const {
-    const std::size_t head = index(layer, kv_head);
-    return static_cast<int>(tables_[head].size()) - reused_[head];
+    const int head = index(layer, kv_head);
+    return static_cast<int>(tables_.at(head).size()) - reused_[static_cast<std::size_t>(head)];
   }
 
   // Referenced pages, per format, counting shared ones.
-  std::array<int, kKvFormatCount> pages() const;
+  PageCounts pages() const;
 
   // True if the invariants hold (those that can be seen from here). O(pages).
   bool check() const;
 
  private:
-  // What extend() must take from the pool for one head.
+  // What extend() must take for one head.
   struct Growth {
     bool continues = false;  // the last page has free slots that may be filled
     bool copies = false;     // it is shared, so a copy takes its place first
     int pages = 0;           // the copy and the new ones
+    int filled = 0;          // slots of the last page that are filled then, if it continues
   };
   Growth growth(const PageTable& table, int tokens) const;
-  void extend_table(std::size_t head, int tokens);
-  std::size_t index(int layer, int kv_head) const;
+  // The three parts of extend(): copies shared last pages, fills last pages, appends new ones.
+  void copy_shared(const std::vector<Growth>& growths);
+  void fill_last(const std::vector<Growth>& growths);
+  void append_new(int tokens);
+  // Applies a change to the tables and writes it to the log. Holds are the caller's business.
+  void change(PageOp op);
+  PageRef new_entry(KvFormat format, int position, int tokens);
+  const HeadPolicy& policy(int head) const;
+  int index(int layer, int kv_head) const { return layer * profile().kv_heads + kv_head; }
+  void swap(SequenceKv& other) noexcept;
 
-  PagePool* pool_;
-  const HeadProfile* profile_;
-  std::vector<PageTable> tables_;  // [layers, kv_heads]
-  std::vector<int> reused_;        // [layers, kv_heads]: entries of the table that are reused
+  // Constant after construction.
+  PageAllocator* allocator_;
+  PageLog log_;
+
+  PageTables tables_;
+  std::vector<int> reused_;  // [layers, kv_heads]: entries of the table that are reused
   int length_ = 0;
   int forgotten_ = 0;       // the largest `next` given to forget()
   int page_ended_at_ = -1;  // the length at the latest end_page()
@@ -132,7 +138,7 @@ std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int t
 // `chunk_tokens` that start anywhere, with forget() after each, ever holds at once, per format:
 // what admission reserves. Some chunking needs as many for global heads, and at most one page less
 // for a local head. Requires tokens >= 0, chunk_tokens >= 1. Saturates.
-std::array<int, kKvFormatCount> peak_pages(const HeadProfile& profile, const PageShape& shape,
-                                           int tokens, int chunk_tokens);
+PageCounts peak_pages(const HeadProfile& profile, const PageShape& shape, int tokens,
+                      int chunk_tokens);
 
 }  // namespace redknot

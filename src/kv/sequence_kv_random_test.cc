@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "kv/page_memory.h"
 #include "kv/sequence_kv.h"
 
 namespace redknot {
@@ -75,9 +76,10 @@ class World {
  public:
   World(HeadProfile profile, int page_tokens, unsigned seed)
       : profile_(std::move(profile)), random_(seed) {
-    pool_ = PagePool::create({.shape = {.page_tokens = page_tokens, .head_dim = 8},
-                              .page_count = {kPoolPages, kPoolPages, kPoolPages}})
-                .value();
+    const PageOptions options{.shape = {.page_tokens = page_tokens, .head_dim = 8},
+                              .page_count = {kPoolPages, kPoolPages, kPoolPages}};
+    pool_ = PageAllocator::create(options).value();
+    memory_ = PageMemory::create(options).value();
   }
 
   void step() {
@@ -139,7 +141,7 @@ class World {
     const PageShape& shape = pool_->shape();
     const KvFormat format = pool_->format(entry.page);
     const int row_bytes = shape.head_dim * kElementBytes[index_of(format)];
-    return pool_->bytes(entry.page) + shape.values_offset(format) +
+    return memory_->bytes(entry.frame) + shape.values_offset(format) +
            static_cast<std::ptrdiff_t>(position - entry.position) * row_bytes;
   }
 
@@ -168,13 +170,14 @@ class World {
 
   void create() {
     if (sequences_.size() == kMostSequences) return destroy(random_() % sequences_.size());
-    sequences_.push_back({.kv = SequenceKv(*pool_, profile_),
+    sequences_.push_back({.kv = SequenceKv(*pool_, profile_, {&ops_}),
                           .expected = std::vector<Markers>(profile_.policies.size())});
   }
 
   void fork(std::size_t at) {
     if (sequences_.size() == kMostSequences) return;
-    ModelledSequence copy{.kv = sequences_[at].kv.fork(), .expected = sequences_[at].expected};
+    ModelledSequence copy{.kv = sequences_[at].kv.fork({&ops_}),
+                          .expected = sequences_[at].expected};
     sequences_.push_back(std::move(copy));
   }
 
@@ -204,7 +207,16 @@ class World {
     }
     ASSERT_EQ(sequence.kv.length(), length + tokens);
     ASSERT_EQ(free_pages(), left);
+    copy_shared_pages();
     write_markers(sequence, length);
+  }
+
+  // As an executor does before it writes.
+  void copy_shared_pages() {
+    for (const PageOp& op : ops_) {
+      if (op.kind == PageOp::Kind::kCopy) memory_->copy(op.from, op.entry.frame);
+    }
+    ops_.clear();
   }
 
   // Writes a new marker at each position from `begin` on, as a step would write keys and values.
@@ -305,7 +317,9 @@ class World {
 
   HeadProfile profile_;
   std::mt19937 random_;
-  std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<PageAllocator> pool_;
+  std::unique_ptr<PageMemory> memory_;
+  std::vector<PageOp> ops_;
   std::vector<ModelledSequence> sequences_;  // after the pool: they release into it
   std::uint64_t last_marker_ = 0;
   int refused_ = 0;

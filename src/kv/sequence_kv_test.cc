@@ -20,9 +20,9 @@ using testing::IsEmpty;
 constexpr int kF16 = static_cast<int>(KvFormat::kF16);
 constexpr int kQ8 = static_cast<int>(KvFormat::kQ8);
 
-std::unique_ptr<PagePool> make_pool(int f16_pages, int q8_pages = 0, int f32_pages = 0) {
-  return PagePool::create({.shape = {.page_tokens = 16, .head_dim = 4},
-                           .page_count = {f16_pages, q8_pages, f32_pages}})
+std::unique_ptr<PageAllocator> make_pool(int f16_pages, int q8_pages = 0, int f32_pages = 0) {
+  return PageAllocator::create({.shape = {.page_tokens = 16, .head_dim = 4},
+                                .page_count = {f16_pages, q8_pages, f32_pages}})
       .value();
 }
 
@@ -139,12 +139,17 @@ TEST(SequenceKv, ExtendingAForkCopiesTheSharedPartialPageOnce) {
   SequenceKv kv(*pool, profile);
   ASSERT_TRUE(kv.extend(20).ok());
   const PageId shared = last_page(kv);
-  pool->bytes(shared)[pool->shape().bytes(KvFormat::kF16) - 1] = std::byte{7};
-  SequenceKv fork = kv.fork();
+  std::vector<PageOp> ops;
+  SequenceKv fork = kv.fork({&ops});
+  ops.clear();
   EXPECT_THAT(fork.pages_to_extend(1), ElementsAre(1, 0, 0));
   ASSERT_TRUE(fork.extend(1).ok());
   EXPECT_NE(last_page(fork), shared);
-  EXPECT_EQ(pool->bytes(last_page(fork))[pool->shape().bytes(KvFormat::kF16) - 1], std::byte{7});
+  ASSERT_EQ(ops.size(), 2u);  // the copy, and one slot more
+  EXPECT_EQ(ops[0].kind, PageOp::Kind::kCopy);
+  EXPECT_EQ(ops[0].from, pool->frame(shared));
+  EXPECT_EQ(ops[0].entry.page, last_page(fork));
+  EXPECT_EQ(ops[0].entry.frame, pool->frame(last_page(fork)));
   EXPECT_THAT(kv.pages_to_extend(1), ElementsAre(0, 0, 0));
   ASSERT_TRUE(kv.extend(1).ok());
   EXPECT_EQ(last_page(kv), shared);
@@ -170,12 +175,12 @@ TEST(SequenceKv, AdoptedPagesStandAtTheEndUnderTheirShift) {
   ASSERT_TRUE(kv.extend(10).ok());
   kv.adopt(0, 0, page_ids(segment), 20, /*shift=*/10);
   kv.advance(20);
-  EXPECT_EQ(kv.table(0, 0)[1],
-            (PageRef{page_ids(segment)[0], /*position=*/10, /*tokens=*/16, /*shift=*/10,
-                     /*reused=*/true}));
-  EXPECT_EQ(kv.table(0, 0)[2],
-            (PageRef{page_ids(segment)[1], /*position=*/26, /*tokens=*/4, /*shift=*/10,
-                     /*reused=*/true}));
+  EXPECT_EQ(kv.table(0, 0)[1], (PageRef{page_ids(segment)[0], pool->frame(page_ids(segment)[0]),
+                                        /*position=*/10, /*tokens=*/16, /*shift=*/10,
+                                        /*reused=*/true}));
+  EXPECT_EQ(kv.table(0, 0)[2], (PageRef{page_ids(segment)[1], pool->frame(page_ids(segment)[1]),
+                                        /*position=*/26, /*tokens=*/4, /*shift=*/10,
+                                        /*reused=*/true}));
   EXPECT_EQ(kv.length(), 30);
   EXPECT_TRUE(kv.check());
 }
@@ -323,7 +328,7 @@ struct Schedule {
   int tokens = 0;  // prompt and answer
 };
 
-int most_pages(PagePool& pool, const HeadProfile& profile, const Schedule& schedule) {
+int most_pages(PageAllocator& pool, const HeadProfile& profile, const Schedule& schedule) {
   SequenceKv kv(pool, profile);
   int most = 0;
   for (int chunk = schedule.first_tokens; kv.length() < schedule.tokens;) {
@@ -338,7 +343,7 @@ int most_pages(PagePool& pool, const HeadProfile& profile, const Schedule& sched
 }
 
 // The peak of one head, compared with the most pages that any schedule needs.
-void compare_peak(PagePool& pool, const HeadPolicy& policy, int tokens, int chunk_tokens) {
+void compare_peak(PageAllocator& pool, const HeadPolicy& policy, int tokens, int chunk_tokens) {
   const HeadProfile profile = uniform_profile(1, 1, policy);
   const int peak = peak_pages(profile, pool.shape(), tokens, chunk_tokens)[kF16];
   int most = 0;

@@ -129,7 +129,7 @@ void AttentionMass::attend(const PageTable& table, const PositionRange& keys, Sc
     const int end = std::min(keys.end, page.end()) - page.position;
     if (begin >= end) continue;
     std::fill(memory.slots.begin(), memory.slots.end(), SlotRange{0, begin, end});
-    core_.kernels().attend_page({.page = page_view(core_.pool(), page.page),
+    core_.kernels().attend_page({.page = page_view(core_.backend().memory(), page.frame),
                                  .rows = static_cast<int>(memory.slots.size()),
                                  .queries = memory.queries.data(),
                                  .slots = memory.slots.data(),
@@ -142,13 +142,13 @@ void AttentionMass::measure(int layer, const Query& query, int kv_head, const fl
   const auto group = static_cast<std::size_t>(core_.model().config().group_size());
   const int dim = core_.model().config().head_dim;
   const int position = query.sequence->positions[static_cast<std::size_t>(query.row)];
-  Scratch memory(static_cast<int>(group), core_.pool().shape());
+  Scratch memory(static_cast<int>(group), core_.pages().shape());
   load(query, kv_head, queries, memory.queries.data());
   const std::size_t bins = bins_.size() - 1;
   std::vector<double> logs(group * bins);  // base 2
   for (std::size_t bin = 0; bin < bins; ++bin) {
     const AttentionState state = memory.cleared(static_cast<int>(group), dim);
-    const PageTable& table = query.sequence->kv->table(layer, kv_head);
+    const PageTable& table = query.sequence->tables->at(layer, kv_head);
     attend(table, keys_of(bins_, bin, position), memory, state);
     for (std::size_t i = 0; i < group; ++i) {
       logs[i * bins + bin] = state.maximum[i] + std::log2(static_cast<double>(state.sum[i]));

@@ -58,8 +58,8 @@ class NaiveMass : public AttentionObserver {
     std::vector<double> rotated(query, query + dim);
     tests::rotate_dense(config.rope, frequencies_, position, rotated);
     std::vector<double> weights(static_cast<std::size_t>(position) + 1);
-    for (const PageRef& page : sequence.kv->table(layer, kv_head)) {
-      const PageView view = page_view(core_.pool(), page.page);
+    for (const PageRef& page : sequence.tables->at(layer, kv_head)) {
+      const PageView view = page_view(core_.backend().memory(), page.frame);
       const auto* keys = reinterpret_cast<const std::uint16_t*>(view.keys);
       for (int slot = 0; slot < page.tokens && page.position + slot <= position; ++slot) {
         double score = 0;
@@ -101,7 +101,7 @@ TEST(AttentionMass, IsWhatPlainLoopsAddUp) {
     AttentionMass mass(core, 40);
     EXPECT_EQ(mass.evidence(0, 0).windows, (std::array{0, 0, 0}));
     NaiveMass naive(core, mass);
-    core.transformer().show(&naive);
+    core.backend().transformer().show(&naive);
     rehearsal->run_dense(tests::random_tokens(97, 300, 1));
     const ModelConfig& config = core.model().config();
     for (int layer = 0; layer < config.layers; ++layer) {

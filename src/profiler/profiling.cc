@@ -87,18 +87,18 @@ class Profiling {
   }
 
   std::size_t bytes(const HeadProfile& profile) const {
-    return kv_bytes(profile, rehearsal_.core().pool().shape(), rehearsal_.context_tokens());
+    return kv_bytes(profile, rehearsal_.core().pages().shape(), rehearsal_.context_tokens());
   }
 
   MeasuredText measured(const CalibrationText& text) const {
     MeasuredText out = describe(text);
-    out.page_tokens = rehearsal_.core().pool().shape().page_tokens;
+    out.page_tokens = rehearsal_.core().pages().shape().page_tokens;
     out.dense_bytes = bytes(rehearsal_.dense());
     return out;
   }
 
   std::size_t bytes_read(const HeadProfile& profile) const {
-    return kv_bytes_read(profile, rehearsal_.core().pool().shape(), rehearsal_.context_tokens());
+    return kv_bytes_read(profile, rehearsal_.core().pages().shape(), rehearsal_.context_tokens());
   }
 
   Status check_trial() const {
@@ -118,13 +118,13 @@ class Profiling {
   void measure_evidence() {
     const ModelConfig& config = rehearsal_.model().config();
     AttentionMass mass(rehearsal_.core(), kMassRowsPerStep);
-    rehearsal_.core().transformer().show(&mass);
+    rehearsal_.core().backend().transformer().show(&mass);
     double done = 0;
     for (const RehearsedText& text : calibration_.sequences) {
       report("measuring attention", kMassDone * done++ / calibration_.sequences.size());
       rehearsal_.run_dense(text.tokens);
     }
-    rehearsal_.core().transformer().show(nullptr);
+    rehearsal_.core().backend().transformer().show(nullptr);
     for (int layer = 0; layer < config.layers; ++layer) {
       for (int head = 0; head < config.kv_heads; ++head) {
         result_.file.heads.push_back(mass.evidence(layer, head));
@@ -143,7 +143,7 @@ class Profiling {
     if (texts.size() < 2 || shortest < 2 * kShiftTokens) return;
     const int end = static_cast<int>(shortest);
     PrefixShift shift(config, end - kShiftMeasured, end);
-    rehearsal_.core().transformer().show(&shift);
+    rehearsal_.core().backend().transformer().show(&shift);
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const std::span<const TokenId> first = std::span(texts[i].tokens).first(shortest);
       std::vector<TokenId> second(first.begin(), first.end());
@@ -154,7 +154,7 @@ class Profiling {
       shift.begin_second();
       rehearsal_.run_dense(second);
     }
-    rehearsal_.core().transformer().show(nullptr);
+    rehearsal_.core().backend().transformer().show(nullptr);
     for (std::size_t i = 0; i < result_.file.heads.size(); ++i) {
       const int head = static_cast<int>(i);
       result_.file.heads[i].prefix_shift =

@@ -27,12 +27,11 @@ HeadProfile all_f16(const ModelConfig& config) {
 
 // Room for a dense sequence and a variant in any format, and for the page of each that is copied
 // when they share a part.
-std::array<int, kKvFormatCount> pages_for(const ModelConfig& config, int page_tokens,
-                                          int context_tokens) {
+PageCounts pages_for(const ModelConfig& config, int page_tokens, int context_tokens) {
   const PageShape shape{.page_tokens = page_tokens, .head_dim = config.head_dim};
   const int one =
       peak_pages(all_f16(config), shape, context_tokens + page_tokens, 1)[index_of(KvFormat::kF16)];
-  std::array<int, kKvFormatCount> pages{};
+  PageCounts pages{};
   pages[index_of(KvFormat::kF16)] = 2 * one;
   pages[index_of(KvFormat::kQ8)] = one;
   return pages;
@@ -57,34 +56,26 @@ Result<Rehearsal> Rehearsal::open(const EngineOptions& options) {
   return Rehearsal(std::move(core), std::move(dense));
 }
 
-std::span<const float> Rehearsal::advance(SequenceKv& kv, std::span<const TokenId> tokens,
-                                          int first, int end, int measured) {
-  REDKNOT_CHECK(kv.length() == first && kv.extend(end - first).ok());
-  StepPlan plan;
-  plan.slices = {{SequenceId{}, 0, end - first}};
-  for (int position = first; position < end; ++position) {
-    if (position >= measured) plan.logit_rows.push_back(position - first);
-    plan.tokens.push_back(tokens[static_cast<std::size_t>(position)]);
-    plan.positions.push_back(position);
-  }
-  SequenceKv* const sequences[] = {&kv};
-  const std::span<const float> logits = core_->runner().run(plan, sequences).logits;
-  kv.forget(end);
-  return logits;
+std::vector<float> Rehearsal::advance(SingleSequence& kv, std::span<const TokenId> tokens,
+                                      int first, int end, int measured) {
+  REDKNOT_CHECK(kv.length() == first);
+  const auto count = static_cast<std::size_t>(end - first);
+  return kv.advance(tokens.subspan(static_cast<std::size_t>(first), count), measured - first);
 }
 
 void Rehearsal::compare_step(const RehearsedText& text, int first, int end,
-                             const Reference& reference, SequenceKv& other, DivergenceSum& sum) {
+                             const Reference& reference, SingleSequence& other,
+                             DivergenceSum& sum) {
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
   const int begin = std::max(first, reference.measured);
-  const std::span<const float> found = advance(other, text.tokens, first, end, begin);
+  const std::vector<float> found = advance(other, text.tokens, first, end, begin);
   for (int position = begin; position < end; ++position) {
     const auto wanted_at = static_cast<std::size_t>(position - reference.measured) * vocabulary;
     const auto found_at = static_cast<std::size_t>(position - begin) * vocabulary;
     const auto next = static_cast<std::size_t>(position) + 1;
     const int follows = next < text.tokens.size() ? static_cast<int>(text.tokens[next]) : -1;
     sum.add({.logits = reference.logits.subspan(wanted_at, vocabulary), .next = follows},
-            found.subspan(found_at, vocabulary));
+            std::span(found).subspan(found_at, vocabulary));
   }
 }
 
@@ -92,7 +83,7 @@ int Rehearsal::chunk() const {
   return std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
 }
 
-std::vector<float> Rehearsal::predict(SequenceKv kv, const RehearsedText& text,
+std::vector<float> Rehearsal::predict(SingleSequence kv, const RehearsedText& text,
                                       std::size_t most_floats) {
   const int tokens = static_cast<int>(text.tokens.size());
   const auto measured = static_cast<std::size_t>(tokens - text.first_measured);
@@ -111,13 +102,13 @@ std::vector<float> Rehearsal::predict(SequenceKv kv, const RehearsedText& text,
 std::vector<float> Rehearsal::predict(const RehearsedText& text, std::size_t most_floats) {
   const int tokens = static_cast<int>(text.tokens.size());
   REDKNOT_CHECK(tokens <= context_tokens() && text.first_measured < tokens);
-  return predict(SequenceKv(core_->pool(), dense_), text, most_floats);
+  return predict(sequence(dense_), text, most_floats);
 }
 
 void Rehearsal::run_dense(std::span<const TokenId> tokens) {
   const int count = static_cast<int>(tokens.size());
   REDKNOT_CHECK(count >= 1 && count <= context_tokens());
-  SequenceKv kv(core_->pool(), dense_);
+  SingleSequence kv = sequence(dense_);
   for (int first = 0; first < count; first += core_->max_step_tokens()) {
     advance(kv, tokens, first, std::min(count, first + core_->max_step_tokens()), count);
   }
@@ -125,13 +116,13 @@ void Rehearsal::run_dense(std::span<const TokenId> tokens) {
 
 DivergenceSum Rehearsal::compare(const RehearsedText& text, const HeadProfile& variant,
                                  const Comparison& how) {
-  return compare(text, SequenceKv(core_->pool(), dense_), SequenceKv(core_->pool(), variant), how);
+  return compare(text, sequence(dense_), sequence(variant), how);
 }
 
 std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const RehearsedText& text,
                                                      std::span<const HeadProfile> variants) {
   REDKNOT_CHECK(shared >= 0 && shared <= text.first_measured);
-  SequenceKv dense(core_->pool(), dense_);
+  SingleSequence dense = sequence(dense_);
   for (int first = 0; first < shared; first += core_->max_step_tokens()) {
     advance(dense, text.tokens, first, std::min(shared, first + core_->max_step_tokens()), shared);
   }
@@ -143,8 +134,8 @@ std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const Rehearsed
   return sums;
 }
 
-DivergenceSum Rehearsal::compare(const RehearsedText& text, SequenceKv dense, SequenceKv other,
-                                 const Comparison& how) {
+DivergenceSum Rehearsal::compare(const RehearsedText& text, SingleSequence dense,
+                                 SingleSequence other, const Comparison& how) {
   const int tokens = static_cast<int>(text.tokens.size());
   REDKNOT_CHECK(tokens <= context_tokens());
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
@@ -153,10 +144,10 @@ DivergenceSum Rehearsal::compare(const RehearsedText& text, SequenceKv dense, Se
   for (int first = dense.length(), end = first; first < tokens; first = end) {
     end = std::min(tokens, first + chunk());
     Reference reference{.measured = std::max(first, text.first_measured)};
+    std::vector<float> wanted;
     if (how.dense.empty()) {
-      const auto wanted = advance(dense, text.tokens, first, end, reference.measured);
-      kept_.assign(wanted.begin(), wanted.end());
-      reference.logits = kept_;
+      wanted = advance(dense, text.tokens, first, end, reference.measured);
+      reference.logits = wanted;
     } else {
       const auto known = static_cast<std::size_t>(reference.measured - text.first_measured);
       reference.logits = how.dense.subspan(std::min(known * vocabulary, how.dense.size()));

@@ -10,6 +10,7 @@
 
 #include "engine/engine_core.h"
 #include "profiler/divergence.h"
+#include "runtime/single_sequence.h"
 
 namespace redknot {
 
@@ -62,12 +63,12 @@ class Rehearsal {
   Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense);
   int chunk() const;  // tokens of a step
   // The sequence takes in positions [first, end) of a text. Logits of those from `measured` on.
-  std::span<const float> advance(SequenceKv& kv, std::span<const TokenId> tokens, int first,
-                                 int end, int measured);
+  std::vector<float> advance(SingleSequence& kv, std::span<const TokenId> tokens, int first,
+                             int end, int measured);
   // The rest of the text. Nothing if the logits are more floats.
-  std::vector<float> predict(SequenceKv kv, const RehearsedText& text, std::size_t most_floats);
+  std::vector<float> predict(SingleSequence kv, const RehearsedText& text, std::size_t most_floats);
   // Both are as far in the text.
-  DivergenceSum compare(const RehearsedText& text, SequenceKv dense, SequenceKv other,
+  DivergenceSum compare(const RehearsedText& text, SingleSequence dense, SingleSequence other,
                         const Comparison& how);
   // Dense logits from position `measured` on, to compare a chunk with.
   struct Reference {
@@ -76,11 +77,12 @@ class Rehearsal {
   };
   // Adds the predictions of positions [first, end).
   void compare_step(const RehearsedText& text, int first, int end, const Reference& reference,
-                    SequenceKv& other, DivergenceSum& sum);
+                    SingleSequence& other, DivergenceSum& sum);
+
+  SingleSequence sequence(const HeadProfile& profile) { return {core_->host(), profile}; }
 
   std::unique_ptr<EngineCore> core_;
   HeadProfile dense_;
-  std::vector<float> kept_;  // dense logits of a chunk
 };
 
 // Bytes of pages that one sequence of `tokens` tokens holds at its end. Whether pages have key

@@ -69,9 +69,9 @@ void clear(const AttentionState& state, int rows, int dim) {
 
 }  // namespace
 
-SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PagePool& pool,
+SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PageMemory& memory,
                                      const Kernels& kernels, ThreadPool& threads, RopeTable& rope)
-    : shape_(shape), pool_(pool), kernels_(kernels), threads_(threads), rope_(rope) {
+    : shape_(shape), memory_(memory), kernels_(kernels), threads_(threads), rope_(rope) {
   const int group = shape.query_heads / shape.kv_heads;
   const int rows = std::max(kBlockRows / group, 1) * group;
   const auto floats = static_cast<std::size_t>(rows) * static_cast<std::size_t>(shape.head_dim);
@@ -85,7 +85,7 @@ SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PagePool& pool
     worker.before.resize(static_cast<std::size_t>(rows));
     worker.cut_state.resize(state_floats(rows, shape.head_dim));
     worker.whole_state.resize(state_floats(rows, shape.head_dim));
-    worker.scratch.resize(attend_scratch_floats(rows, shape.head_dim, pool.shape().page_tokens));
+    worker.scratch.resize(attend_scratch_floats(rows, shape.head_dim, memory.shape().page_tokens));
   }
 }
 
@@ -118,8 +118,8 @@ void SegPagedAttention::plan(int layer, std::span<const SequenceRows> sequences)
     if (sequence.positions.empty()) continue;
     for (int kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
       plan_head({.sequence = &sequence,
-                 .policy = &sequence.kv->profile().at(layer, kv_head),
-                 .table = &sequence.kv->table(layer, kv_head),
+                 .policy = &sequence.tables->profile().at(layer, kv_head),
+                 .table = &sequence.tables->at(layer, kv_head),
                  .kv_head = kv_head});
     }
   }
@@ -139,7 +139,7 @@ void SegPagedAttention::plan_head(Unit unit) {
     unit.first_token = static_cast<int>(first);
     unit.tokens = std::min(block_tokens, static_cast<int>(positions.size() - first));
     if (selected_pages(*unit.policy) > 0) {
-      REDKNOT_CHECK(pool_.shape().key_bounds);
+      REDKNOT_CHECK(memory_.shape().key_bounds);
       unit.first_mark = static_cast<std::ptrdiff_t>(marks_.size());
       marks_.resize(marks_.size() +
                     (static_cast<std::size_t>(unit.tokens) + 1) * unit.table->size());
@@ -169,13 +169,13 @@ void SegPagedAttention::select_pages(const float* queries) {
 
 // A page counts for a token by the best of the group's queries: they read it together.
 void SegPagedAttention::select_for_unit(Worker& worker, const Unit& unit) {
-  const int page_tokens = pool_.shape().page_tokens;
+  const int page_tokens = memory_.shape().page_tokens;
   const std::ptrdiff_t dim = shape_.head_dim;
   for (auto& scores : worker.scores) scores.clear();
   for (int i = 0; i < static_cast<int>(unit.table->size()); ++i) {
     const auto at = static_cast<std::size_t>(i);
     const PageRef& page = (*unit.table)[at];
-    const PageView view = page_view(pool_, page.page);
+    const PageView view = page_view(memory_, page.frame);
     for (int token = 0; token < unit.tokens; ++token) {
       const int position = unit.sequence->positions[unit.first_token + token];
       const VisibleRange& seen = worker.visible[static_cast<std::size_t>(token)];
@@ -322,7 +322,7 @@ void SegPagedAttention::attend_cut(Worker& worker, const Unit& unit, const Cut& 
     for (int row = 0; unit.first_share >= 0 && row < rows(unit); ++row) {
       worker.before[static_cast<std::size_t>(row)] = {state.maximum[row], state.sum[row]};
     }
-    kernels_.attend_page({.page = page_view(pool_, page.page),
+    kernels_.attend_page({.page = page_view(memory_, page.frame),
                           .rows = rows(unit),
                           .queries = worker.rotated.data(),
                           .slots = worker.slots.data(),

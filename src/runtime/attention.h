@@ -21,15 +21,16 @@
 
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
-#include "kv/sequence_kv.h"
+#include "kv/page_memory.h"
+#include "kv/page_table.h"
 #include "runtime/rope_table.h"
-#include "sched/step_plan.h"
+#include "step/step_plan.h"
 
 namespace redknot {
 
 // The rows of one sequence in a step.
 struct SequenceRows {
-  const SequenceKv* kv = nullptr;
+  const PageTables* tables = nullptr;
   std::span<const int> positions{};  // strictly increasing
   int first_row = 0;
   Measure measure = Measure::kNothing;
@@ -53,7 +54,7 @@ class AttentionObserver {
 class SegPagedAttention {
  public:
   // All references must outlive the object.
-  SegPagedAttention(const AttentionShape& shape, PagePool& pool, const Kernels& kernels,
+  SegPagedAttention(const AttentionShape& shape, PageMemory& memory, const Kernels& kernels,
                     ThreadPool& threads, RopeTable& rope);
   ~SegPagedAttention();
 
@@ -121,7 +122,7 @@ class SegPagedAttention {
   int rows(const Unit& unit) const { return unit.tokens * group(); }
 
   AttentionShape shape_;
-  PagePool& pool_;
+  PageMemory& memory_;
   const Kernels& kernels_;
   ThreadPool& threads_;
   RopeTable& rope_;

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "kernels/kernels_test.h"
+#include "kv/sequence_kv.h"
 #include "runtime/page_read.h"
 #include "runtime/page_select.h"
 #include "tests/dense_forward.h"
@@ -91,24 +92,31 @@ class World {
         rope_(rope_config(shape)) {
     for (HeadPolicy& policy : profile_.policies) policy = random_policy(random_);
     const int pages = kLayers * shape.kv_heads * 4 * 1000 / shape.page_tokens + 200;
-    pool_ = PagePool::create({.shape = {shape.page_tokens, shape.head_dim, /*key_bounds=*/true},
-                              .page_count = {pages, pages, pages}})
-                .value();
+    const PageOptions options{.shape = {shape.page_tokens, shape.head_dim, /*key_bounds=*/true},
+                              .page_count = {pages, pages, pages}};
+    pool_ = PageAllocator::create(options).value();
+    memory_ = PageMemory::create(options).value();
   }
 
   const HeadProfile& profile() const { return profile_; }
   Random& random() { return random_; }
-  const PagePool& pool() const { return *pool_; }
+  const PageAllocator& pool() const { return *pool_; }
+
+  PageLog log() { return {&ops_, SequenceId{}}; }
 
   KnownSequence empty() {
-    return {SequenceKv(*pool_, profile_),
+    return {SequenceKv(*pool_, profile_, log()),
             std::vector<KnownSequence::Head>(profile_.policies.size()), 0};
   }
 
   // Appends tokens with random keys and values, as a step of the transformer would.
   void extend(KnownSequence& sequence, int tokens) {
     const int begin = sequence.kv.length();
+    ops_.clear();
     ASSERT_TRUE(sequence.kv.extend(tokens).ok());
+    for (const PageOp& op : ops_) {
+      if (op.kind == PageOp::Kind::kCopy) memory_->copy(op.from, op.entry.frame);
+    }
     rope_.prepare(begin, begin + tokens);
     for (int head = 0; head < heads(); ++head) {
       for (const PageRef& page : table(sequence, head)) {
@@ -116,7 +124,7 @@ class World {
           write(sequence, head, page, position);
         }
       }
-      bound_keys(table(sequence, head), {begin, begin + tokens}, *pool_, kernels_);
+      bound_keys(table(sequence, head), {begin, begin + tokens}, *memory_, kernels_);
     }
   }
 
@@ -163,11 +171,11 @@ class World {
     ThreadPool threads(thread_count);
     RopeTable rope(rope_config(shape_));
     SegPagedAttention attention({shape_.group * shape_.kv_heads, shape_.kv_heads, shape_.head_dim},
-                                *pool_, kernels_, threads, rope);
+                                *memory_, kernels_, threads, rope);
     std::vector<SequenceRows> sequences;
     int rows = 0;
     for (const Asked& one : asked) {
-      sequences.push_back({&one.sequence->kv, one.positions, rows});
+      sequences.push_back({&one.sequence->kv.tables(), one.positions, rows});
       rows += static_cast<int>(one.positions.size());
     }
     Floats out(static_cast<std::size_t>(rows) * static_cast<std::size_t>(row_floats()),
@@ -207,7 +215,7 @@ class World {
     const Floats value = random_.normals(dim);
     Floats rotated(dim);
     kernels_.rotate(key.data(), rope_.at(position), shape_.head_dim, 1.0f, rotated.data());
-    const PageView view = page_view(*pool_, page.page);
+    const PageView view = page_view(*memory_, page.frame);
     const auto slot = static_cast<std::size_t>(position - page.position);
     kernels_.write_slot(view, static_cast<int>(slot), rotated.data(), value.data());
     KnownSequence::Head& known = sequence.heads[static_cast<std::size_t>(head)];
@@ -296,7 +304,7 @@ class World {
   }
 
   double promise(const PageRef& page, int position, const Rows& group) {
-    const PageView view = page_view(*pool_, page.page);
+    const PageView view = page_view(*memory_, page.frame);
     double best = -std::numeric_limits<double>::infinity();
     for (std::vector<double> query : group) {
       tests::rotate_dense(rope_config(shape_), frequencies_, position - page.shift, query);
@@ -316,7 +324,9 @@ class World {
   HeadProfile profile_;
   std::vector<double> frequencies_;
   RopeTable rope_;
-  std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<PageAllocator> pool_;
+  std::unique_ptr<PageMemory> memory_;
+  std::vector<PageOp> ops_;
 };
 
 // Three sequences after a random history of extending, adopting, forking and forgetting.
@@ -336,7 +346,7 @@ std::vector<KnownSequence> random_sequences(World& world, int page_tokens, int m
     if (action == 0 && last.kv.length() > 0) {
       sequences.push_back(world.empty());
     } else if (action == 1 && last.kv.length() > 0) {
-      KnownSequence fork{last.kv.fork(), last.heads, last.oldest_query};
+      KnownSequence fork{last.kv.fork(world.log()), last.heads, last.oldest_query};
       sequences.push_back(std::move(fork));
     } else if (action == 2) {
       world.forget(last, random.between(last.oldest_query, last.kv.length()));

@@ -16,10 +16,10 @@ constexpr int kItemsPerTask = 64;
 
 }  // namespace
 
-KeyValues::KeyValues(const ModelConfig& config, PagePool& pool, const Kernels& kernels,
+KeyValues::KeyValues(const ModelConfig& config, PageMemory& memory, const Kernels& kernels,
                      ThreadPool& threads, RopeTable& rope, int max_rows)
     : config_(config),
-      pool_(pool),
+      memory_(memory),
       kernels_(kernels),
       threads_(threads),
       rope_(rope),
@@ -42,7 +42,7 @@ void KeyValues::add_items(int layer, int kv_head, const SequenceRows& sequence,
                           std::span<const int> depths) {
   if (sequence.positions.empty()) return;
   std::vector<Item>& items = items_[static_cast<std::size_t>(kv_head)];
-  const PageTable& table = sequence.kv->table(layer, kv_head);
+  const PageTable& table = sequence.tables->at(layer, kv_head);
   auto page =
       std::upper_bound(table.begin(), table.end(), sequence.positions.front(),
                        [](int wanted, const PageRef& entry) { return wanted < entry.position; });
@@ -144,7 +144,7 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
   for (std::size_t i = 0; i < head_deviations_.size(); ++i) {
     deviations_[i / static_cast<std::size_t>(config_.kv_heads)] += head_deviations_[i];
   }
-  if (pool_.shape().key_bounds) bound_keys(layer, active);
+  if (memory_.shape().key_bounds) bound_keys(layer, active);
 }
 
 void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
@@ -155,20 +155,20 @@ void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
     measure(kv_head, item, values_.data() + at);
     return;
   }
-  REDKNOT_DCHECK(item.page->shift == 0 && pool_.reference_count(item.page->page) == 1);
+  REDKNOT_DCHECK(item.page->shift == 0);
   float* key = keys_.data() + at;
   if (config_.qk_norm) {
     kernels_.rms_norm(key, weights.key_norm.data(), config_.rms_norm_epsilon, dim, key);
   }
   float rotated[512];
   kernels_.rotate(key, rope_.at(item.position), dim, 1.0f, rotated);
-  kernels_.write_slot(page_view(pool_, item.page->page), item.position - item.page->position,
+  kernels_.write_slot(page_view(memory_, item.page->frame), item.position - item.page->position,
                       rotated, values_.data() + at);
 }
 
 void KeyValues::measure(int kv_head, const Item& item, const float* value) {
   float stored[512];
-  read_value(page_view(pool_, item.page->page), item.position - item.page->position, stored);
+  read_value(page_view(memory_, item.page->frame), item.position - item.page->position, stored);
   float sum = 0.0f;
   for (int d = 0; d < config_.head_dim; ++d) {
     const float difference = value[d] - stored[d];
@@ -184,8 +184,8 @@ void KeyValues::bound_keys(int layer, const ActiveRows& active) {
   const auto run = [&](int kv_head, int) {
     for (const SequenceRows& sequence : active.sequences()) {
       if (sequence.positions.empty()) continue;
-      redknot::bound_keys(sequence.kv->table(layer, kv_head),
-                          {sequence.positions.front(), sequence.positions.back() + 1}, pool_,
+      redknot::bound_keys(sequence.tables->at(layer, kv_head),
+                          {sequence.positions.front(), sequence.positions.back() + 1}, memory_,
                           kernels_);
     }
   };

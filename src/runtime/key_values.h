@@ -13,7 +13,8 @@
 
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
-#include "kv/sequence_kv.h"
+#include "kv/page_memory.h"
+#include "kv/page_table.h"
 #include "model/config.h"
 #include "runtime/active_rows.h"
 #include "runtime/linear.h"
@@ -25,8 +26,8 @@ namespace redknot {
 class KeyValues {
  public:
   // All references must outlive the object.
-  KeyValues(const ModelConfig& config, PagePool& pool, const Kernels& kernels, ThreadPool& threads,
-            RopeTable& rope, int max_rows);
+  KeyValues(const ModelConfig& config, PageMemory& memory, const Kernels& kernels,
+            ThreadPool& threads, RopeTable& rope, int max_rows);
 
   // Finds the rows that give keys and values to the heads of a layer, and adds the products that
   // project them from `input` [rows, hidden_size]. They must be computed before store().
@@ -57,7 +58,7 @@ class KeyValues {
   std::ptrdiff_t offset(int kv_head, int index) const;
 
   const ModelConfig& config_;
-  PagePool& pool_;
+  PageMemory& memory_;
   const Kernels& kernels_;
   ThreadPool& threads_;
   RopeTable& rope_;

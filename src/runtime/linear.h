@@ -13,14 +13,14 @@
 
 namespace redknot {
 
-// Activations [rows, hidden_size] and, where some consumer has integer weights, the same rounded to 8
+// Activations [rows, width] and, where some consumer has integer weights, the same rounded to 8
 // bits. Memory for `max_rows` is allocated once.
 class Activations {
  public:
   Activations() = default;
-  Activations(int max_rows, int hidden_size, bool quantized);
+  Activations(int max_rows, int width, bool quantized);
 
-  int hidden_size() const { return width_; }
+  int width() const { return width_; }
   float* row(int index) { return floats_.data() + offset(index); }
   const float* row(int index) const { return floats_.data() + offset(index); }
   float* data() { return floats_.data(); }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/kernels_test.h"
+#include "kv/sequence_kv.h"
 #include "runtime/attention.h"
 #include "runtime/page_read.h"
 #include "tests/dense_forward.h"
@@ -17,12 +18,13 @@ using namespace kernels_test;
 
 constexpr int kDim = 20, kKvHeads = 2, kGroup = 2, kPageTokens = 16;
 
+constexpr PageOptions kPages = {.shape = {.page_tokens = kPageTokens, .head_dim = kDim},
+                                .page_count = {0, 0, 200}};
+
 class PageMass : public KernelsTest {
  protected:
   PageMass()
-      : pool_(PagePool::create({.shape = {.page_tokens = kPageTokens, .head_dim = kDim},
-                                .page_count = {0, 0, 200}})
-                  .value()) {
+      : pool_(PageAllocator::create(kPages).value()), memory_(PageMemory::create(kPages).value()) {
     profile_ = uniform_profile(1, kKvHeads, {.kv_format = KvFormat::kF32});
     profile_.policies[1] = {HeadClass::kLocal, 4, 9, KvFormat::kF32};
     rope_config_.dims = kDim;
@@ -36,7 +38,7 @@ class PageMass : public KernelsTest {
       for (const PageRef& page : kv.table(0, kv_head)) {
         for (int slot = 0; slot < page.tokens; ++slot) {
           const Floats key = random_.normals(kDim), value = random_.normals(kDim);
-          kernels().write_slot(page_view(*pool_, page.page), slot, key.data(), value.data());
+          kernels().write_slot(page_view(*memory_, page.frame), slot, key.data(), value.data());
           if (kv_head > 0) continue;
           keys.emplace_back(key.begin(), key.end());
           tests::rotate_dense(rope_config_, frequencies, page.shift, keys.back());
@@ -47,7 +49,8 @@ class PageMass : public KernelsTest {
   }
 
   Random random_{3};
-  std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<PageAllocator> pool_;
+  std::unique_ptr<PageMemory> memory_;
   HeadProfile profile_;
   RopeConfig rope_config_{};
 };
@@ -74,8 +77,9 @@ TEST_P(PageMass, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
     Floats out(queries.size());
     ThreadPool pool(threads);
     RopeTable rope(rope_config_);
-    SegPagedAttention attention({kKvHeads * kGroup, kKvHeads, kDim}, *pool_, kernels(), pool, rope);
-    const SequenceRows rows{&kv, positions, 0, Measure::kPageMass};
+    SegPagedAttention attention({kKvHeads * kGroup, kKvHeads, kDim}, *memory_, kernels(), pool,
+                                rope);
+    const SequenceRows rows{&kv.tables(), positions, 0, Measure::kPageMass};
     attention.run(0, {&rows, 1}, queries.data(), out.data());
 
     const PageTable& table = kv.table(0, 0);

@@ -8,10 +8,10 @@
 
 namespace redknot {
 
-PageView page_view(PagePool& pool, PageId page) {
-  const PageShape& shape = pool.shape();
-  const KvFormat format = pool.format(page);
-  std::byte* bytes = pool.bytes(page);
+PageView page_view(PageMemory& memory, FrameId frame) {
+  const PageShape& shape = memory.shape();
+  const KvFormat format = memory.format(frame);
+  std::byte* bytes = memory.bytes(frame);
   constexpr std::array<PageFormat, kKvFormatCount> kFormats = {PageFormat::kF16, PageFormat::kQ8,
                                                                PageFormat::kF32};
   PageView view{.format = kFormats[index_of(format)],

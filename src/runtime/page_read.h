@@ -3,11 +3,11 @@
 #pragma once
 
 #include "kernels/kernels.h"
-#include "kv/page_pool.h"
+#include "kv/page_memory.h"
 
 namespace redknot {
 
-PageView page_view(PagePool& pool, PageId page);
+PageView page_view(PageMemory& memory, FrameId frame);
 
 // The value in a slot, out [head_dim].
 void read_value(const PageView& page, int slot, float* out);

@@ -8,13 +8,13 @@
 
 namespace redknot {
 
-void bound_keys(const PageTable& table, PositionRange positions, PagePool& pool,
+void bound_keys(const PageTable& table, PositionRange positions, PageMemory& memory,
                 const Kernels& kernels) {
   for (auto page = table.rbegin(); page != table.rend(); ++page) {
     if (page->end() <= positions.begin) break;
-    if (page->position >= positions.end || page->tokens < pool.shape().page_tokens) continue;
+    if (page->position >= positions.end || page->tokens < memory.shape().page_tokens) continue;
     if (page->reused) continue;  // bounded by whoever filled it
-    kernels.bound_keys(page_view(pool, page->page));
+    kernels.bound_keys(page_view(memory, page->frame));
   }
 }
 

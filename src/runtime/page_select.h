@@ -13,13 +13,14 @@
 
 #include "heads/visibility.h"
 #include "kernels/kernels.h"
-#include "kv/sequence_kv.h"
+#include "kv/page_memory.h"
+#include "kv/page_table.h"
 
 namespace redknot {
 
 // Writes the bounds of the full pages of a table that hold a position of the range. Requires a pool
 // with key bounds, and keys in all slots of those pages.
-void bound_keys(const PageTable& table, PositionRange positions, PagePool& pool,
+void bound_keys(const PageTable& table, PositionRange positions, PageMemory& memory,
                 const Kernels& kernels);
 
 // Whether a query at `position` sees the page whatever it selects, because it has no bounds and

@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <random>
 
-#include "kv/page_pool.h"
+#include "kv/page_allocator.h"
+#include "kv/sequence_kv.h"
 #include "runtime/attention.h"
 #include "runtime/page_read.h"
 #include "tensor/half.h"
@@ -71,30 +72,30 @@ TEST(PageSelect, MarksTheBestAndOfEqualOnesTheEarlier) {
 }
 
 TEST(PageSelect, BoundsAreWrittenForFullPagesOfTheRangeOnly) {
-  const auto pool =
-      PagePool::create({.shape = {.page_tokens = kPageTokens, .head_dim = 1, .key_bounds = true},
-                        .page_count = {8, 0, 0}})
-          .value();
+  const PageOptions pages{.shape = {.page_tokens = kPageTokens, .head_dim = 1, .key_bounds = true},
+                          .page_count = {8, 0, 0}};
+  const auto pool = PageAllocator::create(pages).value();
+  const auto memory = PageMemory::create(pages).value();
   const HeadProfile profile = uniform_profile(1, 1, {});
   SequenceKv kv(*pool, profile);
   ASSERT_TRUE(kv.extend(40).ok());
   const Kernels& kernels = kReferenceKernels;
   const PageTable& table = kv.table(0, 0);
   for (const PageRef& entry : table) {
-    const PageView page = page_view(*pool, entry.page);
+    const PageView page = page_view(*memory, entry.frame);
     for (int slot = 0; slot < entry.tokens; ++slot) {
       const float number = static_cast<float>(entry.position + slot + 1);
       kernels.write_slot(page, slot, &number, &number);
     }
   }
   const auto greatest = [&](std::size_t entry) {
-    return f16_to_f32(page_view(*pool, table[entry].page).key_bounds[0]);
+    return f16_to_f32(page_view(*memory, table[entry].frame).key_bounds[0]);
   };
-  bound_keys(table, {16, 40}, *pool, kernels);
+  bound_keys(table, {16, 40}, *memory, kernels);
   EXPECT_EQ(greatest(0), 0);
   EXPECT_EQ(greatest(1), 32);
   EXPECT_EQ(greatest(2), 0);
-  bound_keys(table, {15, 16}, *pool, kernels);
+  bound_keys(table, {15, 16}, *memory, kernels);
   EXPECT_EQ(greatest(0), 16);
 }
 

@@ -207,8 +207,8 @@ TEST_P(PartialRows, ThatMeasureDeviationWriteNothingAndSayHowFarValuesAre) {
   StepPlan plan = plan_of(Tokens(text.begin() + 3, text.begin() + 18), 19);
   plan.depths.assign(15, 1);
   plan.slices[0].measure = Measure::kDeviation;
-  const StepOutput output = machine.run_all(plan, kv);
-  ASSERT_EQ(output.sequences[0].deviations.size(), 15u);
+  const StepResult output = machine.run_all(plan, kv);
+  ASSERT_EQ(output.slices[0].deviations.size(), 15u);
 
   // In layer 0 keys and values do not depend on what stands before, so the rows in between may be
   // the reused ones: values of layer 1 are those of a dense pass over all of it.
@@ -225,7 +225,7 @@ TEST_P(PartialRows, ThatMeasureDeviationWriteNothingAndSayHowFarValuesAre) {
         expected += std::pow(there.values[head][19 + i][d] - stored.values[head][3 + i][d], 2);
       }
     }
-    EXPECT_NEAR(output.sequences[0].deviations[i], expected, 1e-3 * expected + 1e-6);
+    EXPECT_NEAR(output.slices[0].deviations[i], expected, 1e-3 * expected + 1e-6);
   }
 }
 
@@ -248,7 +248,7 @@ TEST_P(PartialRows, AreCountedByWhatTheyTake) {
   const double expected = 10.0 * config.layers * (key_value + query) +
                           (10.0 * (config.layers - 1) + 1) * rest + 4.0 * query_width * pairs +
                           2.0 * config.hidden_size * config.vocabulary_size;
-  EXPECT_DOUBLE_EQ(machine.run_all(plan, kv).sequences[0].flops, expected);
+  EXPECT_DOUBLE_EQ(machine.run_all(plan, kv).slices[0].flops, expected);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/mix_bits.h"
+#include "step/step_plan.h"
 
 namespace redknot {
 namespace {
@@ -87,13 +88,8 @@ void add_bias(std::span<float> logits, const Sampling& sampling) {
 }
 
 void penalise(std::span<float> logits, std::span<const TokenId> history, const Sampling& sampling) {
-  const bool off = sampling.repetition_penalty == 1.0f && sampling.frequency_penalty == 0.0f &&
-                   sampling.presence_penalty == 0.0f;
-  if (off) return;
-  if (sampling.penalty_tokens >= 0) {
-    history =
-        history.last(std::min(history.size(), static_cast<std::size_t>(sampling.penalty_tokens)));
-  }
+  history = penalised_tokens(history, sampling);
+  if (history.empty()) return;
   std::vector<int> counts(logits.size());
   for (const TokenId token : history) ++counts[static_cast<std::size_t>(token)];
   for (const TokenId token : history) {

@@ -15,30 +15,16 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "model/vocabulary.h"
-#include "redknot/redknot.h"
+#include "redknot/result.h"
+#include "redknot/sampling.h"
+#include "step/step_result.h"
 
 namespace redknot {
 
 inline constexpr int kMaxLogitBiases = 65536;
 inline constexpr int kMaxLogProbabilities = 1024;
-
-struct TokenLogProbability {
-  TokenId token{};
-  float log_probability = 0.0f;
-};
-
-struct SampledToken {
-  TokenId token{};
-  // False if no token could be chosen, because every logit was NaN or -infinity; token is 0 then.
-  bool usable = true;
-  // Set if sampling.log_probabilities >= 0; `top` has that many entries (fewer if fewer tokens are
-  // possible), best first.
-  float log_probability = 0.0f;
-  std::vector<TokenLogProbability> top;
-};
 
 // The token that follows. `position` is the one it will stand at; it and the seed alone decide the
 // draw (uniform_draw). `history` is prompt and answer, oldest first. Requires logits not empty,

@@ -33,8 +33,8 @@ float length_of(const float* row, int count) {
 
 }  // namespace
 
-Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights, PagePool& pool,
-                         const Kernels& kernels, ThreadPool& threads,
+Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights,
+                         PageMemory& memory, const Kernels& kernels, ThreadPool& threads,
                          const TransformerOptions& options)
     : config_(config),
       weights_(weights),
@@ -42,9 +42,9 @@ Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights
       threads_(threads),
       options_(options),
       rope_(config.rope),
-      attention_({config.query_heads, config.kv_heads, config.head_dim}, pool, kernels, threads,
+      attention_({config.query_heads, config.kv_heads, config.head_dim}, memory, kernels, threads,
                  rope_),
-      key_values_(config, pool, kernels, threads, rope_, options.max_rows),
+      key_values_(config, memory, kernels, threads, rope_, options.max_rows),
       feed_forward_(config, kernels, threads, options.max_rows, any_integer(weights)) {
   const int rows = options.max_rows;
   const bool quantized = any_integer(weights);

@@ -13,7 +13,8 @@
 
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
-#include "kv/sequence_kv.h"
+#include "kv/page_memory.h"
+#include "kv/page_table.h"
 #include "model/config.h"
 #include "runtime/active_rows.h"
 #include "runtime/attention.h"
@@ -59,7 +60,7 @@ struct StepOutput {
 class Transformer {
  public:
   // All references must outlive the object.
-  Transformer(const ModelConfig& config, const PackedWeights& weights, PagePool& pool,
+  Transformer(const ModelConfig& config, const PackedWeights& weights, PageMemory& memory,
               const Kernels& kernels, ThreadPool& threads, const TransformerOptions& options);
 
   const TransformerOptions& options() const { return options_; }

@@ -227,7 +227,7 @@ void compare_forks(const OpenModel& model, const HeadProfile& profile,
                               random_tokens(30, model.vocabulary(), 17)};
   SequenceKv kv = machine.sequence();
   machine.compute(kv, common);
-  SequenceKv fork = kv.fork();
+  SequenceKv fork = kv.fork(machine.log());
   // In one step, so that each must have its own copy of the page they share.
   const Floats both = machine.step({{&kv, endings[0]}, {&fork, endings[1]}});
   std::size_t row = 0;
@@ -254,14 +254,14 @@ TEST_P(TransformerTest, OnlyTheWantedRowsComeBackAndWithTheSameBits) {
   const Floats all = machine.compute(tokens);
 
   ThreadPool threads(1);
-  Transformer transformer(model.config, *model.weights, machine.pool(), kernels(), threads,
+  Transformer transformer(model.config, *model.weights, machine.memory(), kernels(), threads,
                           {.max_rows = 20, .max_logit_rows = 2});
   SequenceKv kv = machine.sequence();
   ASSERT_TRUE(kv.extend(20).ok());
   std::vector<int> positions(20);
   for (std::size_t i = 0; i < 20; ++i) positions[i] = static_cast<int>(i);
   const std::array wanted = {3, 19};
-  const SequenceRows rows{&kv, positions, 0};
+  const SequenceRows rows{&kv.tables(), positions, 0};
   const std::span<const float> logits =
       transformer.run({.tokens = tokens, .sequences = {&rows, 1}, .logit_rows = wanted}).logits;
   Floats expected = machine.rows(all, 3, 1);

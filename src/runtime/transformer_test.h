@@ -14,8 +14,9 @@
 #include <vector>
 
 #include "kernels/kernels_test.h"
+#include "kv/sequence_kv.h"
 #include "model/model.h"
-#include "runtime/runner.h"
+#include "runtime/cpu_executor.h"
 #include "runtime/transformer.h"
 #include "tests/dense_forward.h"
 #include "tests/model_maker.h"
@@ -96,50 +97,45 @@ class Machine {
  public:
   Machine(const OpenModel& model, HeadProfile profile, const MachineOptions& options)
       : profile_(std::move(profile)),
-        pool_(PagePool::create(
-                  {.shape = page_shape(profile_, options.page_tokens, model.config.head_dim),
-                   .page_count = {kPages, kPages, kPages}})
-                  .value()),
+        pool_(PageAllocator::create(pages_of(profile_, model, options)).value()),
+        backend_(CpuBackend::create(pages_of(profile_, model, options)).value()),
         threads_(options.threads),
-        transformer_(model.config, *model.weights, *pool_, *options.kernels, threads_,
-                     {.max_rows = kMaxRows, .max_logit_rows = kMaxRows}),
-        runner_(transformer_),
-        vocabulary_(static_cast<std::size_t>(model.vocabulary())) {}
+        executor_(*backend_, profile_),
+        vocabulary_(static_cast<std::size_t>(model.vocabulary())) {
+    backend_->connect(model.config, *model.weights, *options.kernels, threads_,
+                      {.max_rows = kMaxRows, .max_logit_rows = kMaxRows});
+  }
 
-  PagePool& pool() { return *pool_; }
-  SequenceKv sequence() { return {*pool_, profile_}; }
+  PageAllocator& pool() { return *pool_; }
+  PageMemory& memory() { return backend_->memory(); }
+  PageLog log() { return {&ops_, SequenceId{next_id_++}}; }
+  SequenceKv sequence() { return {*pool_, profile_, log()}; }
 
   // One step: the logits of every row, in order.
   Floats step(const std::vector<Part>& parts) {
     StepPlan plan;
-    std::vector<SequenceKv*> kv;
     for (const Part& part : parts) {
       const int count = static_cast<int>(part.tokens.size());
       const int first = part.kv->length();
       EXPECT_TRUE(part.kv->extend(count).ok());
-      plan.slices.push_back({SequenceId{static_cast<std::uint32_t>(kv.size())},
-                             static_cast<int>(plan.tokens.size()), count});
+      plan.slices.push_back({part.kv->sequence(), static_cast<int>(plan.tokens.size()), count});
       plan.tokens.insert(plan.tokens.end(), part.tokens.begin(), part.tokens.end());
       for (int i = 0; i < count; ++i) {
         plan.logit_rows.push_back(static_cast<int>(plan.positions.size()));
         plan.positions.push_back(first + i);
       }
-      kv.push_back(part.kv);
     }
-    const std::span<const float> logits = runner_.run(plan, kv).logits;
+    const Floats logits = logits_of(run_all(plan));
     for (const Part& part : parts) part.kv->forget(part.kv->length());
-    return {logits.begin(), logits.end()};
+    return logits;
   }
 
   // One step of one sequence that has room for it.
-  StepOutput run_all(const StepPlan& plan, SequenceKv& kv) {
-    SequenceKv* const sequence = &kv;
-    return runner_.run(plan, {&sequence, 1});
+  StepResult run_all(StepPlan plan, const SequenceKv& kv) {
+    plan.slices.front().sequence = kv.sequence();
+    return run_all(std::move(plan));
   }
-  Floats run(const StepPlan& plan, SequenceKv& kv) {
-    const std::span<const float> logits = run_all(plan, kv).logits;
-    return {logits.begin(), logits.end()};
-  }
+  Floats run(const StepPlan& plan, const SequenceKv& kv) { return logits_of(run_all(plan, kv)); }
 
   // The tokens after what the sequence has, in chunks.
   Floats compute(SequenceKv& kv, const Tokens& tokens, int chunk_tokens = kMaxRows) {
@@ -166,11 +162,35 @@ class Machine {
  private:
   static constexpr int kMaxRows = 256;
   static constexpr int kPages = 400;
+
+  static PageOptions pages_of(const HeadProfile& profile, const OpenModel& model,
+                              const MachineOptions& options) {
+    return {.shape = page_shape(profile, options.page_tokens, model.config.head_dim),
+            .page_count = {kPages, kPages, kPages}};
+  }
+
+  // With the changes of page tables since the step before, and all logits.
+  StepResult run_all(StepPlan plan) {
+    for (StepSlice& slice : plan.slices) slice.returns_logits = true;
+    plan.page_ops = std::exchange(ops_, {});
+    return executor_.run(plan);
+  }
+
+  static Floats logits_of(const StepResult& result) {
+    Floats logits;
+    for (const SliceResult& slice : result.slices) {
+      logits.insert(logits.end(), slice.logits.begin(), slice.logits.end());
+    }
+    return logits;
+  }
+
   HeadProfile profile_;
-  std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<PageAllocator> pool_;
+  std::unique_ptr<CpuBackend> backend_;
   ThreadPool threads_;
-  Transformer transformer_;
-  Runner runner_;
+  CpuExecutor executor_;
+  std::vector<PageOp> ops_;  // that no step has had yet
+  std::uint32_t next_id_ = 0;
   std::size_t vocabulary_;
 };
 

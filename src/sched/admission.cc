@@ -20,7 +20,7 @@ struct Needs {
   PageCounts sequence{}, trunk{};
 };
 
-Needs needs_of(const PagePool& pool, const HeadProfile& profile, const SequenceSpec& spec,
+Needs needs_of(const PageAllocator& pool, const HeadProfile& profile, const SequenceSpec& spec,
                std::span<const SequencePart> parts, int chunk_tokens) {
   const PageShape& shape = pool.shape();
   if (!shares(spec)) {
@@ -32,7 +32,7 @@ Needs needs_of(const PagePool& pool, const HeadProfile& profile, const SequenceS
 
 }  // namespace
 
-Status fits_alone(const PagePool& pool, const HeadProfile& profile, const SequenceSpec& spec,
+Status fits_alone(const PageAllocator& pool, const HeadProfile& profile, const SequenceSpec& spec,
                   std::span<const SequencePart> parts, int chunk_tokens) {
   const Needs needs = needs_of(pool, profile, spec, parts, chunk_tokens);
   PageCounts needed = sum(needs.sequence, needs.trunk);
@@ -273,7 +273,7 @@ void Scheduler::start(Sequence next) {
 void Scheduler::run(Sequence sequence) {
   ++now_;
   pin_parts(sequence);
-  sequence.start(pool_, profile_);
+  sequence.start(pool_, profile_, {&page_ops_, sequence.id()});
   running_.push_back(std::move(sequence));
 }
 

@@ -51,8 +51,9 @@ class PrefixIndexTest : public testing::Test {
   }
 
   HeadProfile profile_ = uniform_profile(1, 1, {});
-  std::unique_ptr<PagePool> pool_ =
-      PagePool::create({.shape = {.page_tokens = 16, .head_dim = 4}, .page_count = {200, 0, 0}})
+  std::unique_ptr<PageAllocator> pool_ =
+      PageAllocator::create(
+          {.shape = {.page_tokens = 16, .head_dim = 4}, .page_count = {200, 0, 0}})
           .value();
   PrefixIndex index_;
   std::uint64_t now_ = 0;

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <numeric>
 
-#include "kv/page_pool.h"
+#include "kv/page_allocator.h"
 
 namespace redknot {
 namespace {

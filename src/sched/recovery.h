@@ -21,7 +21,7 @@
 
 #include "heads/head_profile.h"
 #include "heads/visibility.h"
-#include "sched/step_plan.h"
+#include "step/step_plan.h"
 
 namespace redknot {
 

@@ -35,7 +35,8 @@ ComposedTokens composed(const Sequence& sequence) {
 
 }  // namespace
 
-Scheduler::Scheduler(PagePool& pool, const HeadProfile& profile, const SchedulerOptions& options)
+Scheduler::Scheduler(PageAllocator& pool, const HeadProfile& profile,
+                     const SchedulerOptions& options)
     : pool_(pool), profile_(profile), options_(options) {}
 
 Sequence* Scheduler::find(SequenceId id) {
@@ -90,7 +91,7 @@ void Scheduler::begin(Sequence& sequence) {
   const int most_tokens = static_cast<int>(sequence.tokens().size()) - 1;
   auto found = prefixes_.find(composed(sequence), most_tokens, now_);
   if (!sequence.has_run) ++(found ? counts_.prefix_hits : counts_.prefix_misses);
-  if (found) sequence.begin_with(std::move(*found));
+  if (found) sequence.begin_with(*found);
 }
 
 // How many it added; none if it cannot go on now.
@@ -142,21 +143,16 @@ StepPlan Scheduler::next_step() {
     }
   }
   add_prompts(plan);
+  if (!plan.empty()) plan.page_ops = std::exchange(page_ops_, {});
   return plan;
 }
 
-std::vector<SequenceKv*> Scheduler::kv(const StepPlan& plan) {
-  std::vector<SequenceKv*> result;
-  for (const StepSlice& slice : plan.slices) result.push_back(&find(slice.sequence)->kv());
-  return result;
-}
-
-void Scheduler::computed(const StepPlan& plan, std::span<const Measured> measured) {
-  REDKNOT_CHECK(measured.size() == plan.slices.size());
+void Scheduler::computed(const StepPlan& plan, const StepResult& result) {
+  REDKNOT_CHECK(result.slices.size() == plan.slices.size());
   const Supply from = supply();
   for (std::size_t i = 0; i < plan.slices.size(); ++i) {
     Sequence& sequence = *find(plan.slices[i].sequence);
-    sequence.computed(plan, plan.slices[i], measured[i], from);
+    sequence.computed(plan, plan.slices[i], result.slices[i], from);
     if (sequence.builds) {
       if (sequence.is_computed()) finish_build(sequence);
       continue;

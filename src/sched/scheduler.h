@@ -27,12 +27,12 @@
 #include <vector>
 
 #include "heads/head_profile.h"
-#include "kv/page_pool.h"
+#include "kv/page_allocator.h"
 #include "kv/segment_index.h"
 #include "redknot/result.h"
 #include "sched/prefix_index.h"
 #include "sched/sequence.h"
-#include "sched/step_plan.h"
+#include "step/step_plan.h"
 
 namespace redknot {
 
@@ -62,7 +62,7 @@ struct SegmentUse {
 
 // `parts` are those of the prompt. kResourceExhausted if the sequence could not run even alone, or
 // needs more than its quota, kInvalidArgument if its recovery needs larger steps. Any thread.
-Status fits_alone(const PagePool& pool, const HeadProfile& profile, const SequenceSpec& spec,
+Status fits_alone(const PageAllocator& pool, const HeadProfile& profile, const SequenceSpec& spec,
                   std::span<const SequencePart> parts, int chunk_tokens);
 
 class Scheduler {
@@ -70,7 +70,7 @@ class Scheduler {
   using Time = std::chrono::steady_clock::time_point;
 
   // References must outlive the object.
-  Scheduler(PagePool& pool, const HeadProfile& profile, const SchedulerOptions& options);
+  Scheduler(PageAllocator& pool, const HeadProfile& profile, const SchedulerOptions& options);
 
   // The errors of fits_alone(). Otherwise it waits its turn.
   Result<SequenceId> submit(const SequenceSpec& spec);
@@ -90,12 +90,8 @@ class Scheduler {
   // The next step; empty if nothing can run. Makes room in the page tables.
   StepPlan next_step();
 
-  // The pages of the plan's slices, in their order.
-  std::vector<SequenceKv*> kv(const StepPlan& plan);
-
-  // Takes note that the plan has been computed, and what its slices measured, and gives back pages
-  // that left their windows.
-  void computed(const StepPlan& plan, std::span<const Measured> measured);
+  // Takes note of what the plan gave, and gives back pages that left their windows.
+  void computed(const StepPlan& plan, const StepResult& result);
 
   // Whether somebody submitted it; the scheduler's own have no logits.
   bool is_submitted(SequenceId id) const;
@@ -178,12 +174,13 @@ class Scheduler {
   void add_prompts(StepPlan& plan);
   void shrink(Sequence& sequence) const;
 
-  PagePool& pool_;
+  PageAllocator& pool_;
   const HeadProfile& profile_;
   SchedulerOptions options_;
   SegmentIndex segments_;
   PrefixIndex prefixes_;
   std::map<SegmentName, Time> pins_;
+  std::vector<PageOp> page_ops_;   // changes of page tables that no plan has had yet
   std::deque<Sequence> waiting_;   // by priority, then in order of arrival
   std::vector<Sequence> running_;  // in the order in which they were let run
   std::vector<SequenceId> admitted_;

@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,37 +17,25 @@
 #include <vector>
 
 #include "sched/scheduler.h"
+#include "tests/fake_executor.h"
 
 namespace redknot {
 namespace {
 
 constexpr int kPageTokens = 16;
 
-std::unique_ptr<PagePool> make_pool(int pages) {
-  return PagePool::create(
-             {.shape = {.page_tokens = kPageTokens, .head_dim = 4}, .page_count = {pages, 0, 0}})
-      .value();
+PageOptions page_options(int pages) {
+  return {.shape = {.page_tokens = kPageTokens, .head_dim = 4}, .page_count = {pages, 0, 0}};
+}
+
+std::unique_ptr<PageAllocator> make_pool(int pages) {
+  return PageAllocator::create(page_options(pages)).value();
 }
 
 HeadPolicy local(int sink_tokens, int window_tokens) {
   return {
       .head_class = HeadClass::kLocal, .sink_tokens = sink_tokens, .window_tokens = window_tokens};
 }
-
-// The next token of the fake model: a hash of what the query at `position` sees.
-class Digest {
- public:
-  void add(int position, TokenId token) {
-    const auto both = (static_cast<std::uint64_t>(position) << 32) ^
-                      static_cast<std::uint64_t>(static_cast<std::int32_t>(token));
-    hash_ = (hash_ ^ both) * 0x9e3779b97f4a7c15u;
-    hash_ ^= hash_ >> 29;
-  }
-  TokenId token() const { return TokenId{static_cast<std::int32_t>(hash_ % 1000)}; }
-
- private:
-  std::uint64_t hash_ = 1;
-};
 
 // What a sequence asks for, and the tokens it must get: every head sees the set of its policy.
 struct Expected {
@@ -59,73 +45,9 @@ struct Expected {
 
 Expected expected_of(const HeadProfile& profile, SequenceSpec spec) {
   std::vector<TokenId> tokens = spec.prompt.tokens;
-  for (int i = 0; i < spec.max_tokens; ++i) {
-    Digest digest;
-    const int last = static_cast<int>(tokens.size()) - 1;
-    for (const HeadPolicy& policy : profile.policies) {
-      for (int key = 0; key <= last; ++key) {
-        const bool seen = policy.head_class == HeadClass::kGlobal || key < policy.sink_tokens ||
-                          key > last - policy.window_tokens;
-        if (seen) digest.add(key, tokens[static_cast<std::size_t>(key)]);
-      }
-    }
-    tokens.push_back(digest.token());
-  }
+  for (int i = 0; i < spec.max_tokens; ++i) tokens.push_back(tests::token_behind(profile, tokens));
   return {std::move(spec), std::move(tokens)};
 }
-
-// A model of one layer whose keys are token ids, kept in the pages that the plan's tables name.
-class FakeModel {
- public:
-  FakeModel(PagePool& pool, const HeadProfile& profile) : pool_(pool), profile_(profile) {}
-
-  void store(const StepPlan& plan, const std::vector<SequenceKv*>& kv) {
-    for (std::size_t i = 0; i < kv.size(); ++i) {
-      const StepSlice& slice = plan.slices[i];
-      for (int row = slice.first_row; row < slice.first_row + slice.rows; ++row) {
-        const auto at = static_cast<std::size_t>(row);
-        for (int head = 0; head < profile_.kv_heads; ++head) {
-          write(*kv[i], head, plan.positions[at], plan.tokens[at]);
-        }
-      }
-    }
-  }
-
-  TokenId next(const SequenceKv& kv, int position) {
-    Digest digest;
-    for (int head = 0; head < profile_.kv_heads; ++head) {
-      const VisibleRange range = visible(profile_.at(0, head), position);
-      for (int key = 0; key <= position; ++key) {
-        if (range.contains(key)) digest.add(key, *slot(kv, head, key));
-      }
-    }
-    return digest.token();
-  }
-
- private:
-  // Not into pages that are reused: there it lies already.
-  void write(const SequenceKv& kv, int head, int position, TokenId token) {
-    for (const PageRef& page : kv.table(0, head)) {
-      if (position >= page.position && position < page.end() && page.reused) return;
-    }
-    *slot(kv, head, position) = token;
-  }
-
-  // The first four bytes of a slot's value.
-  TokenId* slot(const SequenceKv& kv, int head, int position) {
-    static TokenId nowhere{-1};
-    for (const PageRef& page : kv.table(0, head)) {
-      if (position < page.position || position >= page.end()) continue;
-      std::byte* values = pool_.bytes(page.page) + pool_.shape().values_offset(KvFormat::kF16);
-      return reinterpret_cast<TokenId*>(values + (position - page.position) * 8);
-    }
-    ADD_FAILURE() << "position " << position << " is in no page";
-    return &nowhere;
-  }
-
-  PagePool& pool_;
-  const HeadProfile& profile_;
-};
 
 class History {
  public:
@@ -133,14 +55,15 @@ class History {
     if (random_() % 2 == 0) profile_.policies[1] = local(draw(0, 20), draw(1, 40));
     options_ = {
         .max_step_tokens = draw(1, 60), .max_logit_rows = draw(1, 20), .max_sequences = draw(1, 6)};
-    pool_ = make_pool(draw(20, 60));
+    const int pages = draw(20, 60);
+    pool_ = make_pool(pages);
     quota_bytes_ = static_cast<std::size_t>(draw(8, 30)) * pool_->shape().bytes(KvFormat::kF16);
     for (int i = 0; i < 5; ++i) {
       for (int token = draw(1, 40); token > 0; --token) {
         documents_[static_cast<std::size_t>(i)].push_back(TokenId{draw(0, 999)});
       }
     }
-    model_.emplace(*pool_, profile_);
+    executor_.emplace(page_options(pages), profile_, seed);
     scheduler_.emplace(*pool_, profile_, options_);
   }
 
@@ -285,18 +208,21 @@ class History {
     ASSERT_FALSE(plan.empty() && alive > 0 && !some_paused) << alive << " wait for nothing";
     ASSERT_NO_FATAL_FAILURE(check_quota());
     ++steps_;
-    const std::vector<SequenceKv*> kv = scheduler_->kv(plan);
-    model_->store(plan, kv);
     std::map<SequenceId, TokenId> next, sampled;
-    for (std::size_t i = 0; i < kv.size(); ++i) {
-      const SequenceId id = plan.slices[i].sequence;
-      ASSERT_FALSE(paused_[id]);
-      const int last = plan.slices[i].first_row + plan.slices[i].rows - 1;
-      const bool wanted = std::binary_search(plan.logit_rows.begin(), plan.logit_rows.end(), last);
-      const int position = plan.positions[static_cast<std::size_t>(last)];
-      if (wanted && position + 1 == kv[i]->length()) next[id] = model_->next(*kv[i], position);
+    const StepResult result = executor_->run(plan);
+    std::size_t samples = 0;
+    for (const StepSlice& slice : plan.slices) {
+      ASSERT_FALSE(paused_[slice.sequence]);
+      looks_ = looks_ || slice.measure == Measure::kPageMass;
+      if (samples == plan.samples.size()) continue;
+      const int last = slice.first_row + slice.rows - 1;
+      if (plan.samples[samples].row > last) continue;
+      ASSERT_EQ(plan.samples[samples].row, last);
+      ASSERT_TRUE(std::binary_search(plan.logit_rows.begin(), plan.logit_rows.end(), last));
+      next[slice.sequence] = result.sampled[samples++].token;
     }
-    scheduler_->computed(plan, measured_at_random(plan, kv));
+    ASSERT_EQ(samples, plan.samples.size());
+    scheduler_->computed(plan, result);
     for (const StepSlice& slice : plan.slices) {
       if (scheduler_->is_submitted(slice.sequence) && scheduler_->samples(slice.sequence)) {
         ASSERT_TRUE(next.contains(slice.sequence));
@@ -309,26 +235,6 @@ class History {
       if (!scheduler_->is_submitted(slice.sequence)) continue;
       if (scheduler_->ended(slice.sequence)) finish(slice.sequence);
     }
-  }
-
-  // Whatever is measured, tokens are the same.
-  std::vector<Measured> measured_at_random(const StepPlan& plan,
-                                           const std::vector<SequenceKv*>& kv) {
-    deviations_.assign(plan.tokens.size(), 0);
-    for (float& one : deviations_) one = static_cast<float>(draw(0, 9));
-    std::vector<Measured> out(kv.size());
-    for (std::size_t i = 0; i < kv.size(); ++i) {
-      const StepSlice& slice = plan.slices[i];
-      if (slice.measure == Measure::kDeviation) {
-        out[i].deviations = std::span(deviations_).first(static_cast<std::size_t>(slice.rows));
-      }
-      if (slice.measure != Measure::kPageMass) continue;
-      looks_ = true;
-      masses_.emplace_back(2 * kv[i]->table(0, 0).size());
-      for (std::int64_t& one : masses_.back()) one = draw(0, 1000);
-      out[i].page_mass = masses_.back();
-    }
-    return out;
   }
 
   static int last_part_of(const Prompt& prompt) {
@@ -386,8 +292,8 @@ class History {
   std::mt19937 random_;
   HeadProfile profile_;
   SchedulerOptions options_;
-  std::unique_ptr<PagePool> pool_;
-  std::optional<FakeModel> model_;
+  std::unique_ptr<PageAllocator> pool_;
+  std::optional<tests::FakeExecutor> executor_;
   std::optional<Scheduler> scheduler_;
   std::array<std::vector<TokenId>, 5> documents_;
   std::map<SequenceId, Expected> expected_;
@@ -395,8 +301,6 @@ class History {
   std::map<SequenceId, int> given_;  // logits of positions before it
   std::size_t quota_bytes_ = 0;
   std::vector<Expected> earlier_;
-  std::vector<float> deviations_;
-  std::deque<std::vector<std::int64_t>> masses_;
   bool looks_ = false;
   int finished_ = 0;
   int steps_ = 0, pins_ = 0, shared_ = 0;

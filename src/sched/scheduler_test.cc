@@ -16,8 +16,8 @@ using testing::HasSubstr;
 
 constexpr int kPageTokens = 16;
 
-std::unique_ptr<PagePool> make_pool(int pages) {
-  return PagePool::create(
+std::unique_ptr<PageAllocator> make_pool(int pages) {
+  return PageAllocator::create(
              {.shape = {.page_tokens = kPageTokens, .head_dim = 4}, .page_count = {pages, 0, 0}})
       .value();
 }
@@ -46,7 +46,9 @@ class SchedulerTest : public testing::Test {
   }
 
   void computed(const StepPlan& plan) {
-    scheduler_->computed(plan, std::vector<Measured>(plan.slices.size()));
+    StepResult result;
+    result.slices.resize(plan.slices.size());
+    scheduler_->computed(plan, result);
   }
 
   // Computes the next step, giving every sequence that is sampled the token 7.
@@ -64,7 +66,7 @@ class SchedulerTest : public testing::Test {
   int free_pages() const { return pool_->free_pages(KvFormat::kF16); }
 
   HeadProfile profile_ = uniform_profile(1, 1, {});
-  std::unique_ptr<PagePool> pool_;
+  std::unique_ptr<PageAllocator> pool_;
   std::optional<Scheduler> scheduler_;
 };
 
@@ -87,7 +89,13 @@ TEST_F(SchedulerTest, PlanHasTokensPositionsAndTheRowThatIsSampled) {
   EXPECT_THAT(second.positions, ElementsAre(4, 5));
   EXPECT_THAT(second.logit_rows, ElementsAre(1));
   const StepPlan third = step();  // the sampled token is fed back
-  EXPECT_EQ(third, (StepPlan{{TokenId{7}}, {6}, {{a, 0, 1}}, {0}, {0}}));
+  EXPECT_EQ(
+      third,
+      (StepPlan{{TokenId{7}}, {6}, {{a, 0, 1}}, {0}, {0}, {}, third.samples, third.page_ops}));
+  EXPECT_EQ(third.samples, (std::vector<RowSample>{{.row = 0, .position = 7}}));
+  EXPECT_THAT(
+      third.page_ops,
+      ElementsAre(PageOp{.kind = PageOp::Kind::kFill, .sequence = a, .entry = {.tokens = 7}}));
   EXPECT_TRUE(step().empty());  // the second sampled token is not
 }
 
@@ -164,7 +172,10 @@ TEST_F(SchedulerTest, AllLogitsAsksForEveryRowAndKeepsToTheRowsOfAStep) {
   const SequenceId a = submit(10, 2, /*all_logits=*/true);
   EXPECT_THAT(step().logit_rows, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
   EXPECT_THAT(step().logit_rows, ElementsAre(0, 1));
-  EXPECT_THAT(step(), (StepPlan{{TokenId{7}}, {10}, {{a, 0, 1}}, {0}, {0}}));
+  const StepPlan last = step();
+  const StepSlice slice{a, 0, 1, Measure::kNothing, /*returns_logits=*/true};
+  EXPECT_EQ(last,
+            (StepPlan{{TokenId{7}}, {10}, {slice}, {0}, {0}, {}, last.samples, last.page_ops}));
 }
 
 TEST_F(SchedulerTest, SequencesThatGenerateGetTheirRowsOfLogitsFirst) {
@@ -173,7 +184,8 @@ TEST_F(SchedulerTest, SequencesThatGenerateGetTheirRowsOfLogitsFirst) {
   step();
   const SequenceId c = submit(10, 0, /*all_logits=*/true);
   EXPECT_THAT(step().slices,
-              ElementsAre(StepSlice{a, 0, 1}, StepSlice{b, 1, 1}, StepSlice{c, 2, 2}));
+              ElementsAre(StepSlice{a, 0, 1}, StepSlice{b, 1, 1},
+                          StepSlice{c, 2, 2, Measure::kNothing, /*returns_logits=*/true}));
 }
 
 TEST_F(SchedulerTest, APromptAloneEndsOnceItIsComputedAndIsNotSampled) {
@@ -353,37 +365,6 @@ TEST_F(SchedulerTest, AQuotaHoldsUpThoseOfItsSaltAlone) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
   EXPECT_THAT(refused.error().message(), HasSubstr("quota"));
-}
-
-TEST(StepPlan, PlansAreEqualIfEveryFieldIs) {
-  const StepPlan plan{{TokenId{5}, TokenId{6}}, {0, 1}, {{SequenceId{3}, 0, 2}}, {1}};
-  EXPECT_EQ(plan, StepPlan(plan));
-  StepPlan other = plan;
-  other.tokens[1] = TokenId{7};
-  EXPECT_FALSE(plan == other);
-  other = plan;
-  other.positions[1] = 2;
-  EXPECT_FALSE(plan == other);
-  other = plan;
-  other.slices[0].sequence = SequenceId{4};
-  EXPECT_FALSE(plan == other);
-  other = plan;
-  other.logit_rows.clear();
-  EXPECT_FALSE(plan == other);
-  EXPECT_FALSE(plan.empty());
-  EXPECT_TRUE(StepPlan().empty());
-}
-
-TEST(StepPlan, IsPrintedOneSliceALine) {
-  const StepPlan plan{{TokenId{5}, TokenId{6}, TokenId{9}},
-                      {30, 31, 0},
-                      {{SequenceId{3}, 0, 2}, {SequenceId{8}, 2, 1}},
-                      {1, 2}};
-  EXPECT_EQ(to_string(plan),
-            "sequence 3: rows 0..1 at positions 30..31\n"
-            "sequence 8: rows 2..2 at positions 0..0\n"
-            "2 rows of logits\n");
-  EXPECT_EQ(to_string({}), "0 rows of logits\n");
 }
 
 }  // namespace

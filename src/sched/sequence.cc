@@ -36,9 +36,9 @@ Sequence::Sequence(SequenceId id, SequenceSpec spec, std::vector<SequencePart> p
       priority_(spec.priority),
       quota_bytes_(spec.quota_bytes) {}
 
-void Sequence::start(PagePool& pool, const HeadProfile& profile) {
+void Sequence::start(PageAllocator& pages, const HeadProfile& profile, PageLog log) {
   profile_ = &profile;
-  kv_ = std::make_unique<SequenceKv>(pool, profile);
+  kv_ = std::make_unique<SequenceKv>(pages, profile, log);
 }
 
 bool Sequence::ended() const {
@@ -54,8 +54,8 @@ int Sequence::first_needed() const {
   return first;
 }
 
-void Sequence::begin_with(SequenceKv prefix) {
-  *kv_ = std::move(prefix);
+void Sequence::begin_with(const SequenceKv& prefix) {
+  kv_->begin_with(prefix);
   const int length = kv_->length();
   computed_length_ = prefix_length_ = length;
   int exact = std::min(length, prompt_length_);
@@ -75,7 +75,7 @@ void Sequence::branch_from(const Sequence& trunk, bool takes_counts) {
   std::optional<SequenceKv> prompt = trunk.kv().prefix(prompt_length_ - 1);
   REDKNOT_CHECK(prompt);  // it has forgotten nothing that its last token sees
   const PromptTokens before = counts_;
-  begin_with(std::move(*prompt));
+  begin_with(*prompt);
   if (!takes_counts) return;
   counts_ = trunk.counts();
   --counts_.computed;  // the last token, which is computed again
@@ -370,7 +370,9 @@ int Sequence::add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const
       const bool last = position + 1 == static_cast<int>(tokens_.size());
       const bool sampled = last && max_tokens_ > 0 && !rows.is_probe;
       const bool asked = is_asked(rows) && position >= asked_until_;
-      if (sampled || asked) plan.logit_rows.push_back(static_cast<int>(plan.tokens.size()));
+      const int row = static_cast<int>(plan.tokens.size());
+      if (sampled || asked) plan.logit_rows.push_back(row);
+      if (sampled) plan.samples.push_back({.row = row, .position = position + 1});
       plan.tokens.push_back(tokens_[static_cast<std::size_t>(position)]);
       plan.positions.push_back(position);
       plan.depths.push_back(rows.depth);
@@ -380,20 +382,21 @@ int Sequence::add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const
     slice.rows += count;
     if (rows.at_once) plan.ffn_groups.push_back({first_row, count, rows.recent, recovery_.sparse});
   }
+  slice.returns_logits = all_logits_;
   plan.slices.push_back(slice);
   return slice.rows;
 }
 
 // Adds what a slice measured to the candidates. Rows are added up in their order, so that the sum
 // does not depend on how they were cut into steps.
-void Sequence::add_scores(const StepPlan& plan, const StepSlice& slice, const Measured& measured) {
-  if (slice.measure == Measure::kPageMass) return add_mass(measured.page_mass);
+void Sequence::add_scores(const StepPlan& plan, const StepSlice& slice, const SliceResult& result) {
+  if (slice.measure == Measure::kPageMass) return add_mass(result.page_mass);
   const auto first_row = static_cast<std::size_t>(slice.first_row);
   auto candidate = probe_->candidates.begin();
   for (int row = 0; row < slice.rows; ++row) {
     const int position = plan.positions[first_row + static_cast<std::size_t>(row)];
     while (candidate->positions.end <= position) ++candidate;
-    const float deviation = measured.deviations[static_cast<std::size_t>(row)];
+    const float deviation = result.deviations[static_cast<std::size_t>(row)];
     if (std::isfinite(deviation)) candidate->score += deviation;
   }
 }
@@ -415,10 +418,10 @@ void Sequence::add_mass(std::span<const std::int64_t> mass) {
   }
 }
 
-void Sequence::computed(const StepPlan& plan, const StepSlice& slice, const Measured& measured,
+void Sequence::computed(const StepPlan& plan, const StepSlice& slice, const SliceResult& result,
                         const Supply& supply) {
-  counts_.flops += measured.flops;
-  if (slice.measure != Measure::kNothing) add_scores(plan, slice, measured);
+  counts_.flops += result.flops;
+  if (slice.measure != Measure::kNothing) add_scores(plan, slice, result);
   if (!laid_out_.empty()) return;
   computed_length_ = kv_->length();
   if (probe_) choose(supply);

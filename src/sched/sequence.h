@@ -20,7 +20,8 @@
 #include "kv/sequence_kv.h"
 #include "sched/prompt_parts.h"
 #include "sched/recovery.h"
-#include "sched/step_plan.h"
+#include "step/step_plan.h"
+#include "step/step_result.h"
 
 namespace redknot {
 
@@ -56,13 +57,6 @@ struct KvPages {
   bool operator==(const KvPages&) const = default;
 };
 
-// What a step measured for one of its slices (as SequenceOutput, runtime/transformer.h).
-struct Measured {
-  double flops = 0;
-  std::span<const float> deviations{};        // by row
-  std::span<const std::int64_t> page_mass{};  // [layers * kv_heads, pages of the table]
-};
-
 // Where a sequence gets what it is composed of.
 struct Supply {
   const SegmentIndex& segments;
@@ -92,12 +86,12 @@ class Sequence {
   void append(TokenId token) { tokens_.push_back(token); }
 
   // Once it runs. The pool and the profile must outlive it.
-  void start(PagePool& pool, const HeadProfile& profile);
+  void start(PageAllocator& pages, const HeadProfile& profile, PageLog log);
   SequenceKv& kv() { return *kv_; }
   const SequenceKv& kv() const { return *kv_; }
 
   // Before the first rows: begins with what an earlier sequence left.
-  void begin_with(SequenceKv prefix);
+  void begin_with(const SequenceKv& prefix);
   // The same, with all of its prompt but the last token, which another one keeps that is here as
   // long as this one. `counts`: what that took, to be told as this one's own; or nothing.
   void branch_from(const Sequence& trunk, bool takes_counts);
@@ -118,7 +112,7 @@ class Sequence {
   bool waits_for_room() const { return waits_for_room_; }
 
   // Takes note that a slice of the plan has been computed.
-  void computed(const StepPlan& plan, const StepSlice& slice, const Measured& measured,
+  void computed(const StepPlan& plan, const StepSlice& slice, const SliceResult& result,
                 const Supply& supply);
 
   // Whether all that it has is computed: what follows its last token can be sampled.
@@ -185,7 +179,7 @@ class Sequence {
   void choose(const Supply& supply);
   void recover(std::span<const PositionRange> pages, const Supply& supply);
   void lay_out_recovered(std::span<const PositionRange> pages, std::span<const PositionRange> own);
-  void add_scores(const StepPlan& plan, const StepSlice& slice, const Measured& measured);
+  void add_scores(const StepPlan& plan, const StepSlice& slice, const SliceResult& result);
   bool is_asked(const Rows& rows) const;
   void add_mass(std::span<const std::int64_t> mass);
   bool is_branch() const { return group && !is_trunk; }

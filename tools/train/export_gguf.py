@@ -101,7 +101,8 @@ def model_entries(shape, name):
 def interleaved(weight, heads):
     """A head's rows, first half and second half, as neighbouring pairs: GGUF's order."""
     rows, hidden_size = weight.shape
-    return weight.reshape(heads, 2, rows // heads // 2, hidden_size).swapaxes(1, 2).reshape(rows, hidden_size)
+    halves = weight.reshape(heads, 2, rows // heads // 2, hidden_size)
+    return halves.swapaxes(1, 2).reshape(rows, hidden_size)
 
 
 def tensors(model):

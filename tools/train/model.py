@@ -166,7 +166,8 @@ class Llama(nn.Module):
         return x + self.product(F.silu(gate) * up, layer.down)
 
     def forward(self, tokens, mask=None, positions=None):
-        """tokens, positions [B, T] -> normed states [B * T, hidden_size]; `logits` makes logits of them.
+        """tokens, positions [B, T] -> normed states [B * T, hidden_size]; `logits` makes logits of
+        them.
 
         Without positions they are 0, 1, 2, ..."""
         batch, length = tokens.shape

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step of the engine as data: which tokens of which sequences pass the model. Every decision is
-// taken when this is written; below it there is only arithmetic. A plain value.
+// One step of the engine as data: which tokens of which sequences pass the model, what changes in
+// their page tables before that, what is measured, and what is sampled how. Every decision is taken
+// when this is written; below it there is only arithmetic.
+//
+// The planner writes it, an executor (step/executor.h) runs it. A regular value that names nothing
+// outside itself: it can be printed, compared, written to a file and run again.
 #pragma once
 
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "kv/page_table.h"
 #include "model/vocabulary.h"
+#include "redknot/sampling.h"
 
 namespace redknot {
-
-enum class SequenceId : std::uint32_t {};
 
 // What a slice is run to learn, beside its logits.
 enum class Measure : std::uint8_t {
@@ -23,13 +28,14 @@ enum class Measure : std::uint8_t {
 };
 
 // Rows [first_row, first_row + rows) of the step belong to one sequence. Their positions strictly
-// increase; each position already has a slot in a page that this sequence alone holds, or in one
-// that it reuses.
+// increase; each position has a slot, once the changes of the plan are applied, in a page that this
+// sequence alone holds, or in one that it reuses.
 struct StepSlice {
   SequenceId sequence{};
   int first_row = 0;
   int rows = 0;
   Measure measure = Measure::kNothing;
+  bool returns_logits = false;  // of its logit rows; if not, only what is sampled from them
   bool operator==(const StepSlice&) const = default;
 };
 
@@ -53,6 +59,22 @@ struct FfnGroup {
   bool operator==(const FfnGroup&) const = default;
 };
 
+// A token that is sampled from the logits of a row, as runtime/sampler.h says.
+struct RowSample {
+  int row = 0;       // of the step; one of its logit rows
+  int position = 0;  // where the token will stand
+  Sampling sampling{};
+  // The latest tokens of the sequence, oldest first, as far as penalties look at them.
+  std::vector<TokenId> history{};
+  // A bit for each token, lowest first; tokens without it are never chosen. Empty: all are allowed.
+  std::vector<std::uint64_t> allowed{};
+  bool operator==(const RowSample&) const = default;
+};
+
+// The latest tokens of a sequence that penalties look at; none if there are no penalties.
+std::span<const TokenId> penalised_tokens(std::span<const TokenId> tokens,
+                                          const Sampling& sampling);
+
 struct StepPlan {
   std::vector<TokenId> tokens{};    // by row
   std::vector<int> positions{};     // by row, in the row's sequence
@@ -61,11 +83,15 @@ struct StepPlan {
   // By row: it passes so many layers, and gives keys and values of the next one too. Empty: all.
   std::vector<int> depths{};
   std::vector<FfnGroup> ffn_groups{};  // in row order, apart from each other
+  std::vector<RowSample> samples{};    // in row order, at most one of a slice
+  // Changes of page tables since the plan before, of any sequence, in the order in which they are
+  // applied, all before the first row.
+  std::vector<PageOp> page_ops{};
   bool empty() const { return tokens.empty(); }
   bool operator==(const StepPlan&) const = default;
 };
 
-// One line a slice, for logs and test failures.
+// A line for each slice, and one for each thing that follows, for logs and test failures.
 std::string to_string(const StepPlan& plan);
 
 }  // namespace redknot
