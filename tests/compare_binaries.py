@@ -229,7 +229,7 @@ def rag_comparisons(settings):
              '--ratios', '0.1']
     kinds = [kind for kind in KINDS if kind != 'chat'][:2 if settings.quick else None]
     fixed += ['--kinds', ','.join(kinds), '--length', 64 if settings.quick else 128,
-              '-n', 1 if settings.quick else 6]
+              '-n', 1 if settings.quick else 3]
     # Under a profile, bench rag writes what it found into the profile's file.
     def with_profile(side):
         profile = side.folder / PROFILE.name
