@@ -42,12 +42,15 @@ class Reply:
 
 
 class Served:
-    """The running server; a context manager that kills what is left."""
+    """The running server; a context manager that kills what is left.
 
-    def __init__(self, model, *options, port=0):
+    Without `binary` it is that of the build directory.
+    """
+
+    def __init__(self, model, *options, port=0, binary=None):
         self.process = subprocess.Popen(
-            [harness.build_dir / 'redknot', 'serve', '-m', str(model), '--port', str(port),
-             *map(str, options)],
+            [binary or harness.build_dir / 'redknot', 'serve', '-m', str(model),
+             '--port', str(port), *map(str, options)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.lines = []
         self.port = None
