@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/attention.h"
+#include "runtime/sequence_rows.h"
 
 namespace redknot {
 

@@ -42,7 +42,7 @@ void KeyValues::add_items(int layer, int kv_head, const SequenceRows& sequence,
                           std::span<const int> depths) {
   if (sequence.positions.empty()) return;
   std::vector<Item>& items = items_[static_cast<std::size_t>(kv_head)];
-  const PageTable& table = sequence.kv->table(layer, kv_head);
+  const PageTable& table = sequence.table(layer, kv_head);
   auto page =
       std::upper_bound(table.begin(), table.end(), sequence.positions.front(),
                        [](int wanted, const PageRef& entry) { return wanted < entry.position; });
@@ -184,7 +184,7 @@ void KeyValues::bound_keys(int layer, const ActiveRows& active) {
   const auto run = [&](int kv_head, int) {
     for (const SequenceRows& sequence : active.sequences()) {
       if (sequence.positions.empty()) continue;
-      redknot::bound_keys(sequence.kv->table(layer, kv_head),
+      redknot::bound_keys(sequence.table(layer, kv_head),
                           {sequence.positions.front(), sequence.positions.back() + 1}, pool_,
                           kernels_);
     }

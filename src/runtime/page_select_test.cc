@@ -7,7 +7,6 @@
 #include <random>
 
 #include "kv/page_pool.h"
-#include "runtime/attention.h"
 #include "runtime/page_read.h"
 #include "tensor/half.h"
 

@@ -17,6 +17,7 @@
 #include "model/config.h"
 #include "runtime/active_rows.h"
 #include "runtime/attention.h"
+#include "runtime/attention_observer.h"
 #include "runtime/feed_forward.h"
 #include "runtime/key_values.h"
 #include "runtime/linear.h"
@@ -47,7 +48,7 @@ struct SequenceOutput {
   // in the layer behind those that it passes, summed over the heads.
   std::vector<float> deviations{};
   // Measure::kPageMass: [layers * kv_heads, entries of the page table], the attention that the rows
-  // give to each page (SegPagedAttention::page_mass); 0 for heads that do not keep everything.
+  // give to each page (PageMass::of); 0 for heads that do not keep everything.
   std::vector<std::int64_t> page_mass{};
 };
 
