@@ -62,12 +62,6 @@ void FeedForward::run(const PackedLayer& weights, Activations& residual,
   }
 }
 
-double FeedForward::row_flops() const {
-  const double network = 6.0 * config_.hidden_size * config_.intermediate_size;
-  if (config_.experts == 0) return network;
-  return network * config_.experts_per_token + 2.0 * config_.hidden_size * config_.experts;
-}
-
 void FeedForward::dense(const PackedLayer& weights, Activations& residual) {
   const auto intermediate_size = static_cast<std::size_t>(config_.intermediate_size);
   const Matmul inward[] = {product(weights.ffn.gate, normed_, gate_.data(), intermediate_size),

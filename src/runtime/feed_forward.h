@@ -28,9 +28,6 @@ class FeedForward {
   // The same for the rows listed, increasing; what a row gets does not depend on the others.
   void run(const PackedLayer& weights, Activations& residual, std::span<const int> rows);
 
-  // Multiplications and additions that a row takes.
-  double row_flops() const;
-
  private:
   // Memory of the mixture of experts.
   struct Experts {

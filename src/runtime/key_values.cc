@@ -100,16 +100,6 @@ void KeyValues::plan(int layer, const PackedLayer& weights, const ActiveRows& ac
   add_products(weights.value, active.count(), input, values_.data(), products);
 }
 
-void KeyValues::add_flops(const ActiveRows& active, std::span<double> flops) const {
-  const double one = 4.0 * config_.hidden_size * config_.head_dim;
-  for (const std::vector<int>& own : rows_) {
-    for (const int row : own) {
-      const int step_row = active.rows()[static_cast<std::size_t>(row)];
-      flops[static_cast<std::size_t>(step_row)] += one;
-    }
-  }
-}
-
 void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& active) {
   struct Task {
     int kv_head, first, end;

@@ -34,8 +34,10 @@ class KeyValues {
             const Activations& input, std::vector<Matmul>& products);
   void store(int layer, const PackedLayer& weights, const ActiveRows& active);
 
-  // Of the latest plan: adds what each active row's projections take to flops, by row of the step.
-  void add_flops(const ActiveRows& active, std::span<double> flops) const;
+  // Of the latest plan: the active rows whose key and value are projected for a head.
+  std::span<const int> projected(int kv_head) const {
+    return rows_[static_cast<std::size_t>(kv_head)];
+  }
 
   // Of the latest store, by active row, if a slice measures deviation: the squared distance of a
   // row's values to those of its reused pages, summed over the heads; 0 of rows not measured.

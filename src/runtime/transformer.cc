@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/check.h"
 #include "runtime/ffn_select.h"
@@ -45,7 +44,8 @@ Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights
       attention_({config.query_heads, config.kv_heads, config.head_dim}, pool, kernels, threads,
                  rope_),
       key_values_(config, pool, kernels, threads, rope_, options.max_rows),
-      feed_forward_(config, kernels, threads, options.max_rows, any_integer(weights)) {
+      feed_forward_(config, kernels, threads, options.max_rows, any_integer(weights)),
+      flops_(config) {
   const int rows = options.max_rows;
   const bool quantized = any_integer(weights);
   residual_ = Activations(rows, config.hidden_size, false);
@@ -57,10 +57,6 @@ Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights
                  static_cast<std::size_t>(config.vocabulary_size));
 }
 
-void Transformer::add_flops(const ActiveRows& active, double per_row) {
-  for (const int row : active.rows()) flops_[static_cast<std::size_t>(row)] += per_row;
-}
-
 StepOutput Transformer::run(const StepRows& step) {
   const std::size_t rows = step.tokens.size();
   REDKNOT_CHECK(static_cast<int>(rows) <= options_.max_rows);
@@ -69,7 +65,7 @@ StepOutput Transformer::run(const StepRows& step) {
   REDKNOT_CHECK(active.count() == static_cast<int>(rows));
   StepOutput output;
   output.sequences.resize(step.sequences.size());
-  flops_.assign(rows, 0.0);
+  flops_.begin(rows);
   const auto hidden_size = static_cast<std::size_t>(config_.hidden_size);
   for_rows(threads_, active.count(), [&](int row) {
     weights_.embed(step.tokens[static_cast<std::size_t>(row)], {residual_.row(row), hidden_size});
@@ -80,9 +76,9 @@ StepOutput Transformer::run(const StepRows& step) {
   }
   output.logits = logits_of(step.logit_rows, active);
   for (std::size_t i = 0; i < step.sequences.size(); ++i) {
-    const auto first = flops_.begin() + step.sequences[i].first_row;
-    const auto end = first + static_cast<std::ptrdiff_t>(step.sequences[i].positions.size());
-    output.sequences[i].flops = std::accumulate(first, end, 0.0);
+    const SequenceRows& sequence = step.sequences[i];
+    output.sequences[i].flops =
+        flops_.sum(sequence.first_row, static_cast<int>(sequence.positions.size()));
   }
   return output;
 }
@@ -97,9 +93,8 @@ std::span<const float> Transformer::logits_of(std::span<const int> rows, const A
     kernels_.rms_norm(residual_.row(from), weights_.output_norm().data(), config_.rms_norm_epsilon,
                       config_.hidden_size, normed_.row(to));
     normed_.quantize(kernels_, to);
-    flops_[static_cast<std::size_t>(rows[i])] +=
-        2.0 * config_.hidden_size * config_.vocabulary_size;
   }
+  flops_.add_logits(rows);
   const Matmul head = product_of(weights_.output(), normed_, static_cast<int>(rows.size()),
                                  logits_.data(), vocabulary);
   multiply_all(threads_, kernels_, {&head, 1});
@@ -123,10 +118,12 @@ void Transformer::attend(int layer, ActiveRows& active, StepOutput& output) {
                                                         active.count(), queries_.data(),
                                                         static_cast<std::size_t>(query_width)));
     if (!weights.query.bias.empty()) query.bias = weights.query.bias.data();
-    add_flops(active, 2.0 * config_.hidden_size * query_width);
+    flops_.add_query(active.rows());
   }
   key_values_.plan(layer, weights, active, normed_, projections);
-  key_values_.add_flops(active, flops_);
+  for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) {
+    flops_.add_key_value(active.rows(), key_values_.projected(kv_head));
+  }
   multiply_all(threads_, kernels_, projections);
   key_values_.store(layer, weights, active);
   measure_deviations(layer, active, output);
@@ -139,19 +136,14 @@ void Transformer::attend(int layer, ActiveRows& active, StepOutput& output) {
     observer_->attended(layer, active.sequences(), queries_.data(), attended_.data());
   }
   measure_page_mass(layer, active, output);
-  const double per_slot = 4.0 * config_.head_dim * (config_.query_heads / config_.kv_heads);
-  for (int row = 0; row < active.count(); ++row) {
-    const auto at = static_cast<std::size_t>(row);
-    flops_[static_cast<std::size_t>(active.rows()[at])] +=
-        per_slot * static_cast<double>(attention_.attended()[at]);
-  }
+  flops_.add_attention(active.rows(), attention_.attended());
   for_rows(threads_, active.count(), [&](int row) { attended_.quantize(kernels_, row); });
   Matmul product = product_of(weights.attention_output.matrix, attended_, active.count(),
                               residual_.data(), static_cast<std::size_t>(config_.hidden_size));
   product.accumulate = true;
   if (!weights.attention_output.bias.empty()) product.bias = weights.attention_output.bias.data();
   multiply_all(threads_, kernels_, {&product, 1});
-  add_flops(active, 2.0 * config_.hidden_size * query_width);
+  flops_.add_attention_output(active.rows());
 }
 
 // Moves the rows that go on to the front.
@@ -238,20 +230,16 @@ std::vector<int> Transformer::ffn_rows(int layer, const ActiveRows& active,
 void Transformer::feed_forward(int layer, const ActiveRows& active,
                                std::span<const FfnGroup> groups) {
   const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
-  const double per_row = feed_forward_.row_flops();
   if (!groups.empty()) {
     const std::vector<int> chosen = ffn_rows(layer, active, groups);
     if (static_cast<int>(chosen.size()) < active.count()) {
       feed_forward_.run(weights, residual_, chosen);
-      for (const int row : chosen) {
-        const int step_row = active.rows()[static_cast<std::size_t>(row)];
-        flops_[static_cast<std::size_t>(step_row)] += per_row;
-      }
+      flops_.add_feed_forward(active.rows(), chosen);
       return;
     }
   }
   feed_forward_.run(weights, residual_, active.count());
-  add_flops(active, per_row);
+  flops_.add_feed_forward(active.rows());
 }
 
 }  // namespace redknot

@@ -19,6 +19,7 @@
 #include "runtime/attention.h"
 #include "runtime/attention_observer.h"
 #include "runtime/feed_forward.h"
+#include "runtime/flops.h"
 #include "runtime/key_values.h"
 #include "runtime/linear.h"
 #include "runtime/packed_weights.h"
@@ -42,7 +43,7 @@ struct StepRows {
 
 // What a step gave for one of its sequences, beside logits.
 struct SequenceOutput {
-  // Multiplications and additions that its rows took in products of matrices and in attention.
+  // What its rows took (FlopCount).
   double flops = 0;
   // Measure::kDeviation: by row, the squared distance of its values to those of its reused pages
   // in the layer behind those that it passes, summed over the heads.
@@ -80,7 +81,6 @@ class Transformer {
   void feed_forward(int layer, const ActiveRows& active, std::span<const FfnGroup> groups);
   std::vector<int> ffn_rows(int layer, const ActiveRows& active, std::span<const FfnGroup> groups);
   std::span<const float> logits_of(std::span<const int> rows, const ActiveRows& active);
-  void add_flops(const ActiveRows& active, double per_row);
 
   const ModelConfig& config_;
   const PackedWeights& weights_;
@@ -91,6 +91,7 @@ class Transformer {
   SegPagedAttention attention_;
   KeyValues key_values_;
   FeedForward feed_forward_;
+  FlopCount flops_;
   AttentionObserver* observer_ = nullptr;
   // By active row.
   Activations residual_;  // [rows, hidden_size]
@@ -98,7 +99,6 @@ class Transformer {
   Activations attended_;  // [rows, query_heads * head_dim]
   std::vector<float> queries_;
   std::vector<float> logits_;
-  std::vector<double> flops_;  // by row of the step
 };
 
 }  // namespace redknot
