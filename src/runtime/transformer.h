@@ -73,32 +73,56 @@ class Transformer {
   StepOutput run(const StepRows& step);
 
  private:
-  void attend(int layer, ActiveRows& active, StepOutput& output);
+  // What the active rows carry from layer to layer and from one operation to the next.
+  struct RowValues {
+    Activations residual;        // [rows, hidden_size]
+    Activations normed;          // [rows, hidden_size]
+    Activations attended;        // [rows, query_heads * head_dim]
+    std::vector<float> queries;  // [rows, query_heads * head_dim]
+    std::vector<float> logits;   // [logit rows, vocabulary_size]
+  };
+  RowValues allocate(bool quantized) const;
+
+  // The stages of a layer, in this order.
+  // Queries of the active rows, if some pass the layer; keys and values of all, in their pages.
+  void project(int layer, const ActiveRows& active);
+  // Moves the rows that go on, `kept` of those that were active, to the front.
   void compact(std::span<const int> kept);
-  void measure_deviations(int layer, const ActiveRows& active, StepOutput& output);
-  void measure_page_mass(int layer, const ActiveRows& active, StepOutput& output);
-  void norm_queries(const PackedLayer& weights, int rows);
+  // Adds their attention to the residual.
+  void attend(int layer, const ActiveRows& active);
+  void add_attention_output(const PackedLayer& weights, int rows);
+  // Adds the network's output to the residual, for the rows that ffn_rows lets pass: all but those
+  // that lose in their group.
   void feed_forward(int layer, const ActiveRows& active, std::span<const FfnGroup> groups);
   std::vector<int> ffn_rows(int layer, const ActiveRows& active, std::span<const FfnGroup> groups);
+
+  // The norms before projections, and those of the queries of Qwen3.
+  void norm_rows(const std::vector<float>& weight, int rows);
+  void norm_queries(const PackedLayer& weights, int rows);
+
+  // Copy to the output what slices are run to learn (Measure) of this layer.
+  void measure_deviations(int layer, const ActiveRows& active, StepOutput& output) const;
+  void measure_page_mass(int layer, const ActiveRows& active, StepOutput& output) const;
+
+  // Logits of rows of the step, all of which have passed all layers.
   std::span<const float> logits_of(std::span<const int> rows, const ActiveRows& active);
 
+  // Constant after construction, but for who is shown the attention.
   const ModelConfig& config_;
   const PackedWeights& weights_;
   const Kernels& kernels_;
   ThreadPool& threads_;
-  TransformerOptions options_;
+  const TransformerOptions options_;
+  AttentionObserver* observer_ = nullptr;  // null: nobody
+
+  // Each with the memory of its part of a layer.
   RopeTable rope_;
   SegPagedAttention attention_;
   KeyValues key_values_;
   FeedForward feed_forward_;
   FlopCount flops_;
-  AttentionObserver* observer_ = nullptr;
-  // By active row.
-  Activations residual_;  // [rows, hidden_size]
-  Activations normed_;    // [rows, hidden_size]
-  Activations attended_;  // [rows, query_heads * head_dim]
-  std::vector<float> queries_;
-  std::vector<float> logits_;
+
+  RowValues rows_;  // by active row
 };
 
 }  // namespace redknot
