@@ -31,7 +31,8 @@ KeyValues::KeyValues(const ModelConfig& config, PagePool& pool, const Kernels& k
   values_.resize(keys_.size());
 }
 
-// Where the key and value of a head's item are.
+PageView KeyValues::view(const PageRef& page) const { return page_view(pool_, page.page); }
+
 std::ptrdiff_t KeyValues::offset(int kv_head, int index) const {
   const Item& item = items_[static_cast<std::size_t>(kv_head)][static_cast<std::size_t>(index)];
   const std::ptrdiff_t row = gathered_ ? index : item.row;
@@ -53,9 +54,9 @@ void KeyValues::add_items(int layer, int kv_head, const SequenceRows& sequence,
     while (page != table.end() && page->end() <= position) ++page;
     REDKNOT_CHECK(page != table.end() && page->position <= position);
     const int row = sequence.first_row + static_cast<int>(i);
-    const bool measured =
+    const bool compared =
         sequence.measure == Measure::kDeviation && depths[static_cast<std::size_t>(row)] == layer;
-    if (!page->reused || measured) items.push_back({row, position, &*page});
+    if (!page->reused || compared) items.push_back({row, position, &*page});
   }
 }
 
@@ -101,9 +102,6 @@ void KeyValues::plan(int layer, const PackedLayer& weights, const ActiveRows& ac
 }
 
 void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& active) {
-  struct Task {
-    int kv_head, first, end;
-  };
   std::vector<Task> tasks;
   for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) {
     const int count = static_cast<int>(items_[static_cast<std::size_t>(kv_head)].size());
@@ -115,12 +113,7 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
     if (sequence.positions.empty()) continue;
     rope_.prepare(sequence.positions.front(), sequence.positions.back() + 1);
   }
-  const std::span<const SequenceRows> sequences = active.sequences();
-  const bool measures = std::any_of(
-      sequences.begin(), sequences.end(),
-      [](const SequenceRows& sequence) { return sequence.measure == Measure::kDeviation; });
-  const auto measured = static_cast<std::size_t>(measures ? active.count() : 0);
-  head_deviations_.assign(measured * static_cast<std::size_t>(config_.kv_heads), 0.0f);
+  clear_deviations(active);
   const auto run = [&](int index, int) {
     const Task& task = tasks[static_cast<std::size_t>(index)];
     for (int item = task.first; item < task.end; ++item) store_item(weights, task.kv_head, item);
@@ -130,11 +123,24 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
   } else {
     threads_.parallel_for(static_cast<int>(tasks.size()), run);
   }
-  deviations_.assign(measured, 0.0f);
+  sum_deviations();
+  if (pool_.shape().key_bounds) bound_keys(layer, active);
+}
+
+void KeyValues::clear_deviations(const ActiveRows& active) {
+  const std::span<const SequenceRows> sequences = active.sequences();
+  const bool asked = std::any_of(
+      sequences.begin(), sequences.end(),
+      [](const SequenceRows& sequence) { return sequence.measure == Measure::kDeviation; });
+  const auto rows = static_cast<std::size_t>(asked ? active.count() : 0);
+  head_deviations_.assign(rows * static_cast<std::size_t>(config_.kv_heads), 0.0f);
+  deviations_.assign(rows, 0.0f);
+}
+
+void KeyValues::sum_deviations() {
   for (std::size_t i = 0; i < head_deviations_.size(); ++i) {
     deviations_[i / static_cast<std::size_t>(config_.kv_heads)] += head_deviations_[i];
   }
-  if (pool_.shape().key_bounds) bound_keys(layer, active);
 }
 
 void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
@@ -142,7 +148,7 @@ void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
   const Item& item = items_[static_cast<std::size_t>(kv_head)][static_cast<std::size_t>(index)];
   const std::ptrdiff_t at = offset(kv_head, index);
   if (item.page->reused) {
-    measure(kv_head, item, values_.data() + at);
+    compare_value(kv_head, item, values_.data() + at);
     return;
   }
   REDKNOT_DCHECK(item.page->shift == 0 && pool_.reference_count(item.page->page) == 1);
@@ -152,13 +158,13 @@ void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
   }
   float rotated[512];
   kernels_.rotate(key, rope_.at(item.position), dim, 1.0f, rotated);
-  kernels_.write_slot(page_view(pool_, item.page->page), item.position - item.page->position,
-                      rotated, values_.data() + at);
+  kernels_.write_slot(view(*item.page), item.position - item.page->position, rotated,
+                      values_.data() + at);
 }
 
-void KeyValues::measure(int kv_head, const Item& item, const float* value) {
+void KeyValues::compare_value(int kv_head, const Item& item, const float* value) {
   float stored[512];
-  read_value(page_view(pool_, item.page->page), item.position - item.page->position, stored);
+  read_value(view(*item.page), item.position - item.page->position, stored);
   float sum = 0.0f;
   for (int d = 0; d < config_.head_dim; ++d) {
     const float difference = value[d] - stored[d];
@@ -169,7 +175,6 @@ void KeyValues::measure(int kv_head, const Item& item, const float* value) {
       sum;
 }
 
-// Of the pages that the step's rows have filled.
 void KeyValues::bound_keys(int layer, const ActiveRows& active) {
   const auto run = [&](int kv_head, int) {
     for (const SequenceRows& sequence : active.sequences()) {

@@ -5,9 +5,8 @@
 
 namespace redknot {
 
-Activations::Activations(int max_rows, int hidden_size, bool quantized)
-    : width_(hidden_size),
-      floats_(static_cast<std::size_t>(max_rows) * static_cast<std::size_t>(hidden_size)) {
+Activations::Activations(int max_rows, int width, bool quantized)
+    : width_(width), floats_(static_cast<std::size_t>(max_rows) * static_cast<std::size_t>(width)) {
   if (!quantized) return;
   codes_.resize(floats_.size());
   scales_.resize(floats_.size() / kQuantBlock);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a StepPlan: finds each slice's rows and pages, and calls the transformer. Takes no decision.
+// Runner: runs a StepPlan. It finds each slice's rows and pages, calls the transformer, and takes
+// no decision. The engine's core owns it, and the thread that runs the steps calls it. It owns
+// nothing but the list of rows that it writes for each step.
 #pragma once
 
 #include <span>
@@ -21,7 +23,7 @@ class Runner {
 
  private:
   Transformer& transformer_;
-  std::vector<SequenceRows> sequences_;
+  std::vector<SequenceRows> sequences_;  // of the latest step
 };
 
 }  // namespace redknot

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The forward pass of one step: token rows in, logits of the wanted rows out. Llama-family decoder:
-// RMSNorm, grouped-query attention with rotary embedding, SwiGLU feed-forward, dense or mixture of
-// experts.
+// Transformer: the forward pass of one step, from token rows to the logits of the rows of which
+// they are wanted. It is a decoder of the Llama family: RMSNorm, grouped-query attention with
+// rotary embedding, SwiGLU feed-forward, dense or as a mixture of experts.
 //
-// Allocates all activation memory at construction, for max_rows rows. Used by one thread at a time.
+// It owns the parts of a layer (SegPagedAttention, KeyValues, FeedForward) and all memory of
+// activations, which it allocates at construction for max_rows rows. The runner calls it, from one
+// thread at a time; it spreads the work over the pool's threads itself.
 #pragma once
 
 #include <cstdint>
