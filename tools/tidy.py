@@ -28,7 +28,8 @@ LAYERS = {
     'heads': 'base',
     'kv': 'base tensor heads',
     'store': 'base tensor heads kv',
-    'sched': 'base heads kv store model/vocabulary.h',  # TokenId
+    'sched': 'base heads kv store model/vocabulary.h '  # TokenId
+             'redknot/recovery.h redknot/sampling.h',
     'runtime': 'base tensor kernels model heads kv sched/step_plan.h redknot.h',  # Sampling
     'engine': 'base grammar jinja tensor kernels model text heads kv store sched runtime redknot.h',
     'profiler': 'base model heads kv sched runtime engine redknot.h',
@@ -45,7 +46,8 @@ THIRD_PARTY = ('CLI', 'benchmark', 'boost', 'gmock', 'gtest', 'hwy', 'nlohmann',
                'prometheus', 'rapidcheck', 'spdlog')
 # Of the product: result.h belongs to everybody, the others to the folder they speak for.
 PUBLIC_HEADERS = {'redknot/redknot.h': 'redknot.h', 'redknot/constraint.h': 'redknot.h',
-                  'redknot/chat_template.h': 'redknot.h'}
+                  'redknot/chat_template.h': 'redknot.h', 'redknot/recovery.h': 'redknot.h',
+                  'redknot/sampling.h': 'redknot.h'}
 
 LINE_COLUMNS = 100
 FILE_LINES = 500
