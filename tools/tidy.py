@@ -29,7 +29,8 @@ LAYERS = {
     'kv': 'base tensor heads',
     'store': 'base tensor heads kv',
     'step': 'base heads kv model/vocabulary.h redknot/sampling.h',  # TokenId
-    'sched': 'base heads kv step store model/vocabulary.h redknot/sampling.h',
+    'sched': 'base heads kv step store model/vocabulary.h redknot/recovery.h '
+             'redknot/sampling.h',
     'runtime': 'base tensor kernels model heads kv step redknot/sampling.h',
     'engine': 'base grammar jinja tensor kernels model text heads kv step store sched runtime '
               'redknot.h',
@@ -47,8 +48,8 @@ THIRD_PARTY = ('CLI', 'benchmark', 'boost', 'gmock', 'gtest', 'hwy', 'nlohmann',
                'prometheus', 'rapidcheck', 'spdlog')
 # Of the product: result.h belongs to everybody, the others to the folder they speak for.
 PUBLIC_HEADERS = {'redknot/redknot.h': 'redknot.h', 'redknot/constraint.h': 'redknot.h',
-                  'redknot/sampling.h': 'redknot.h',
-                  'redknot/chat_template.h': 'redknot.h'}
+                  'redknot/chat_template.h': 'redknot.h', 'redknot/recovery.h': 'redknot.h',
+                  'redknot/sampling.h': 'redknot.h'}
 
 LINE_COLUMNS = 100
 FILE_LINES = 500

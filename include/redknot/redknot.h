@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "redknot/constraint.h"
+#include "redknot/recovery.h"
 #include "redknot/result.h"
 #include "redknot/sampling.h"
 
@@ -74,39 +75,6 @@ enum class Reuse { kNone, kPrefix, kSegment };
 // them, which then misses nothing. kBare: the beginning-of-sequence token alone, so that prompts
 // that begin differently share parts.
 enum class CanonicalContext { kPrefix, kBare };
-
-// Which tokens of reused parts are computed again in their place, by whole pages, so that they see
-// what stands before them.
-enum class RecoveryPolicy {
-  kNone,
-  kBoundary,   // the first of each part (EPIC, Hu et al. 2024)
-  kDeviation,  // those whose values are farthest from the reused ones behind the first layer
-               // (CacheBlend, Yao et al. 2024)
-  kElastic,  // all, but for heads that the profile calls local, and feed-forward networks only for
-             // those that attention writes most into (the RedKnot paper)
-  kKnot,     // those that the question looks at, for heads that the profile calls context-bound
-};
-
-// Of RecoveryPolicy::kElastic. Tokens of a page compete with each other.
-struct ElasticOptions {
-  int dense_until = 0;  // layers before this one run all networks
-  double mass = 0.5;    // share of what attention wrote whose tokens pass a network; 1: all
-  int deep_start = -1;  // from this layer on mass_deep instead; -1: nowhere
-  double mass_deep = 0.5;
-  int recent_tokens = 128;  // last tokens of a part, which always pass
-};
-
-// What is computed again if nobody says how much: questions look at a few places, so of short
-// parts that is a larger share.
-inline constexpr double kDefaultRecoveryRatio = 0.08;
-inline constexpr int kDefaultRecoveryTokens = 256;  // kKnot: at least so many, if there are
-
-struct RecoveryOptions {
-  RecoveryPolicy policy = RecoveryPolicy::kKnot;
-  std::optional<double> ratio{};  // of reused tokens, 0..1; not of kNone and kElastic
-  int boundary_tokens = 0;        // kBoundary: so many of each part instead, if not 0
-  ElasticOptions elastic{};
-};
 
 struct Request {
   std::vector<PromptPart> prompt{};

@@ -47,7 +47,7 @@ constexpr char kFooter[] =
 constexpr int kMaxPromptTokens = 1 << 22;
 
 bool has_ratio(const std::string& arm) {
-  return arm == "boundary" || arm == "deviation" || arm == "elastic" || arm == "knot";
+  return recovery_policy(arm).value_or(RecoveryPolicy::kNone) != RecoveryPolicy::kNone;
 }
 
 std::vector<eval::RagArm> arms_of(const BenchRagOptions& options) {

@@ -18,8 +18,8 @@ struct ReuseOptions {
   std::string canonical = "prefix";
 };
 
-inline const std::vector<std::string> kRecoveryNames = {"none", "boundary", "deviation", "elastic",
-                                                        "knot"};
+inline const std::vector<std::string> kRecoveryNames(kRecoveryPolicyNames.begin(),
+                                                     kRecoveryPolicyNames.end());
 
 // Adds --reuse, --recovery, --ratio and --canonical; the latter three need --reuse segment.
 void add_reuse(CLI::App& app, ReuseOptions& options);

@@ -11,8 +11,8 @@
 #include "heads/visibility.h"
 #include "kv/sequence_kv.h"
 #include "model/fingerprint.h"
-#include "sched/prompt_parts.h"
-#include "sched/recovery.h"
+#include "sched/page_needs.h"
+#include "sched/recovery_strategy.h"
 
 namespace redknot {
 namespace {
@@ -97,7 +97,7 @@ HeadKv describe(const HeadPolicy& policy) {
           .sink_tokens = policy.sink_tokens,
           .window_tokens = policy.window_tokens,
           .top_pages = selected_pages(policy),
-          .recovers = recomputes({.policy = Recovery::Policy::kKnot}, policy)};
+          .recovers = knot_strategy().recomputes(policy)};
 }
 
 Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,

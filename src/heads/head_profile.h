@@ -36,7 +36,7 @@ struct HeadPolicy {
   KvFormat kv_format = KvFormat::kF16;
   int top_pages = 0;  // retrieval only; >= 1: pages that a query selects
   // Whether its keys and values depend on what stands before a segment, so that it takes what
-  // recovered tokens give it (sched/recovery.h).
+  // recovered tokens give it (sched/recovery_strategy.h).
   bool context_bound = true;
   bool operator==(const HeadPolicy&) const = default;
 };

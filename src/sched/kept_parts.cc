@@ -16,7 +16,7 @@ bool Scheduler::is_being_built(const SegmentKey& key) const {
 
 // Pins those of its segments that are here. A prompt uses a segment once, however many share it.
 void Scheduler::pin_parts(Sequence& sequence) {
-  const bool counts = sequence.is_trunk || !sequence.group;
+  const bool counts = sequence.keeps_shared_prompt || !sequence.group;
   std::set<SegmentKey> keys;
   for (const SequencePart& part : sequence.parts()) {
     if (!part.segment || !keys.insert(*part.segment).second) continue;
@@ -87,7 +87,7 @@ void Scheduler::finish_build(Sequence& build) {
       return part.segment == key;
     });
     if (!needs) continue;
-    if (sequence.is_trunk || !sequence.group) {
+    if (sequence.keeps_shared_prompt || !sequence.group) {
       segments_.pin(key, now_);
     } else {
       segments_.pin_again(key);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "sched/recovery_strategy.h"
 
 namespace redknot {
 namespace {
@@ -49,7 +50,7 @@ int PrefixIndex::common_tokens(const Prefix& prefix, const ComposedTokens& wante
     if (a.segment != b.segment) return begin;
     if (a.segment) {
       if (a_end != b_end || a_end > common || prefix.recovery != wanted.recovery) return begin;
-      const bool looked = measured(wanted.recovery) == Measure::kPageMass;
+      const bool looked = strategy_of(wanted.recovery.policy).looks_with_question();
       if (looked && !same_group(prefix.parts, wanted.parts, i, common)) return begin;
       continue;
     }

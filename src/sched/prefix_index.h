@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "kv/sequence_kv.h"
+#include "redknot/recovery.h"
 #include "sched/prompt_parts.h"
 
 namespace redknot {
@@ -25,7 +26,7 @@ namespace redknot {
 struct ComposedTokens {
   std::span<const TokenId> tokens;
   std::span<const SequencePart> parts;  // of the prompt; what follows continues the last
-  Recovery recovery{};
+  RecoveryOptions recovery{};
   std::string_view salt{};
 };
 
@@ -54,7 +55,7 @@ class PrefixIndex {
   struct Prefix {
     std::vector<TokenId> tokens;  // kv.length() of them
     std::vector<SequencePart> parts;
-    Recovery recovery;
+    RecoveryOptions recovery;
     std::string salt;
     SequenceKv kv;
     std::uint64_t used = 0;

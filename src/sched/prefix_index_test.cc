@@ -14,13 +14,13 @@ namespace {
 struct Prompted {
   Prompt prompt{};
   std::vector<SequencePart> parts{};
-  Recovery recovery{};
+  RecoveryOptions recovery{};
   std::string salt{};
   ComposedTokens composed() const { return {prompt.tokens, parts, recovery, salt}; }
 };
 
 Prompted prompted(int length, std::vector<PositionRange> segments,
-                  Recovery::Policy policy = Recovery::Policy::kKnot) {
+                  RecoveryPolicy policy = RecoveryPolicy::kKnot) {
   Prompted out;
   out.prompt.tokens.resize(static_cast<std::size_t>(length));
   for (int i = 0; i < length; ++i) out.prompt.tokens[static_cast<std::size_t>(i)] = TokenId{i};
@@ -88,8 +88,8 @@ TEST_F(PrefixIndexTest, PagesThatWereChosenTogetherAreFoundTogether) {
   other.prompt.tokens[99] = TokenId{7};
   EXPECT_EQ(found(other), 0);
   // Policies that look at each segment by itself find those before.
-  keep(prompted(100, {{5, 20}, {20, 40}, {40, 60}}, Recovery::Policy::kBoundary));
-  EXPECT_EQ(found(prompted(100, {{5, 20}, {20, 40}, {40, 50}}, Recovery::Policy::kBoundary)), 40);
+  keep(prompted(100, {{5, 20}, {20, 40}, {40, 60}}, RecoveryPolicy::kBoundary));
+  EXPECT_EQ(found(prompted(100, {{5, 20}, {20, 40}, {40, 50}}, RecoveryPolicy::kBoundary)), 40);
 }
 
 TEST_F(PrefixIndexTest, WhatWasUsedLongestAgoGoesFirst) {

@@ -57,8 +57,8 @@ void Scheduler::pause(SequenceId id, bool paused) {
 
 // Whether it waits for a segment that is being built, or for its prompt.
 bool Scheduler::is_blocked(const Sequence& sequence) const {
-  if (const Sequence* trunk = trunk_of(sequence)) {
-    if (!sequence.has_begun() && !trunk->is_computed()) return true;
+  if (const Sequence* shared = shared_prompt_of(sequence)) {
+    if (!sequence.has_begun() && !shared->is_computed()) return true;
   }
   const std::span<const SequencePart> parts = sequence.remaining();
   return std::any_of(parts.begin(), parts.end(), [this](const SequencePart& part) {
@@ -66,16 +66,17 @@ bool Scheduler::is_blocked(const Sequence& sequence) const {
   });
 }
 
-// The one that keeps a branch's prompt; null for all others.
-const Sequence* Scheduler::trunk_of(const Sequence& branch) const {
-  if (!branch.group || branch.is_trunk) return nullptr;
-  const auto trunk = std::find_if(running_.begin(), running_.end(), [&branch](const Sequence& one) {
-    return one.is_trunk && one.group == branch.group;
-  });
-  return trunk == running_.end() ? nullptr : &*trunk;
+// The one that keeps an answer's prompt; null for all others.
+const Sequence* Scheduler::shared_prompt_of(const Sequence& answer) const {
+  if (!answer.group || answer.keeps_shared_prompt) return nullptr;
+  const auto shared =
+      std::find_if(running_.begin(), running_.end(), [&answer](const Sequence& one) {
+        return one.keeps_shared_prompt && one.group == answer.group;
+      });
+  return shared == running_.end() ? nullptr : &*shared;
 }
 
-Supply Scheduler::supply() {
+CacheAccess Scheduler::cache_access() {
   return {segments_, [this](const std::function<PageCounts()>& wanted) { make_room(wanted); }};
 }
 
@@ -83,8 +84,8 @@ Supply Scheduler::supply() {
 // logits are wanted.
 void Scheduler::begin(Sequence& sequence) {
   sequence.begin();
-  if (const Sequence* trunk = trunk_of(sequence)) {
-    sequence.branch_from(*trunk, trunk->builds_for == sequence.id());
+  if (const Sequence* shared = shared_prompt_of(sequence)) {
+    sequence.begin_with_shared_prompt(*shared, shared->builds_for == sequence.id());
     return;
   }
   if (!sequence.uses_prefixes() || sequence.all_logits()) return;
@@ -101,7 +102,7 @@ int Scheduler::add_rows(StepPlan& plan, Sequence& sequence, int most_rows) {
   if (std::min(room, most_rows) <= 0) return 0;
   if (logit_room <= 0 && !sequence.is_inner()) return 0;
   if (!sequence.has_begun()) begin(sequence);
-  return sequence.add_rows(plan, std::min(room, most_rows), logit_room, supply());
+  return sequence.add_rows(plan, std::min(room, most_rows), logit_room, cache_access());
 }
 
 void Scheduler::add_prompts(StepPlan& plan) {
@@ -149,16 +150,17 @@ StepPlan Scheduler::next_step() {
 
 void Scheduler::computed(const StepPlan& plan, const StepResult& result) {
   REDKNOT_CHECK(result.slices.size() == plan.slices.size());
-  const Supply from = supply();
+  const CacheAccess cache = cache_access();
   for (std::size_t i = 0; i < plan.slices.size(); ++i) {
     Sequence& sequence = *find(plan.slices[i].sequence);
-    sequence.computed(plan, plan.slices[i], result.slices[i], from);
+    sequence.computed(plan, plan.slices[i], result.slices[i], cache);
     if (sequence.builds) {
       if (sequence.is_computed()) finish_build(sequence);
       continue;
     }
-    // Branches begin with a trunk's prompt but for its last token.
-    const int last = sequence.is_trunk ? sequence.prompt_length() - 1 : sequence.first_needed();
+    // Answers begin with a shared prompt but for its last token.
+    const int last =
+        sequence.keeps_shared_prompt ? sequence.prompt_length() - 1 : sequence.first_needed();
     sequence.kv().forget(std::min(last, sequence.first_needed()));
     if (sequence.kv().length() == sequence.prompt_length()) leave_prefix(sequence);
     if (sequence.is_computed()) shrink(sequence);

@@ -8,8 +8,8 @@
 // are computed anew. In a step every sequence that generates gets its one token first; prompts
 // share what is left of max_step_tokens (sched/step_share.h). Used by the step loop only.
 //
-// Sequences that are submitted together share their prompt's pages: one of the scheduler's own, the
-// trunk, computes the prompt and keeps it, and they begin with all of it but the last token.
+// Sequences that are submitted together share their prompt's pages: one of the scheduler's own
+// computes the prompt and keeps it, and they begin with all of it but the last token.
 //
 // A reusable part of a prompt is a segment, on first sight too: a sequence of the scheduler's own
 // builds what is missing, once for all that wait for it, and the prompt is then composed of what
@@ -21,6 +21,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,7 +30,6 @@
 #include "heads/head_profile.h"
 #include "kv/page_allocator.h"
 #include "kv/segment_index.h"
-#include "redknot/result.h"
 #include "sched/prefix_index.h"
 #include "sched/sequence.h"
 #include "step/step_plan.h"
@@ -60,11 +60,6 @@ struct SegmentUse {
   std::optional<std::chrono::steady_clock::time_point> pinned_until{};
 };
 
-// `parts` are those of the prompt. kResourceExhausted if the sequence could not run even alone, or
-// needs more than its quota, kInvalidArgument if its recovery needs larger steps. Any thread.
-Status fits_alone(const PageAllocator& pool, const HeadProfile& profile, const SequenceSpec& spec,
-                  std::span<const SequencePart> parts, int chunk_tokens);
-
 class Scheduler {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -72,10 +67,9 @@ class Scheduler {
   // References must outlive the object.
   Scheduler(PageAllocator& pool, const HeadProfile& profile, const SchedulerOptions& options);
 
-  // The errors of fits_alone(). Otherwise it waits its turn.
-  Result<SequenceId> submit(const SequenceSpec& spec);
-  // So many of them, at least one, which share the prompt if spec.shares_prompt says so.
-  Result<std::vector<SequenceId>> submit(const SequenceSpec& spec, int count);
+  // So many sequences of one request, at least one, wait their turn. They share the prompt if the
+  // request says so. Requires a request that was made for this pool, profile and max_step_tokens.
+  std::vector<SequenceId> submit(std::shared_ptr<const SequenceRequest> request, int count);
 
   // Drops a waiting or running sequence; its pages are free at once, or once they are wanted if it
   // leaves a prefix. Unknown ids are ignored.
@@ -137,7 +131,7 @@ class Scheduler {
   using Running = std::vector<Sequence>::iterator;
   Sequence* find(SequenceId id);
   const Sequence* find(SequenceId id) const;
-  Supply supply();
+  CacheAccess cache_access();
 
   // Who may run (admission.cc).
   void admit();
@@ -149,9 +143,8 @@ class Scheduler {
   void preempt(std::span<const SequenceId> victims);
   void start(Sequence next);
   void start_build(const Sequence& sequence, const SequencePart& part);
-  void start_trunk(const Sequence& branch);
+  void start_shared_prompt(const Sequence& answer);
   void run(Sequence sequence);
-  PageCounts trunk_pages(const Sequence& branch) const;
   int submitted() const;  // of those that run
   Sequence take(Running running);
   void drop(Running running);
@@ -168,7 +161,7 @@ class Scheduler {
   PageCounts held_pages() const;
 
   bool is_blocked(const Sequence& sequence) const;
-  const Sequence* trunk_of(const Sequence& branch) const;
+  const Sequence* shared_prompt_of(const Sequence& answer) const;
   void begin(Sequence& sequence);
   int add_rows(StepPlan& plan, Sequence& sequence, int most_rows);
   void add_prompts(StepPlan& plan);
