@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "profiler/rehearsal.h"
+#include "profiler/dense_comparison.h"
 #include "runtime/page_read.h"
 #include "tensor/half.h"
 #include "tests/dense_forward.h"
@@ -95,14 +95,14 @@ TEST(AttentionMass, IsWhatPlainLoopsAddUp) {
     options.page_tokens = 16;
     options.context_tokens = 100;
     options.max_step_tokens = 40;
-    auto rehearsal = Rehearsal::open(options);
-    ASSERT_TRUE(rehearsal.ok()) << rehearsal.error().message();
-    EngineCore& core = rehearsal->core();
+    auto comparison = DenseComparison::open(options);
+    ASSERT_TRUE(comparison.ok()) << comparison.error().message();
+    EngineCore& core = comparison->core();
     AttentionMass mass(core, 40);
     EXPECT_EQ(mass.evidence(0, 0).windows, (std::array{0, 0, 0}));
     NaiveMass naive(core, mass);
     core.transformer().show(&naive);
-    rehearsal->run_dense(tests::random_tokens(97, 300, 1));
+    comparison->pass_dense(tests::random_tokens(97, 300, 1));
     const ModelConfig& config = core.model().config();
     for (int layer = 0; layer < config.layers; ++layer) {
       for (int head = 0; head < config.kv_heads; ++head) {

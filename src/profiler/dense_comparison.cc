@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "profiler/rehearsal.h"
+#include "profiler/dense_comparison.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -40,10 +40,10 @@ std::array<int, kKvFormatCount> pages_for(const ModelConfig& config, int page_to
 
 }  // namespace
 
-Rehearsal::Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense)
+DenseComparison::DenseComparison(std::unique_ptr<EngineCore> core, HeadProfile dense)
     : core_(std::move(core)), dense_(std::move(dense)) {}
 
-Result<Rehearsal> Rehearsal::open(const EngineOptions& options) {
+Result<DenseComparison> DenseComparison::open(const EngineOptions& options) {
   CoreOptions core_options;
   core_options.pages = [&options](const Model& model, const HeadProfile&, int context_tokens) {
     return pages_for(model.config(), options.page_tokens, context_tokens);
@@ -54,16 +54,16 @@ Result<Rehearsal> Rehearsal::open(const EngineOptions& options) {
   };
   REDKNOT_TRY(std::unique_ptr<EngineCore> core, EngineCore::open(options, core_options));
   HeadProfile dense = all_f16(core->model().config());
-  return Rehearsal(std::move(core), std::move(dense));
+  return DenseComparison(std::move(core), std::move(dense));
 }
 
-std::span<const float> Rehearsal::advance(SequenceKv& kv, std::span<const TokenId> tokens,
-                                          int first, int end, int measured) {
+std::span<const float> DenseComparison::advance(SequenceKv& kv, std::span<const TokenId> tokens,
+                                                int first, int end, int compared) {
   REDKNOT_CHECK(kv.length() == first && kv.extend(end - first).ok());
   StepPlan plan;
   plan.slices = {{SequenceId{}, 0, end - first}};
   for (int position = first; position < end; ++position) {
-    if (position >= measured) plan.logit_rows.push_back(position - first);
+    if (position >= compared) plan.logit_rows.push_back(position - first);
     plan.tokens.push_back(tokens[static_cast<std::size_t>(position)]);
     plan.positions.push_back(position);
   }
@@ -73,13 +73,14 @@ std::span<const float> Rehearsal::advance(SequenceKv& kv, std::span<const TokenI
   return logits;
 }
 
-void Rehearsal::compare_step(const RehearsedText& text, int first, int end,
-                             const Reference& reference, SequenceKv& other, DivergenceSum& sum) {
+void DenseComparison::compare_step(const ComparedText& text, int first, int end,
+                                   const Reference& reference, SequenceKv& other,
+                                   DivergenceSum& sum) {
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
-  const int begin = std::max(first, reference.measured);
+  const int begin = std::max(first, reference.first);
   const std::span<const float> found = advance(other, text.tokens, first, end, begin);
   for (int position = begin; position < end; ++position) {
-    const auto wanted_at = static_cast<std::size_t>(position - reference.measured) * vocabulary;
+    const auto wanted_at = static_cast<std::size_t>(position - reference.first) * vocabulary;
     const auto found_at = static_cast<std::size_t>(position - begin) * vocabulary;
     const auto next = static_cast<std::size_t>(position) + 1;
     const int follows = next < text.tokens.size() ? static_cast<int>(text.tokens[next]) : -1;
@@ -88,33 +89,33 @@ void Rehearsal::compare_step(const RehearsedText& text, int first, int end,
   }
 }
 
-int Rehearsal::chunk() const {
+int DenseComparison::chunk() const {
   return std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
 }
 
-std::vector<float> Rehearsal::predict(SequenceKv kv, const RehearsedText& text,
-                                      std::size_t most_floats) {
+std::vector<float> DenseComparison::predict(SequenceKv kv, const ComparedText& text,
+                                            std::size_t most_floats) {
   const int tokens = static_cast<int>(text.tokens.size());
-  const auto measured = static_cast<std::size_t>(tokens - text.first_measured);
-  if (measured * static_cast<std::size_t>(model().config().vocabulary_size) > most_floats)
+  const auto compared = static_cast<std::size_t>(tokens - text.first_compared);
+  if (compared * static_cast<std::size_t>(model().config().vocabulary_size) > most_floats)
     return {};
   std::vector<float> logits;
-  logits.reserve(measured * static_cast<std::size_t>(model().config().vocabulary_size));
+  logits.reserve(compared * static_cast<std::size_t>(model().config().vocabulary_size));
   for (int first = kv.length(), end = first; first < tokens; first = end) {
     end = std::min(tokens, first + chunk());
-    const auto part = advance(kv, text.tokens, first, end, std::max(first, text.first_measured));
+    const auto part = advance(kv, text.tokens, first, end, std::max(first, text.first_compared));
     logits.insert(logits.end(), part.begin(), part.end());
   }
   return logits;
 }
 
-std::vector<float> Rehearsal::predict(const RehearsedText& text, std::size_t most_floats) {
+std::vector<float> DenseComparison::predict(const ComparedText& text, std::size_t most_floats) {
   const int tokens = static_cast<int>(text.tokens.size());
-  REDKNOT_CHECK(tokens <= context_tokens() && text.first_measured < tokens);
+  REDKNOT_CHECK(tokens <= context_tokens() && text.first_compared < tokens);
   return predict(SequenceKv(core_->pool(), dense_), text, most_floats);
 }
 
-void Rehearsal::run_dense(std::span<const TokenId> tokens) {
+void DenseComparison::pass_dense(std::span<const TokenId> tokens) {
   const int count = static_cast<int>(tokens.size());
   REDKNOT_CHECK(count >= 1 && count <= context_tokens());
   SequenceKv kv(core_->pool(), dense_);
@@ -123,14 +124,14 @@ void Rehearsal::run_dense(std::span<const TokenId> tokens) {
   }
 }
 
-DivergenceSum Rehearsal::compare(const RehearsedText& text, const HeadProfile& variant,
-                                 const Comparison& how) {
+DivergenceSum DenseComparison::compare(const ComparedText& text, const HeadProfile& variant,
+                                       const How& how) {
   return compare(text, SequenceKv(core_->pool(), dense_), SequenceKv(core_->pool(), variant), how);
 }
 
-std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const RehearsedText& text,
-                                                     std::span<const HeadProfile> variants) {
-  REDKNOT_CHECK(shared >= 0 && shared <= text.first_measured);
+std::vector<DivergenceSum> DenseComparison::compare_behind(int shared, const ComparedText& text,
+                                                           std::span<const HeadProfile> variants) {
+  REDKNOT_CHECK(shared >= 0 && shared <= text.first_compared);
   SequenceKv dense(core_->pool(), dense_);
   for (int first = 0; first < shared; first += core_->max_step_tokens()) {
     advance(dense, text.tokens, first, std::min(shared, first + core_->max_step_tokens()), shared);
@@ -143,8 +144,8 @@ std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const Rehearsed
   return sums;
 }
 
-DivergenceSum Rehearsal::compare(const RehearsedText& text, SequenceKv dense, SequenceKv other,
-                                 const Comparison& how) {
+DivergenceSum DenseComparison::compare(const ComparedText& text, SequenceKv dense, SequenceKv other,
+                                       const How& how) {
   const int tokens = static_cast<int>(text.tokens.size());
   REDKNOT_CHECK(tokens <= context_tokens());
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
@@ -152,13 +153,13 @@ DivergenceSum Rehearsal::compare(const RehearsedText& text, SequenceKv dense, Se
   DivergenceSum sum;
   for (int first = dense.length(), end = first; first < tokens; first = end) {
     end = std::min(tokens, first + chunk());
-    Reference reference{.measured = std::max(first, text.first_measured)};
+    Reference reference{.first = std::max(first, text.first_compared)};
     if (how.dense.empty()) {
-      const auto wanted = advance(dense, text.tokens, first, end, reference.measured);
+      const auto wanted = advance(dense, text.tokens, first, end, reference.first);
       kept_.assign(wanted.begin(), wanted.end());
       reference.logits = kept_;
     } else {
-      const auto known = static_cast<std::size_t>(reference.measured - text.first_measured);
+      const auto known = static_cast<std::size_t>(reference.first - text.first_compared);
       reference.logits = how.dense.subspan(std::min(known * vocabulary, how.dense.size()));
     }
     for (int begin = first; begin < end; begin += step) {
