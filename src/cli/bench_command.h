@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `redknot bench`: speed of prefill and decode, against what the machine can do.
+// `redknot bench`: speed of prefill and decode, against what the machine can do. The options also
+// hold those of the verbs below it, `bench rag` and `bench serve`. main.cc owns the options and
+// calls both functions from the main thread.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -187,7 +187,7 @@ void add_answers(CLI::App& verb, BenchServeOptions& o) {
       ->group("Answers");
 }
 
-void add_measures(CLI::App& verb, BenchServeOptions& o) {
+void add_measurement(CLI::App& verb, BenchServeOptions& o) {
   Group group(verb, "Measurement");
   group.real("--slo-ttft-ms", o.objectives.ttft_ms, 0, 1e9, "MS",
              "Goodput counts answers whose first token comes within this time; 0: any.");
@@ -217,7 +217,7 @@ CLI::App* add_bench_serve(CLI::App& bench, BenchServeOptions& options) {
   add_arrivals(*verb, options);
   add_prompts(*verb, options);
   add_answers(*verb, options);
-  add_measures(*verb, options);
+  add_measurement(*verb, options);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;
 }

@@ -25,8 +25,8 @@ using eval::Question;
 using eval::Row;
 using Answers = std::vector<std::string>;
 
-// How far a run is, and for how long it goes on: the questions of every arm, then their predictions
-// under all arms but the first beside the first.
+// How far an evaluation is, and for how long it goes on: the questions of every arm, then their
+// predictions under all arms but the first beside the first.
 class Advance {
  public:
   Advance(const EvalPlan& plan, std::size_t arms) {
@@ -35,8 +35,8 @@ class Advance {
     for (const eval::Sequence& sequence : plan.text) {
       once += static_cast<double>(sequence.tokens.size());
     }
-    const double runs = plan.cells.empty() ? 0 : static_cast<double>(arms);
-    work_ = once * (runs + passes(arms));
+    const double asked_arms = plan.cells.empty() ? 0 : static_cast<double>(arms);
+    work_ = once * (asked_arms + passes(arms));
     arms_ = arms;
   }
   void asked(double tokens) { done_ += tokens; }
@@ -52,7 +52,7 @@ class Advance {
   double work_ = 0, done_ = 0;
 };
 
-// Shows how far a run is, on a terminal alone.
+// Shows how far an evaluation is, on a terminal alone.
 class AdvancePrinter {
  public:
   AdvancePrinter(Advance& advance, std::string what)
@@ -175,13 +175,12 @@ Result<ExitCode> eval(const EvalOptions& options) {
   REDKNOT_TRY(report.rows, ask_all(options, arms, plan, advance));
   if (arms.size() > 1) {
     const AdvancePrinter printer(advance, "comparing predictions");
-    REDKNOT_TRY(report.divergences,
-                measure_divergences(options, arms, plan, tokenizer, [&](int tokens) {
+    REDKNOT_TRY(report.divergences, compare_arms(options, arms, plan, tokenizer, [&](int tokens) {
                   advance.compared(tokens);
                   printer.show();
                 }));
   }
-  // After a long run one is not lost with the other.
+  // After a long evaluation one is not lost with the other.
   const Status printed = print(report_text(report));
   const Status written =
       options.json ? replace_file(*options.json, report_json(report)) : Status(Done{});

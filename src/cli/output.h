@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Standard output and standard error. Unbuffered: what was printed is out, and a full disk or a
-// reader that left is noticed at once.
+// reader that left is noticed at once. Plain functions without state that every verb calls, from
+// any thread; what two threads print at once comes in either order.
 #pragma once
 
 #include <cstddef>

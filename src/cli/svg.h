@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A picture in SVG, put together shape by shape; lengths in pixels, y downwards.
+// A picture in SVG, put together shape by shape; lengths in pixels, y downwards. Svg owns the text
+// so far. Functions that draw (eval_pictures.cc, bench_rag_report.cc) make one on their stack and
+// finish it; one thread at a time.
 #pragma once
 
 #include <string>

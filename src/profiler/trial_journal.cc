@@ -29,7 +29,7 @@ std::string line_of(const std::string& key, const Divergence& found) {
          "\n";
 }
 
-// Nothing for a line that is damaged: its measurement is made again.
+// Nothing for a line that is damaged: its trial is made again.
 std::optional<std::pair<std::string, Divergence>> parse_line(std::string_view line) {
   const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("key") || !json["key"].is_string()) return std::nullopt;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "profiler/rehearsal.h"
+#include "profiler/dense_comparison.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -27,7 +27,8 @@ HeadProfile all_f16(const ModelConfig& config) {
 
 // Room for a dense sequence and a variant in any format, and for the page of each that is copied
 // when they share a part.
-PageCounts pages_for(const ModelConfig& config, int page_tokens, int context_tokens) {
+PageCounts pages_for(const ModelConfig& config, int page_tokens,
+                                          int context_tokens) {
   const PageShape shape{.page_tokens = page_tokens, .head_dim = config.head_dim};
   const int one =
       peak_pages(all_f16(config), shape, context_tokens + page_tokens, 1)[index_of(KvFormat::kF16)];
@@ -39,10 +40,10 @@ PageCounts pages_for(const ModelConfig& config, int page_tokens, int context_tok
 
 }  // namespace
 
-Rehearsal::Rehearsal(std::unique_ptr<EngineCore> core, HeadProfile dense)
+DenseComparison::DenseComparison(std::unique_ptr<EngineCore> core, HeadProfile dense)
     : core_(std::move(core)), dense_(std::move(dense)) {}
 
-Result<Rehearsal> Rehearsal::open(const EngineOptions& options) {
+Result<DenseComparison> DenseComparison::open(const EngineOptions& options) {
   CoreOptions core_options;
   core_options.pages = [&options](const Model& model, const HeadProfile&, int context_tokens) {
     return pages_for(model.config(), options.page_tokens, context_tokens);
@@ -53,24 +54,24 @@ Result<Rehearsal> Rehearsal::open(const EngineOptions& options) {
   };
   REDKNOT_TRY(std::unique_ptr<EngineCore> core, EngineCore::open(options, core_options));
   HeadProfile dense = all_f16(core->model().config());
-  return Rehearsal(std::move(core), std::move(dense));
+  return DenseComparison(std::move(core), std::move(dense));
 }
 
-std::vector<float> Rehearsal::advance(SingleSequence& kv, std::span<const TokenId> tokens,
-                                      int first, int end, int measured) {
+std::vector<float> DenseComparison::advance(SingleSequence& kv, std::span<const TokenId> tokens,
+                                           int first, int end, int compared) {
   REDKNOT_CHECK(kv.length() == first);
   const auto count = static_cast<std::size_t>(end - first);
-  return kv.advance(tokens.subspan(static_cast<std::size_t>(first), count), measured - first);
+  return kv.advance(tokens.subspan(static_cast<std::size_t>(first), count), compared - first);
 }
 
-void Rehearsal::compare_step(const RehearsedText& text, int first, int end,
-                             const Reference& reference, SingleSequence& other,
-                             DivergenceSum& sum) {
+void DenseComparison::compare_step(const ComparedText& text, int first, int end,
+                                   const Reference& reference, SingleSequence& other,
+                                   DivergenceSum& sum) {
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
-  const int begin = std::max(first, reference.measured);
+  const int begin = std::max(first, reference.first);
   const std::vector<float> found = advance(other, text.tokens, first, end, begin);
   for (int position = begin; position < end; ++position) {
-    const auto wanted_at = static_cast<std::size_t>(position - reference.measured) * vocabulary;
+    const auto wanted_at = static_cast<std::size_t>(position - reference.first) * vocabulary;
     const auto found_at = static_cast<std::size_t>(position - begin) * vocabulary;
     const auto next = static_cast<std::size_t>(position) + 1;
     const int follows = next < text.tokens.size() ? static_cast<int>(text.tokens[next]) : -1;
@@ -79,33 +80,33 @@ void Rehearsal::compare_step(const RehearsedText& text, int first, int end,
   }
 }
 
-int Rehearsal::chunk() const {
+int DenseComparison::chunk() const {
   return std::min(chunk_tokens(model().config().vocabulary_size), core_->max_step_tokens());
 }
 
-std::vector<float> Rehearsal::predict(SingleSequence kv, const RehearsedText& text,
-                                      std::size_t most_floats) {
+std::vector<float> DenseComparison::predict(SingleSequence kv, const ComparedText& text,
+                                            std::size_t most_floats) {
   const int tokens = static_cast<int>(text.tokens.size());
-  const auto measured = static_cast<std::size_t>(tokens - text.first_measured);
-  if (measured * static_cast<std::size_t>(model().config().vocabulary_size) > most_floats)
+  const auto compared = static_cast<std::size_t>(tokens - text.first_compared);
+  if (compared * static_cast<std::size_t>(model().config().vocabulary_size) > most_floats)
     return {};
   std::vector<float> logits;
-  logits.reserve(measured * static_cast<std::size_t>(model().config().vocabulary_size));
+  logits.reserve(compared * static_cast<std::size_t>(model().config().vocabulary_size));
   for (int first = kv.length(), end = first; first < tokens; first = end) {
     end = std::min(tokens, first + chunk());
-    const auto part = advance(kv, text.tokens, first, end, std::max(first, text.first_measured));
+    const auto part = advance(kv, text.tokens, first, end, std::max(first, text.first_compared));
     logits.insert(logits.end(), part.begin(), part.end());
   }
   return logits;
 }
 
-std::vector<float> Rehearsal::predict(const RehearsedText& text, std::size_t most_floats) {
+std::vector<float> DenseComparison::predict(const ComparedText& text, std::size_t most_floats) {
   const int tokens = static_cast<int>(text.tokens.size());
-  REDKNOT_CHECK(tokens <= context_tokens() && text.first_measured < tokens);
+  REDKNOT_CHECK(tokens <= context_tokens() && text.first_compared < tokens);
   return predict(sequence(dense_), text, most_floats);
 }
 
-void Rehearsal::run_dense(std::span<const TokenId> tokens) {
+void DenseComparison::pass_dense(std::span<const TokenId> tokens) {
   const int count = static_cast<int>(tokens.size());
   REDKNOT_CHECK(count >= 1 && count <= context_tokens());
   SingleSequence kv = sequence(dense_);
@@ -114,14 +115,14 @@ void Rehearsal::run_dense(std::span<const TokenId> tokens) {
   }
 }
 
-DivergenceSum Rehearsal::compare(const RehearsedText& text, const HeadProfile& variant,
-                                 const Comparison& how) {
+DivergenceSum DenseComparison::compare(const ComparedText& text, const HeadProfile& variant,
+                                       const How& how) {
   return compare(text, sequence(dense_), sequence(variant), how);
 }
 
-std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const RehearsedText& text,
-                                                     std::span<const HeadProfile> variants) {
-  REDKNOT_CHECK(shared >= 0 && shared <= text.first_measured);
+std::vector<DivergenceSum> DenseComparison::compare_behind(int shared, const ComparedText& text,
+                                                           std::span<const HeadProfile> variants) {
+  REDKNOT_CHECK(shared >= 0 && shared <= text.first_compared);
   SingleSequence dense = sequence(dense_);
   for (int first = 0; first < shared; first += core_->max_step_tokens()) {
     advance(dense, text.tokens, first, std::min(shared, first + core_->max_step_tokens()), shared);
@@ -134,8 +135,8 @@ std::vector<DivergenceSum> Rehearsal::compare_behind(int shared, const Rehearsed
   return sums;
 }
 
-DivergenceSum Rehearsal::compare(const RehearsedText& text, SingleSequence dense,
-                                 SingleSequence other, const Comparison& how) {
+DivergenceSum DenseComparison::compare(const ComparedText& text, SingleSequence dense, SingleSequence other,
+                                       const How& how) {
   const int tokens = static_cast<int>(text.tokens.size());
   REDKNOT_CHECK(tokens <= context_tokens());
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);
@@ -143,13 +144,13 @@ DivergenceSum Rehearsal::compare(const RehearsedText& text, SingleSequence dense
   DivergenceSum sum;
   for (int first = dense.length(), end = first; first < tokens; first = end) {
     end = std::min(tokens, first + chunk());
-    Reference reference{.measured = std::max(first, text.first_measured)};
+    Reference reference{.first = std::max(first, text.first_compared)};
     std::vector<float> wanted;
     if (how.dense.empty()) {
-      wanted = advance(dense, text.tokens, first, end, reference.measured);
+      wanted = advance(dense, text.tokens, first, end, reference.first);
       reference.logits = wanted;
     } else {
-      const auto known = static_cast<std::size_t>(reference.measured - text.first_measured);
+      const auto known = static_cast<std::size_t>(reference.first - text.first_compared);
       reference.logits = how.dense.subspan(std::min(known * vocabulary, how.dense.size()));
     }
     for (int begin = first; begin < end; begin += step) {
