@@ -16,11 +16,12 @@ def tree(changes=None):
     """A small tree without problems, then the changes."""
     files = {
         'include/redknot/redknot.h': HEADER,
+        'include/redknot/kv_format.h': HEADER,
         'include/redknot/result.h': HEADER,
         'src/heads/policy.h': HEADER,
         'src/heads/CMakeLists.txt': 'redknot_sources(SOURCES policy.cc)\n',
         'src/heads/policy.cc': LICENCE + '#include "heads/policy.h"\n',
-        'src/kv/page.h': HEADER + '\n#include "redknot/result.h"\n',
+        'src/kv/page.h': HEADER + '\n#include "redknot/kv_format.h"\n#include "redknot/result.h"\n',
         'src/kv/page.cc': SOURCE + '\n#include <span>\n\n#include "heads/policy.h"\n',
         'src/kv/CMakeLists.txt': 'redknot_sources(SOURCES page.cc\n  TESTS page_test.cc)\n',
         'src/kv/page_test.cc': SOURCE + '\n#include <gtest/gtest.h>\n\n#include "tests/pools.h"\n',
