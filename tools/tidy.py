@@ -37,7 +37,7 @@ LAYERS = {
     'load': 'base http',
     'corpus': 'base',
     'eval': 'base corpus redknot.h',
-    'cli': 'heads engine profiler http server load corpus eval redknot.h',
+    'cli': 'base heads engine profiler http server load corpus eval redknot.h',
 }
 # Tests beside the code may also include these, and every folder below their own.
 TEST_INCLUDES = 'tests'

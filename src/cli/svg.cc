@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/svg.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/utf8.h"
 #include "cli/output.h"
 
 namespace redknot::cli {
 namespace {
-
-// As valid UTF-8: as a JSON string and back.
-std::string valid(std::string_view text) {
-  using Json = nlohmann::json;
-  const std::string json = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return Json::parse(json).get<std::string>();
-}
 
 std::string end_of(const char* element, std::string_view title) {
   if (title.empty()) return "/>\n";
@@ -25,7 +18,7 @@ std::string end_of(const char* element, std::string_view title) {
 
 std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : valid(text)) {
+  for (const char c : valid_utf8(text)) {
     switch (c) {
       case '&':
         out += "&amp;";

@@ -5,21 +5,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace redknot::grammar {
 
 inline constexpr char32_t kLastCodePoint = 0x10ffff;
-
-// The character at `at`, which is moved behind it; nothing if there is no valid UTF-8.
-std::optional<char32_t> decode_utf8(std::string_view text, std::size_t& at);
-
-// Nothing if the text is not valid UTF-8.
-std::optional<std::u32string> decode_utf8(std::string_view text);
 
 class CodePointSet {
  public:

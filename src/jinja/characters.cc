@@ -3,10 +3,12 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace redknot::jinja {
 namespace {
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
+constexpr char32_t kReplacement = 0xfffd;
 
 bool is_between(char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; }
 
@@ -17,7 +19,7 @@ std::string change_characters(std::string_view text, Change change) {
   while (!text.empty()) {
     const std::size_t bytes = character_bytes(text);
     const char32_t c = first_code_point(text);
-    if (c == 0xfffd) {
+    if (c == kReplacement) {
       out += text.substr(0, bytes);
     } else {
       append_code_point(out, change(c));
@@ -82,40 +84,15 @@ std::size_t character_start(std::string_view text, std::size_t index) {
 }
 
 char32_t first_code_point(std::string_view text) {
-  const auto byte = [&](std::size_t i) {
-    return static_cast<char32_t>(static_cast<unsigned char>(text[i]));
-  };
   const std::size_t bytes = character_bytes(text);
-  const char32_t lead = byte(0);
-  if (lead < 0x80) return bytes == 1 ? lead : 0xfffd;
-  if (bytes == 2 && lead >> 5 == 6) return (lead & 0x1f) << 6 | (byte(1) & 0x3f);
-  if (bytes == 3 && lead >> 4 == 14) {
-    return (lead & 0xf) << 12 | (byte(1) & 0x3f) << 6 | (byte(2) & 0x3f);
-  }
-  if (bytes == 4 && lead >> 3 == 30) {
-    return (lead & 7) << 18 | (byte(1) & 0x3f) << 12 | (byte(2) & 0x3f) << 6 | (byte(3) & 0x3f);
-  }
-  return 0xfffd;
+  const Utf8Character first = first_character(text.substr(0, bytes));
+  const bool valid =
+      first.state == Utf8State::kValid && static_cast<std::size_t>(first.length) == bytes;
+  return valid ? first.code_point : kReplacement;
 }
 
 void append_code_point(std::string& out, char32_t c) {
-  if (c > 0x10ffff || is_between(c, 0xd800, 0xdfff)) c = 0xfffd;
-  const auto add = [&out](char32_t byte) { out += static_cast<char>(byte); };
-  if (c < 0x80) {
-    add(c);
-  } else if (c < 0x800) {
-    add(0xc0 | c >> 6);
-    add(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    add(0xe0 | c >> 12);
-    add(0x80 | (c >> 6 & 0x3f));
-    add(0x80 | (c & 0x3f));
-  } else {
-    add(0xf0 | c >> 18);
-    add(0x80 | (c >> 12 & 0x3f));
-    add(0x80 | (c >> 6 & 0x3f));
-    add(0x80 | (c & 0x3f));
-  }
+  append_utf8(out, c > 0x10ffff || is_between(c, 0xd800, 0xdfff) ? kReplacement : c);
 }
 
 bool is_space(char32_t c) {
