@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sets of Unicode characters, and how UTF-8 writes them. Surrogates are no characters. Values.
+// Sets of Unicode characters, and which bytes UTF-8 writes for the characters of a range.
+//
+// Rules about strings are built from them: what a JSON string may hold, what a pattern's class
+// matches, which names an object does not know. Surrogates are no characters. They are values, made
+// while a schema is compiled, on the thread of whoever makes a Constraint.
 #pragma once
 
 #include <array>

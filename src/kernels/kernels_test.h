@@ -2,7 +2,8 @@
 // What the kernel tests share: a run over every table of kernels this CPU has, random numbers from
 // a seed, memory of exact size, and comparison bit for bit.
 //
-// A test names its shape and seed with SCOPED_TRACE, so a failure can be repeated alone.
+// A test names its shape and seed with SCOPED_TRACE, so a failure can be repeated alone. The tests
+// of src/kernels include it, and everything in it lives on a test's one thread.
 #pragma once
 
 #include <gtest/gtest.h>
