@@ -64,6 +64,12 @@ void Svg::line(double x1, double y1, double x2, double y2, const char* stroke, b
                  y1, x2, y2, stroke, dashed ? " stroke-dasharray=\"3 3\"" : "");
 }
 
+void Svg::polyline(const std::vector<std::pair<double, double>>& points, const char* stroke) {
+  out_ += "<polyline points=\"";
+  for (const auto& [x, y] : points) out_ += format("%.1f,%.1f ", x, y);
+  out_ += format("\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", stroke);
+}
+
 void Svg::text(double x, double y, std::string_view words, const SvgText& style) {
   const std::string turned =
       style.upwards ? format(" transform=\"rotate(-90 %.1f %.1f)\"", x, y) : std::string();

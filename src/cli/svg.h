@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A picture in SVG, put together shape by shape; lengths in pixels, y downwards.
+// An Svg is a picture that is put together shape by shape; lengths in pixels, y downwards.
+//
+// It owns the text so far, and finish() gives it away. Verbs that draw what they measured own one
+// for each picture, on their one thread.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace redknot::cli {
 
@@ -27,6 +32,8 @@ class Svg {
             std::string_view title = {});
   void circle(double x, double y, double radius, const char* fill, std::string_view title = {});
   void line(double x1, double y1, double x2, double y2, const char* stroke, bool dashed = false);
+  // Through these points, twice as thick as a line.
+  void polyline(const std::vector<std::pair<double, double>>& points, const char* stroke);
   void text(double x, double y, std::string_view words, const SvgText& style = {});
   std::string finish() &&;
 
