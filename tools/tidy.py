@@ -51,6 +51,7 @@ PUBLIC_HEADERS = {'redknot/redknot.h': 'redknot.h', 'redknot/constraint.h': 'red
 LINE_COLUMNS = 100
 FILE_LINES = 500
 FUNCTION_LINES = 70
+CLASS_COMMENT_LINES = 3
 KERNEL_FUNCTION_LINES = 120
 
 BANNED_WORDS = {'manager', 'managers', 'util', 'utils', 'utility', 'utilities', 'helper', 'helpers',
@@ -70,6 +71,8 @@ STD_HEADERS = {
 SPDX = 'SPDX-License-Identifier: Apache-2.0'
 CPP = ('.h', '.cc', '.cpp', '.cu')
 SOURCES = ('.cc', '.cpp', '.cu')
+CLASS_WITH_BODY = re.compile(
+    r'^[ \t]*class\s+(?:\[\[.*?\]\]\s*|alignas\(.*?\)\s*)*(\w+)(?:\s+final)?\s*(?::[^;{]*)?\{', re.M)
 # Assembled from parts, so that this file keeps its own rules.
 OPEN_TASKS = re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X)\b(?!\(#\d+\))')
 MACHINE_PATH = re.compile(r'(?<![\w.$}/-])/(?:ho' r'me|ro' r'ot|wo' r'rk|Us' r'ers|mn' r't)/\w')
@@ -143,6 +146,14 @@ def check_opening(path, text):
         yield Problem(path, 1, 'pragma once', 'missing; a header may be included twice')
     if not lines[1].startswith('// '):
         yield Problem(path, 2, 'header comment', 'say here what this is, who owns it, which thread')
+        return
+    comment = next((count for count, line in enumerate(lines[1:])
+                    if not line.startswith('//')), 0)
+    declared = CLASS_WITH_BODY.search(code_only(text))
+    if declared and comment < CLASS_COMMENT_LINES:
+        yield Problem(path, 2, 'header comment',
+                      f'at least {CLASS_COMMENT_LINES} lines for {declared.group(1)}: what it owns, '
+                      'who calls it and from which thread')
 
 
 def check_functions(path, text):

@@ -87,6 +87,16 @@ class RuleTest(unittest.TestCase):
     def test_header_comment(self):
         self.expect('src/kv/page.h', LICENCE + '#pragma once\n', 2, 'header comment')
 
+    def test_header_comment_of_a_class(self):
+        full = LICENCE + '// A page.\n//\n// The pool owns it; one thread.\n#pragma once\n'
+        for head in ('class Page', 'class [[nodiscard]] Page final', 'class Page : public Sheet',
+                     'template <typename T>\nclass Page', 'struct Book {\n  class Page'):
+            self.expect('src/kv/page.h', HEADER + head + ' {};\n', 2, 'header comment')
+            self.expect_clean('src/kv/page.h', full + head + ' {};\n')
+        for text in ('class Page;\n', 'enum class Page { kOne };\n', 'struct Page {};\n',
+                     'template <class Page>\nvoid f() {}\n', '// class Page {\n'):
+            self.expect_clean('src/kv/page.h', HEADER + text)
+
     def test_open_task(self):
         self.expect('src/kv/page.cc', SOURCE + '// TO' 'DO: later\n', 3, 'open task')
         self.expect_clean('src/kv/page.cc', SOURCE + '// TO' 'DO(#12): when pages move\n')
