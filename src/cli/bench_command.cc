@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/bench_pictures.h"
+#include "cli/chart.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
@@ -67,12 +68,6 @@ std::vector<Test> tests_of(const BenchCommandOptions& options) {
     }
   }
   return out;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 Result<StepBench> open_bench(const BenchCommandOptions& options, const std::string& kv,

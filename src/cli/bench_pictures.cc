@@ -31,12 +31,6 @@ const char* colour_of_kv(const std::string& kv) {
   return kv == "f32" ? "#6e7781" : "#2da44e";
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 // 0, step, 2 * step, ... up to what holds the largest value, which `top` becomes.
 std::vector<Panel::Tick> ticks_upto(double largest, double& top) {
   const double step = nice_step(largest);

@@ -26,6 +26,12 @@ double LogScale::at(double value) const {
 
 double LogScale::least() const { return std::pow(10, least_); }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
 double nice_step(double largest) {
   if (!(largest > 0)) return 1;
   const double power = std::pow(10, std::floor(std::log10(largest / 5)));

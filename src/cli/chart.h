@@ -30,6 +30,9 @@ class LogScale {
   double least_, most_, low_, high_;
 };
 
+// Requires at least one value.
+double median(std::vector<double> values);
+
 // A step of 1, 2 or 5 times a power of ten that cuts 0..largest into at most five parts.
 double nice_step(double largest);
 
