@@ -24,16 +24,12 @@
 #include <vector>
 
 #include "redknot/constraint.h"
+#include "redknot/kv_format.h"
 #include "redknot/recovery.h"
 #include "redknot/result.h"
 #include "redknot/sampling.h"
 
 namespace redknot {
-
-// How keys and values are kept: half precision, 8-bit integers with a scale per token and head, or
-// single precision. kAuto: single precision for a model whose weights are not quantised (F32, F16,
-// BF16), else half precision.
-enum class KvDType { kAuto, kF16, kQ8, kF32 };
 
 // Called on the opening thread while a model loads: what is being done, and how much of it.
 using Progress = std::function<void(std::string_view activity, double fraction)>;
@@ -47,11 +43,13 @@ struct EngineOptions {
   int segment_tokens = 0;           // and tokens of reusable parts, for all; -1: context_tokens
   std::size_t kv_bytes = 0;         // overrides both when not 0
   int page_tokens = 64;             // 16, 32, 64 or 128
-  KvDType kv = KvDType::kAuto;      // other than kAuto, it overrides the profile's formats
-  int max_step_tokens = 512;        // tokens computed in one step
-  int max_running = 64;             // sequences that run at a time, at most as a step has tokens
-  int max_waiting = 1024;           // requests that wait for their turn; more are refused
-  std::string kernels{};            // "": best for this CPU; "reference", "avx2", "avx512"
+  // Format of keys and values, which overrides the profile's. Empty: as the profile says; without
+  // one, f32 for a model whose weights are not quantised (F32, F16, BF16), else f16.
+  std::optional<KvFormat> kv{};
+  int max_step_tokens = 512;  // tokens computed in one step
+  int max_running = 64;       // sequences that run at a time, at most as a step has tokens
+  int max_waiting = 1024;     // requests that wait for their turn; more are refused
+  std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
   Progress progress{};
 };
 
@@ -206,7 +204,7 @@ struct ProfileSummary {
 
 // What one (layer, KV head) keeps and sees.
 struct HeadKv {
-  KvDType dtype = KvDType::kF16;
+  KvFormat dtype = KvFormat::kF16;
   bool local = false;                      // keeps and sees only its first tokens and a window
   int sink_tokens = 0, window_tokens = 0;  // of heads that are local or select pages
   int top_pages = 0;  // > 0: keeps all, sees first tokens, window and so many pages of its choice
@@ -217,7 +215,7 @@ struct HeadKv {
 
 // Pages of one format.
 struct PoolUse {
-  KvDType dtype = KvDType::kF16;
+  KvFormat dtype = KvFormat::kF16;
   std::size_t page_bytes = 0;
   int total_pages = 0, free_pages = 0;
 };
@@ -294,7 +292,7 @@ class ModelFile {
 
   const ModelInfo& info() const;
   // kInvalidArgument for page_tokens or context_tokens out of range.
-  Result<KvCost> kv_cost(KvDType kv, int page_tokens, int context_tokens) const;
+  Result<KvCost> kv_cost(std::optional<KvFormat> kv, int page_tokens, int context_tokens) const;
   // What each head keeps of a sequence of so many tokens under a profile of this model,
   // [layers, kv_heads]. Reads the model's file once. The errors of Engine::open for a profile.
   Result<std::vector<HeadKv>> profile_kv(const std::filesystem::path& profile, int page_tokens,

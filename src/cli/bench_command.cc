@@ -5,9 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/bench_pictures.h"
+#include "cli/chart.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
+#include "cli/replaced_file.h"
 #include "engine/step_bench.h"
 
 namespace redknot::cli {
@@ -33,7 +36,7 @@ constexpr char kFooter[] =
     "Examples:\n"
     "  redknot bench -m model.gguf -p 512,4096 -n 64 -d 0,8192 -t 2\n"
     "  redknot bench -m model.gguf -p 0 -n 128 -d 32768 --kv f16,q8\n"
-    "  redknot bench -m model.gguf --json > bench.jsonl\n"
+    "  redknot bench -m model.gguf -d 0,8192 --json --svg bench.svg > bench.jsonl\n"
     "\n";
 
 // One line of the output before it is timed.
@@ -65,12 +68,6 @@ std::vector<Test> tests_of(const BenchCommandOptions& options) {
     }
   }
   return out;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 Result<StepBench> open_bench(const BenchCommandOptions& options, const std::string& kv,
@@ -160,6 +157,16 @@ std::string json_row(const TimedTest& m, const std::string& kv, const StepBench&
   return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+MeasuredSpeed speed_of(const Measurement& m, const std::string& kv) {
+  return {.decode = m.test.decode,
+          .tokens = m.test.tokens,
+          .depth = m.test.depth,
+          .kv = kv,
+          .median = m.median,
+          .slowest = m.slowest,
+          .fastest = m.fastest};
+}
+
 void add_list(CLI::App& app, const char* name, std::vector<int>& values, const char* standard,
               const char* description) {
   app.add_option(name, values, description)
@@ -207,6 +214,10 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
                  "tokens_per_second (the median), samples, min, max, gb_per_second, "
                  "gflop_per_second, limit_share (0 to 1), page_tokens, batch_size, kernels, model.")
       ->group("Output");
+  verb->add_option("--svg", options.svg,
+                   "Draw tokens per second against depth, a line a format of the KV cache.")
+      ->type_name("FILE")
+      ->group("Output");
   add_bench_rag(*verb, options.rag);
   add_bench_serve(*verb, options.serve);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
@@ -219,10 +230,12 @@ Result<ExitCode> bench(const BenchCommandOptions& options) {
     note("bench: every length of -p and -n is 0: there is nothing to measure");
     return ExitCode::kUsage;
   }
+  if (options.svg) REDKNOT_RETURN_IF_ERROR(check_replaceable(*options.svg));
   // Before the model is loaded, whose memory would come on top; a wrong path is said at once.
   REDKNOT_RETURN_IF_ERROR(ModelFile::open(options.model));
   REDKNOT_TRY(const MachineLimits limits, measure_machine_limits(options.threads));
   bool first = true;
+  std::vector<MeasuredSpeed> speeds;
   std::vector<std::string> formats = options.kv;
   if (formats.empty()) formats = {options.profile.empty() ? "f16" : "auto"};
   for (const std::string& kv : formats) {
@@ -233,8 +246,10 @@ Result<ExitCode> bench(const BenchCommandOptions& options) {
       REDKNOT_TRY(const TimedTest timed, time_test(bench, test, options.repetitions, limits));
       REDKNOT_RETURN_IF_ERROR(
           print(options.json ? json_row(timed, kv, bench, options) : row(timed, kv)));
+      speeds.push_back(speed_of(timed, kv));
     }
   }
+  if (options.svg) REDKNOT_RETURN_IF_ERROR(replace_file(*options.svg, speed_picture(speeds)));
   return ExitCode::kSuccess;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct BenchCommandOptions {
   int max_step_tokens = 512;
   std::string kernels = "auto";
   bool json = false;
+  std::optional<std::string> svg;
   BenchRagOptions rag;      // of `redknot bench rag`
   BenchServeOptions serve;  // of `redknot bench serve`
 };

@@ -30,7 +30,8 @@ struct BenchServeOptions {
   load::WorkloadOptions workload;
   load::LoadOptions load;
   load::Objectives objectives;
-  std::optional<std::string> json;
+  std::optional<std::string> json, svg;
+  std::vector<std::string> beside;  // NAME=FILE,FILE
 };
 
 // Adds the verb to that of `redknot bench`, which need not be given a model of its own then.

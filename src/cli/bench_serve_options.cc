@@ -40,6 +40,15 @@ constexpr int kMaxRequests = 1 << 22;
 constexpr int kMaxConnections = 1 << 16;
 constexpr double kMaxSeconds = 1e6;
 
+CLI::Validator named_files() {
+  return {[](const std::string& given) {
+            const std::size_t at = given.find('=');
+            const bool whole = at != given.npos && at > 0 && at + 1 < given.size();
+            return whole ? std::string() : "\"" + given + "\" is not NAME=FILE";
+          },
+          "", "NAME=FILE"};
+}
+
 // Adds options of one group.
 class Group {
  public:
@@ -205,6 +214,19 @@ void add_measurement(CLI::App& verb, BenchServeOptions& o) {
               "second.");
   verb.add_option("--json", o.json, "Write all numbers and every request to a JSON file.")
       ->type_name("FILE")
+      ->group("Measurement");
+  CLI::Option* svg = verb.add_option("--svg", o.svg,
+                                     "Draw the answers' tokens per second against the number of "
+                                     "requests, and the time to the first token.")
+                         ->type_name("FILE")
+                         ->group("Measurement");
+  verb.add_option("--beside", o.beside,
+                  "In that picture draw the runs of these files of --json as a line of that name, "
+                  "beside this run; may be repeated.")
+      ->type_name("NAME=FILE,FILE")
+      ->allow_extra_args(false)
+      ->check(named_files())
+      ->needs(svg)
       ->group("Measurement");
 }
 

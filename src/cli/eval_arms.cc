@@ -124,14 +124,14 @@ std::vector<Arm> arms_of(const EvalOptions& options) {
             .at_once = options.at_once,
             .max_step_tokens = options.max_step_tokens};
   if (!compares(options)) return {dense};
-  dense.kv = KvDType::kF16;
+  dense.kv = KvFormat::kF16;
   Arm again = dense;
   again.name = "dense again";
   again.at_once = options.at_once == 1 ? 4 : 1;
   again.max_step_tokens = std::max(1, options.max_step_tokens / 3);
   Arm q8 = dense;
   q8.name = "q8";
-  q8.kv = KvDType::kQ8;
+  q8.kv = KvFormat::kQ8;
   std::vector<Arm> arms = {dense, again, q8};
   for (const std::string& profile : options.profiles) {
     Arm& arm = arms.emplace_back(dense);
@@ -142,7 +142,7 @@ std::vector<Arm> arms_of(const EvalOptions& options) {
     };
     if (taken(arm.name)) arm.name = profile;
     while (taken(arm.name)) arm.name += " again";
-    arm.kv = KvDType::kAuto;  // as the profile says
+    arm.kv = std::nullopt;  // as the profile says
     arm.profile = profile;
   }
   return arms;

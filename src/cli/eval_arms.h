@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ namespace redknot::cli {
 
 struct Arm {
   std::string name{};  // "dense", "dense again", "q8", or the profile's file name
-  KvDType kv = KvDType::kF16;
+  std::optional<KvFormat> kv = KvFormat::kF16;
   std::string profile{};
   int at_once = 4;
   int max_step_tokens = 512;

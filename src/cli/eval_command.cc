@@ -148,8 +148,8 @@ Result<std::vector<Row>> ask_all(const EvalOptions& options, const std::vector<A
 Result<std::string> kv_name(const EvalOptions& options, const ModelFile& model) {
   if (compares(options)) return std::string("f16");
   if (options.kv != "auto") return options.kv;
-  REDKNOT_TRY(const KvCost chosen, model.kv_cost(KvDType::kAuto, options.page_tokens, 1));
-  REDKNOT_TRY(const KvCost single, model.kv_cost(KvDType::kF32, options.page_tokens, 1));
+  REDKNOT_TRY(const KvCost chosen, model.kv_cost(std::nullopt, options.page_tokens, 1));
+  REDKNOT_TRY(const KvCost single, model.kv_cost(KvFormat::kF32, options.page_tokens, 1));
   return std::string(chosen.bytes_per_token == single.bytes_per_token ? "f32" : "f16");
 }
 

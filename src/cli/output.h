@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,7 @@ void note(std::string_view message);
 // "1.50 GiB"
 std::string human_bytes(std::size_t bytes);
 
-KvDType kv_from_name(std::string_view name);  // "auto", "f16", "q8", "f32"
+// The format called so; empty for "auto".
+std::optional<KvFormat> kv_from_name(std::string_view text);
 
 }  // namespace redknot::cli

@@ -409,7 +409,7 @@ Stats StepLoop::stats() const {
     const PageAllocator& pool = core_.pages();
     const int total = pool.total_pages(format), free = free_pages_[index_of(format)];
     if (total == 0) continue;
-    stats.pool.push_back({.dtype = kv_dtype(format),
+    stats.pool.push_back({.dtype = format,
                           .page_bytes = pool.shape().bytes(format),
                           .total_pages = total,
                           .free_pages = free});

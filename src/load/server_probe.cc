@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json_fields.h"
 #include "load/answer.h"
 #include "load/connection.h"
 #include "load/metrics_text.h"
@@ -31,12 +32,10 @@ Result<std::string> model_of(const WholeAnswer& answer) {
                  concat("HTTP ", answer.status, ": ", error_message(answer.body)));
   }
   const Json object = Json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
-  const Json* list = object.is_object() && object.contains("data") ? &object["data"] : nullptr;
-  if (list != nullptr && list->is_array() && !list->empty()) {
-    const Json& first = list->front();
-    if (first.is_object() && first.contains("id") && first["id"].is_string()) {
-      return first["id"].get<std::string>();
-    }
+  const Json& list = member_of(object, "data");
+  if (list.is_array() && !list.empty()) {
+    const Json& id = member_of(list.front(), "id");
+    if (id.is_string()) return id.get<std::string>();
   }
   return Error(ErrorCode::kUnavailable, "the server names no model; give one by name");
 }
@@ -44,14 +43,13 @@ Result<std::string> model_of(const WholeAnswer& answer) {
 // vLLM says a count, llama.cpp and others list the tokens.
 std::optional<double> tokens_of(const std::string& body) {
   const Json object = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return std::nullopt;
   for (const char* name : {"count", "token_count"}) {
-    const auto found = object.find(name);
-    if (found != object.end() && found->is_number_unsigned()) return found->get<double>();
+    const Json& count = member_of(object, name);
+    if (count.is_number_unsigned()) return count.get<double>();
   }
-  const auto found = object.find("tokens");
-  if (found == object.end() || !found->is_array()) return std::nullopt;
-  return static_cast<double>(found->size());
+  const Json& tokens = member_of(object, "tokens");
+  if (!tokens.is_array()) return std::nullopt;
+  return static_cast<double>(tokens.size());
 }
 
 std::optional<double> first_value(const std::string& text, const char* ours, const char* theirs) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the header of a GGUF v3 file: metadata and the directory of tensors. The data of the
-// tensors follows it, in the order in which they were added, each padded to the alignment; whoever
-// has the data writes it, so that files larger than memory can be written. For tools and tests.
+// A GgufWriter owns the header of a GGUF v3 file that is to be written: metadata and the directory
+// of tensors. The data of the tensors follows it, in the order in which they were added, each
+// padded to the alignment; whoever has the data writes it, so that files larger than memory can be
+// written. Tools and tests write files with it, on one thread.
 #pragma once
 
 #include <cstddef>

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/utf8.h"
 
 namespace redknot {
 namespace {
@@ -26,8 +27,9 @@ std::string printable(int byte) {
     code = 256;
     for (int b = 0; b < byte; ++b) code += visible(b) ? 0 : 1;
   }
-  if (code < 128) return {static_cast<char>(code)};
-  return {static_cast<char>(0xc0 | (code >> 6)), static_cast<char>(0x80 | (code & 63))};
+  std::string out;
+  append_utf8(out, static_cast<char32_t>(code));
+  return out;
 }
 
 struct Pieces {

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace redknot::server {
 namespace {
 
@@ -75,9 +77,8 @@ Json delta_json(const AnswerDelta& delta) {
 }
 
 int characters_in(std::string_view text) {
-  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
+  return static_cast<int>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
 }
 
 // `offset` is where the first token's text begins; that behind the last comes out.

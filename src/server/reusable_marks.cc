@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace redknot::server {
 namespace {
 
@@ -14,17 +16,15 @@ constexpr std::string_view kWhite = " \t\n\r\f\v";
 bool is_assigned(char32_t c) { return c <= 0xFFFFD || c >= 0x100000; }
 
 std::string utf8(char32_t c) {
-  return {static_cast<char>(0xF0 | c >> 18), static_cast<char>(0x80 | (c >> 12 & 0x3F)),
-          static_cast<char>(0x80 | (c >> 6 & 0x3F)), static_cast<char>(0x80 | (c & 0x3F))};
+  std::string out;
+  append_utf8(out, c);
+  return out;
 }
 
 // The private character that the text begins with, or 0.
 char32_t private_character(std::string_view text) {
-  if (text.size() < kBytes) return 0;
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  if (byte(0) != 0xF3 && byte(0) != 0xF4) return 0;
-  char32_t c = byte(0) & 7;
-  for (std::size_t i = 1; i < kBytes; ++i) c = c << 6 | (byte(i) & 0x3F);
+  if (text.empty() || (text[0] != '\xF3' && text[0] != '\xF4')) return 0;
+  const char32_t c = first_character(text).code_point;  // 0 if it is none
   return c >= kFirst && c <= kLast ? c : 0;
 }
 

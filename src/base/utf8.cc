@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 #include <cstddef>
 
-namespace redknot::text {
+namespace redknot {
 namespace {
 
 int length_by_lead(unsigned lead) {
@@ -35,6 +35,28 @@ Utf8Character first_character(std::string_view text) {
   return {code_point, length, Utf8State::kValid};
 }
 
+std::optional<std::u32string> decode_utf8(std::string_view text) {
+  std::u32string out;
+  while (!text.empty()) {
+    const Utf8Character character = first_character(text);
+    if (character.state != Utf8State::kValid) return std::nullopt;
+    out += character.code_point;
+    text.remove_prefix(static_cast<std::size_t>(character.length));
+  }
+  return out;
+}
+
+std::string valid_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Utf8Character character = first_character(text);
+    const auto length = static_cast<std::size_t>(character.length);
+    out += character.state == Utf8State::kValid ? text.substr(0, length) : "\ufffd";
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
 void append_utf8(std::string& out, char32_t code_point) {
   const auto put = [&out](char32_t byte) { out += static_cast<char>(byte); };
   if (code_point < 0x80) {
@@ -54,4 +76,4 @@ void append_utf8(std::string& out, char32_t code_point) {
   }
 }
 
-}  // namespace redknot::text
+}  // namespace redknot
