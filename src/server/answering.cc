@@ -20,9 +20,9 @@ constexpr std::chrono::seconds kPingEvery{10};
 
 // One answer while it is made.
 struct Choice {
-  std::optional<AnswerParser> parser{};  // none: its text is content
+  std::optional<chat::AnswerParser> parser{};  // none: its text is content
   WholeAnswer whole{};
-  std::vector<TokenLogprobs> logprobs{};  // of what was not written yet
+  std::vector<chat::TokenLogprobs> logprobs{};  // of what was not written yet
   std::optional<Clock::time_point> last_token{};
   bool ended = false;
 };
@@ -59,7 +59,7 @@ class Answering {
   asio::awaitable<bool> send_rest();
   std::string take_pieces();
   std::string take(std::size_t index, Piece piece);
-  std::string speak(std::size_t index, AnswerDelta delta);
+  std::string speak(std::size_t index, chat::AnswerDelta delta);
   void end(std::size_t index, const Piece& piece);
   void count(std::size_t index, const char* finish);
   Usage usage() const;
@@ -83,10 +83,10 @@ class Answering {
   std::string finish_;
 };
 
-std::string Answering::speak(std::size_t index, AnswerDelta delta) {
+std::string Answering::speak(std::size_t index, chat::AnswerDelta delta) {
   Choice& choice = choices_[index];
   if (one_call_) {
-    std::erase_if(delta.calls, [](const ToolCallDelta& call) { return call.index > 0; });
+    std::erase_if(delta.calls, [](const chat::ToolCallDelta& call) { return call.index > 0; });
   }
   choice.whole.add(delta);
   if (!streams_) return {};
@@ -95,7 +95,7 @@ std::string Answering::speak(std::size_t index, AnswerDelta delta) {
     has_begun_ = true;
     out = writer_->begin(usage());
     for (std::size_t i = 0; i < choices_.size() && !echoes_.empty(); ++i) {
-      const AnswerDelta echo{.content = echoes_[i / static_cast<std::size_t>(answers_)]};
+      const chat::AnswerDelta echo{.content = echoes_[i / static_cast<std::size_t>(answers_)]};
       out += writer_->delta(static_cast<int>(i), echo, {});
     }
   }
@@ -122,11 +122,11 @@ std::string Answering::take(std::size_t index, Piece piece) {
     choice.last_token = now;
   }
   if (logprobs_ && piece.probability) {
-    TokenLogprobs token{.token = *piece.probability, .top = std::move(piece.top)};
+    chat::TokenLogprobs token{.token = *piece.probability, .top = std::move(piece.top)};
     if (!streams_) choice.whole.logprobs.push_back(token);
     if (streams_) choice.logprobs.push_back(std::move(token));
   }
-  AnswerDelta delta{.content = piece.text};
+  chat::AnswerDelta delta{.content = piece.text};
   if (choice.parser) delta = choice.parser->read(piece.text);
   std::string out = speak(index, delta);
   if (last && choice.parser) out += speak(index, choice.parser->finish());
@@ -141,7 +141,7 @@ std::string Answering::take(std::size_t index, Piece piece) {
 void Answering::end(std::size_t index, const Piece& piece) {
   Choice& choice = choices_[index];
   choice.ended = true;
-  choice.whole.end = answer_end(piece, choice.parser && choice.parser->calls() > 0);
+  choice.whole.end = chat::answer_end(piece, choice.parser && choice.parser->calls() > 0);
   choice.whole.stopped_by = piece.stopped_by;
   finish_ = finish_reason(choice.whole.end);
   count(index, finish_.c_str());

@@ -5,11 +5,11 @@
 #include <random>
 #include <utility>
 
+#include "chat/required_call.h"
 #include "redknot/constraint.h"
 #include "server/read_chat.h"
 #include "server/read_completion.h"
 #include "server/read_messages.h"
-#include "server/required_call.h"
 
 namespace redknot::server {
 namespace {
@@ -45,17 +45,17 @@ std::optional<ApiError> add_generations(const Asker& asker, Request request, Ask
   return std::nullopt;
 }
 
-bool wants_tools(const ChatRequest& request) {
-  return !request.tools.empty() && request.tool_choice != ToolChoice::kNone;
+bool wants_tools(const chat::ChatRequest& request) {
+  return !request.tools.empty() && request.tool_choice != chat::ToolChoice::kNone;
 }
 
-ParserOptions parser_options(const AskableModel& model, const ChatRequest& request,
-                             const std::string& prompt) {
-  ParserOptions options{.style = model.style, .special = model.special};
+chat::ParserOptions parser_options(const AskableModel& model, const chat::ChatRequest& request,
+                                   const std::string& prompt) {
+  chat::ParserOptions options{.style = model.style, .special = model.special};
   options.prompt_end = prompt.substr(prompt.size() - std::min<std::size_t>(prompt.size(), 256));
   if (!wants_tools(request)) return options;
   options.tools.reserve(request.tools.size());
-  for (const ChatTool& tool : request.tools) {
+  for (const chat::ChatTool& tool : request.tools) {
     const Json& function = tool.tool["function"];
     const bool has_schema = function.contains("parameters");
     options.tools.push_back({.name = function["name"].get<std::string>(),
@@ -65,13 +65,13 @@ ParserOptions parser_options(const AskableModel& model, const ChatRequest& reque
 }
 
 // Where the prompt has opened the model's reasoning, the answer ends it first.
-Read<std::optional<Constraint>> format_constraint(const ChatRequest& request,
-                                                  const ReasoningMarks& reasoning,
-                                                  std::string_view prompt_end) {
-  if (request.response_format == ResponseFormat::kText) return std::optional<Constraint>();
-  const bool is_any = request.response_format == ResponseFormat::kJsonObject;
+ApiResult<std::optional<Constraint>> format_constraint(const chat::ChatRequest& request,
+                                                       const chat::ReasoningMarks& reasoning,
+                                                       std::string_view prompt_end) {
+  if (request.response_format == chat::ResponseFormat::kText) return std::optional<Constraint>();
+  const bool is_any = request.response_format == chat::ResponseFormat::kJsonObject;
   const std::string schema = is_any ? R"({"type": "object"})" : dump_json(request.schema);
-  const bool reasons = trimmed(prompt_end).ends_with(reasoning.open);
+  const bool reasons = chat::trimmed(prompt_end).ends_with(reasoning.open);
   auto constraint = Constraint::framed(reasons ? reasoning.close + "\n\n" : "", schema, "");
   if (constraint.ok()) return std::optional<Constraint>(std::move(*constraint));
   ApiError error = api_error(constraint.error());
@@ -80,21 +80,22 @@ Read<std::optional<Constraint>> format_constraint(const ChatRequest& request,
 }
 
 // How a call of one of the tools is written, from its first byte on.
-Read<std::optional<Constraint>> call_constraint(const AskableModel& model,
-                                                const ChatRequest& request,
-                                                const ParserOptions& parser) {
-  const bool required = request.tool_choice == ToolChoice::kRequired;
-  if (!wants_tools(request) || (!required && request.tool_choice != ToolChoice::kNamed)) {
+ApiResult<std::optional<Constraint>> call_constraint(const AskableModel& model,
+                                                     const chat::ChatRequest& request,
+                                                     const chat::ParserOptions& parser) {
+  const bool required = request.tool_choice == chat::ToolChoice::kRequired;
+  if (!wants_tools(request) || (!required && request.tool_choice != chat::ToolChoice::kNamed)) {
     return std::optional<Constraint>();
   }
-  auto constraint = required_call(model.style, parser.tools, request.tool_name, parser.prompt_end);
+  auto constraint =
+      chat::required_call(model.style, parser.tools, request.tool_name, parser.prompt_end);
   if (constraint.ok()) return std::optional<Constraint>(std::move(*constraint));
   ApiError error = api_error(constraint.error());
   error.param = "tool_choice";
   return error;
 }
 
-std::optional<ApiError> check_chat(const AskableModel& model, const ChatRequest& request) {
+std::optional<ApiError> check_chat(const AskableModel& model, const chat::ChatRequest& request) {
   if (auto error = check_model(model, request.options.model)) return error;
   if (!model.chat) {
     return ApiError{.message =
@@ -102,34 +103,34 @@ std::optional<ApiError> check_chat(const AskableModel& model, const ChatRequest&
                         "--chat-template-file, or use /v1/completions",
                     .param = "messages"};
   }
-  if (wants_tools(request) && model.style.tools == ToolNotation::kNone) {
+  if (wants_tools(request) && model.style.tools == chat::ToolNotation::kNone) {
     return ApiError{.message = "tools: the model's chat template knows no tools", .param = "tools"};
   }
   return std::nullopt;
 }
 
 // From a request that was read to generations; the writer is still to be chosen.
-Read<Asked> begin_chat(const Asker& asker, ChatRequest& request) {
+ApiResult<Asked> begin_chat(const Asker& asker, chat::ChatRequest& request) {
   const AskableModel& model = asker.model;
   if (auto error = check_chat(model, request)) return *error;
-  Read<ChatPrompt> prompt = chat_prompt(request, *model.chat, unix_seconds());
-  if (!prompt.ok()) return prompt.error();
+  Read<chat::ChatPrompt> prompt = chat::chat_prompt(request, *model.chat, unix_seconds());
+  if (!prompt.ok()) return api_error(prompt.error());
   Asked asked{.answers = request.options.answers,
               .stream = request.options.stream,
               .logprobs = request.logprobs};
   asked.one_call = !request.parallel_tool_calls;
   asked.parsers.push_back(parser_options(model, request, prompt->text));
   Request engine = request.options.engine;
-  const ParserOptions& parser = asked.parsers.front();
-  Read<std::optional<Constraint>> constraint =
+  const chat::ParserOptions& parser = asked.parsers.front();
+  ApiResult<std::optional<Constraint>> constraint =
       format_constraint(request, model.style.reasoning, parser.prompt_end);
   if (!constraint.ok()) return constraint.error();
-  Read<std::optional<Constraint>> call = call_constraint(model, request, parser);
+  ApiResult<std::optional<Constraint>> call = call_constraint(model, request, parser);
   if (!call.ok()) return call.error();
   engine.constraint = *call ? *call : *constraint;
   engine.prompt = std::move(prompt->parts);
   engine.add_bos = prompt->add_bos;
-  engine.show_special = needs_special_text(model.style, wants_tools(request));
+  engine.show_special = chat::needs_special_text(model.style, wants_tools(request));
   apply_terms(asker, engine);
   if (auto error = add_generations(asker, std::move(engine), asked)) return *error;
   return asked;
@@ -140,7 +141,7 @@ AnswerHead head(const Asker& asker, const char* prefix) {
 }
 
 // What an answer that echoes its prompt begins with.
-Read<std::string> prompt_text(const Asker& asker, const PromptPart& prompt) {
+ApiResult<std::string> prompt_text(const Asker& asker, const PromptPart& prompt) {
   if (prompt.tokens.empty()) return prompt.text;
   const Tokenizer* tokenizer = asker.model.engine.tokenizer();
   if (tokenizer == nullptr) return std::string();
@@ -176,27 +177,27 @@ std::optional<ApiError> check_model(const AskableModel& model, const std::string
       .code = "model_not_found"};
 }
 
-Read<Asked> ask_chat(const Asker& asker, std::string_view body) {
-  Read<ChatRequest> request = read_chat(body, read_context(asker));
-  if (!request.ok()) return request.error();
-  Read<Asked> asked = begin_chat(asker, *request);
+ApiResult<Asked> ask_chat(const Asker& asker, std::string_view body) {
+  Read<chat::ChatRequest> request = read_chat(body, read_context(asker));
+  if (!request.ok()) return api_error(request.error());
+  ApiResult<Asked> asked = begin_chat(asker, *request);
   if (asked.ok()) asked->writer = chat_writer(head(asker, "chatcmpl-"), *request);
   return asked;
 }
 
-Read<Asked> ask_messages(const Asker& asker, std::string_view body) {
-  Read<ChatRequest> request = read_messages(body, read_context(asker));
-  if (!request.ok()) return request.error();
-  Read<Asked> asked = begin_chat(asker, *request);
+ApiResult<Asked> ask_messages(const Asker& asker, std::string_view body) {
+  Read<chat::ChatRequest> request = read_messages(body, read_context(asker));
+  if (!request.ok()) return api_error(request.error());
+  ApiResult<Asked> asked = begin_chat(asker, *request);
   if (asked.ok()) {
     asked->writer = messages_writer(head(asker, "msg_"), *request, asker.request_id);
   }
   return asked;
 }
 
-Read<Asked> ask_completion(const Asker& asker, std::string_view body) {
+ApiResult<Asked> ask_completion(const Asker& asker, std::string_view body) {
   Read<CompletionRequest> request = read_completion(body, read_context(asker));
-  if (!request.ok()) return request.error();
+  if (!request.ok()) return api_error(request.error());
   if (auto error = check_model(asker.model, request->options.model)) return *error;
   Asked asked{.answers = request->options.answers,
               .stream = request->options.stream,
@@ -210,7 +211,7 @@ Read<Asked> ask_completion(const Asker& asker, std::string_view body) {
       return *error;
     }
     if (!request->echo) continue;
-    Read<std::string> text = prompt_text(asker, prompt);
+    ApiResult<std::string> text = prompt_text(asker, prompt);
     if (!text.ok()) return text.error();
     asked.echoes.push_back(std::move(*text));
   }

@@ -10,10 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "chat/answer_parser.h"
+#include "chat/chat_prompt.h"
 #include "redknot/redknot.h"
-#include "server/answer_parser.h"
-#include "server/chat_prompt.h"
-#include "server/fields.h"
+#include "server/api_error.h"
+#include "server/read_context.h"
 #include "server/reply_writer.h"
 #include "server/segment_texts.h"
 #include "server/tenants.h"
@@ -23,10 +24,10 @@ namespace redknot::server {
 // What can be asked of one model.
 struct AskableModel {
   Engine& engine;
-  std::string name{};               // as clients call it
-  std::optional<ChatModel> chat{};  // none: it has no chat template
-  AnswerStyle style{};              // of the template
-  std::shared_ptr<const MarkerSet> special{};
+  std::string name{};                     // as clients call it
+  std::optional<chat::ChatModel> chat{};  // none: it has no chat template
+  chat::AnswerStyle style{};              // of the template
+  std::shared_ptr<const chat::MarkerSet> special{};
 };
 
 inline constexpr int kMostPriority = 1000;
@@ -52,19 +53,19 @@ struct Asker {
 
 // Several choices to each of several prompts; the choices of a prompt follow each other.
 struct Asked {
-  std::vector<Generation> generations{};  // by choice
-  int answers = 1;                        // to each prompt
-  std::vector<ParserOptions> parsers{};   // one for all choices; none: answers are plain text
-  bool one_call = false;                  // further calls of tools are left out
-  std::vector<std::string> echoes{};      // by prompt, what its answers begin with; or empty
+  std::vector<Generation> generations{};       // by choice
+  int answers = 1;                             // to each prompt
+  std::vector<chat::ParserOptions> parsers{};  // one for all choices; none: answers are plain text
+  bool one_call = false;                       // further calls of tools are left out
+  std::vector<std::string> echoes{};           // by prompt, what its answers begin with; or empty
   bool stream = false;
   bool logprobs = false;
   std::unique_ptr<ReplyWriter> writer{};
 };
 
-Read<Asked> ask_chat(const Asker& asker, std::string_view body);
-Read<Asked> ask_messages(const Asker& asker, std::string_view body);
-Read<Asked> ask_completion(const Asker& asker, std::string_view body);
+ApiResult<Asked> ask_chat(const Asker& asker, std::string_view body);
+ApiResult<Asked> ask_messages(const Asker& asker, std::string_view body);
+ApiResult<Asked> ask_completion(const Asker& asker, std::string_view body);
 
 // What readers need to know.
 ReadContext read_context(const Asker& asker);

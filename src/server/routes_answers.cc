@@ -12,10 +12,10 @@ namespace redknot::server {
 Service::Answered Service::answer_with(Call& call, AskFunction ask) {
   UnderWay::Answer self(under_way_);
   const Asker asker{model_, terms_, call.tenant, segment_texts_, call.request.id};
-  std::function<Read<Asked>()> begin = [&asker, &call, ask] {
+  std::function<ApiResult<Asked>()> begin = [&asker, &call, ask] {
     return ask(asker, call.request.body);
   };
-  Read<Asked> asked = co_await run_on(workers_, std::move(begin));
+  ApiResult<Asked> asked = co_await run_on(workers_, std::move(begin));
   if (!asked.ok()) {
     ApiError error = asked.error();
     co_await fail(call, std::move(error));

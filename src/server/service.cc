@@ -67,13 +67,13 @@ Result<AskableModel> askable(Engine& engine, const ServiceOptions& options) {
     return parsed.error().within(is_own ? "read the model's chat template"
                                         : "read the chat template");
   }
-  model.style = answer_style(source);
-  std::vector<std::string> specials = special_texts(*engine.tokenizer());
-  model.special = special_markers(specials);
-  model.chat = ChatModel{.chat_template = std::move(*parsed),
-                         .specials = SpecialTexts(std::move(specials)),
-                         .bos_text = info.bos_text,
-                         .eos_text = info.eos_text};
+  model.style = chat::answer_style(source);
+  std::vector<std::string> specials = chat::special_texts(*engine.tokenizer());
+  model.special = chat::special_markers(specials);
+  model.chat = chat::ChatModel{.chat_template = std::move(*parsed),
+                               .specials = chat::SpecialTexts(std::move(specials)),
+                               .bos_text = info.bos_text,
+                               .eos_text = info.eos_text};
   return model;
 }
 

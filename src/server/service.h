@@ -119,7 +119,7 @@ class Service {
   Answered model(Call& call);
 
   // routes_tokens.cc
-  using MakeBody = Read<std::string> (*)(const Asker& asker, const std::string& body);
+  using MakeBody = ApiResult<std::string> (*)(const Asker& asker, const std::string& body);
   Answered reply_made(Call& call, MakeBody make);
   Answered tokenize(Call& call);
   Answered detokenize(Call& call);
@@ -136,7 +136,7 @@ class Service {
                       double seconds);
 
   // routes_answers.cc
-  using AskFunction = Read<Asked> (*)(const Asker& asker, std::string_view body);
+  using AskFunction = ApiResult<Asked> (*)(const Asker& asker, std::string_view body);
   Answered answer_with(Call& call, AskFunction ask);
   Answered chat_completions(Call& call);
   Answered completions(Call& call);
