@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/check.h"
+#include "tests/small_vocabularies.h"
 #include "text/detokenizer.h"
-#include "text/small_vocabularies.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 

@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include "model/gguf_writer.h"
+#include "tests/models/gguf_writer.h"
 
 namespace redknot {
 

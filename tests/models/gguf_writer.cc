@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/gguf_writer.h"
+#include "tests/models/gguf_writer.h"
 
 #include <cstring>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "http/raw_peer.h"
+#include "tests/raw_peer.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

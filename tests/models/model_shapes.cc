@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "model/random_model.h"
+#include "tests/models/random_model.h"
 
 namespace redknot {
 namespace {

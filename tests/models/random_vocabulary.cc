@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/random_vocabulary.h"
+#include "tests/models/random_vocabulary.h"
 
 #include <string>
 #include <unordered_set>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tensor/quantize.h"
+#include "tests/models/quantize.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/random_model.h"
+#include "tests/models/random_model.h"
 
 #include <algorithm>
 #include <array>
@@ -13,9 +13,9 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/mix_bits.h"
-#include "model/gguf_writer.h"
-#include "model/random_vocabulary.h"
-#include "tensor/quantize.h"
+#include "tests/models/gguf_writer.h"
+#include "tests/models/quantize.h"
+#include "tests/models/random_vocabulary.h"
 
 namespace redknot {
 namespace {
