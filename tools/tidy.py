@@ -16,11 +16,11 @@ from typing import NamedTuple
 from cpp_outline import code_only, functions, includes, leading_includes
 
 # folder of src/: what it may include besides itself and redknot/result.h. "redknot.h" is the public
-# header. Lowest first. docs/ARCHITECTURE.md says the same in words.
+# header. The storeys are those of docs/ARCHITECTURE.md, which says the same in words; in each of
+# them the lowest comes first.
 LAYERS = {
+    # The core makes tokens.
     'base': '',
-    'grammar': 'base redknot.h',
-    'jinja': 'base redknot.h',
     'tensor': 'base',
     'kernels': 'base tensor',
     'model': 'base tensor',
@@ -30,17 +30,23 @@ LAYERS = {
     'store': 'base tensor heads kv',
     'sched': 'base heads kv store model/vocabulary.h',  # TokenId
     'runtime': 'base tensor kernels model heads kv sched/step_plan.h redknot.h',  # Sampling
+    'grammar': 'base redknot.h',
+    # It knows jinja, of the front, because the public header speaks of chat templates.
     'engine': 'base grammar jinja tensor kernels model text heads kv store sched runtime redknot.h',
-    'profiler': 'base model heads kv sched runtime engine redknot.h',
-    'http': 'base',
+    # The front is how people and programs reach it.
+    'jinja': 'base redknot.h',
     'chat': 'base redknot.h',
-    'server': 'base http chat redknot.h',
-    'load': 'base http',
+    'http': 'base',
+    'server': 'base chat http redknot.h',
+    # Measuring asks what it is worth.
     'corpus': 'base',
     'eval': 'base corpus redknot.h',
+    'load': 'base http',
+    'profiler': 'base model heads kv sched runtime engine redknot.h',
+    # The binary is of the front, and sees the measuring rooms, too.
     'cli': 'heads engine profiler http server load corpus eval redknot.h',
 }
-# Tests beside the code may also include these, and every folder below their own.
+# Tests beside the code may also include these, and every folder above their own row.
 TEST_INCLUDES = 'tests'
 THIRD_PARTY = ('CLI', 'benchmark', 'boost', 'gmock', 'gtest', 'hwy', 'nlohmann', 'openssl',
                'prometheus', 'rapidcheck', 'spdlog')
