@@ -38,6 +38,7 @@ ApiError api_error(const Error& error) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kUnsupported:
     case ErrorCode::kResourceExhausted:
+    case ErrorCode::kContextFull:
       return {.status = 400, .message = error.message()};
     case ErrorCode::kNotFound:
       return {.status = 404, .message = error.message()};

@@ -22,7 +22,7 @@ std::uint64_t random_seed() {
 // The errors of the engine, with the code that clients look for.
 ApiError engine_error(const Error& error) {
   ApiError out = api_error(error);
-  if (error.message().find("the context holds") != std::string::npos) {
+  if (error.code() == ErrorCode::kContextFull) {
     out.code = "context_length_exceeded";
     out.param = "messages";
   }
