@@ -106,7 +106,7 @@ struct PutSegment {
 };
 
 // As requests will have it: as a part of a message, and as a document.
-std::vector<PromptPart> parts_to_build(const AskableModel& model, const std::string& text) {
+std::vector<PromptPart> parts_to_build(const ApiModel& model, const std::string& text) {
   std::vector<PromptPart> parts;
   if (model.chat) parts = chat::preload_parts(text, *model.chat, unix_seconds());
   if (!parts.empty()) return parts;
@@ -117,7 +117,7 @@ std::vector<PromptPart> parts_to_build(const AskableModel& model, const std::str
 
 double read_ttl(const Value& body) { return body["ttl_seconds"].number(0, kMaxTtlSeconds, 0); }
 
-ApiResult<PutSegment> begin_put(const AskableModel& model, const PreloadTerms& terms,
+ApiResult<PutSegment> begin_put(const ApiModel& model, const PreloadTerms& terms,
                                 const std::string& body) {
   Engine& engine = model.engine;
   Read<Json> json = parse_json(body);

@@ -2,9 +2,9 @@
 // Text to token ids and back.
 #include <utility>
 
-#include "server/asking.h"
 #include "server/read_tokenize.h"
 #include "server/service.h"
+#include "server/start_request.h"
 #include "server/workers.h"
 
 namespace redknot::server {
@@ -18,8 +18,9 @@ std::vector<int> with_bos(const Engine& engine, bool wanted) {
   return {};
 }
 
-ApiResult<std::vector<int>> chat_tokens(const Asker& asker, const chat::ChatRequest& request) {
-  const AskableModel& model = asker.model;
+ApiResult<std::vector<int>> chat_tokens(const RequestContext& context,
+                                        const chat::ChatRequest& request) {
+  const ApiModel& model = context.model;
   if (!model.chat) {
     return ApiError{.message = "messages: the model has no chat template", .param = "messages"};
   }
@@ -41,14 +42,14 @@ ApiResult<std::vector<int>> text_tokens(const Engine& engine, const TokenizeRequ
   return std::move(*tokens);
 }
 
-ApiResult<std::string> tokenize_body(const Asker& asker, const std::string& body) {
-  Read<TokenizeRequest> request = read_tokenize(body, read_context(asker));
+ApiResult<std::string> tokenize_body(const RequestContext& context, const std::string& body) {
+  Read<TokenizeRequest> request = read_tokenize(body, read_context(context));
   if (!request.ok()) return api_error(request.error());
-  if (auto error = check_model(asker.model, request->model)) return *error;
-  const Engine& engine = asker.model.engine;
+  if (auto error = check_model(context.model, request->model)) return *error;
+  const Engine& engine = context.model.engine;
   if (engine.tokenizer() == nullptr) return no_tokenizer();
   ApiResult<std::vector<int>> tokens =
-      request->chat ? chat_tokens(asker, *request->chat) : text_tokens(engine, *request);
+      request->chat ? chat_tokens(context, *request->chat) : text_tokens(engine, *request);
   if (!tokens.ok()) return tokens.error();
   Json json = {
       {"count", tokens->size()}, {"max_model_len", engine.context_tokens()}, {"tokens", *tokens}};
@@ -63,11 +64,11 @@ ApiResult<std::string> tokenize_body(const Asker& asker, const std::string& body
   return dump_json(json);
 }
 
-ApiResult<std::string> detokenize_body(const Asker& asker, const std::string& body) {
+ApiResult<std::string> detokenize_body(const RequestContext& context, const std::string& body) {
   Read<DetokenizeRequest> request = read_detokenize(body);
   if (!request.ok()) return api_error(request.error());
-  if (auto error = check_model(asker.model, request->model)) return *error;
-  const Tokenizer* tokenizer = asker.model.engine.tokenizer();
+  if (auto error = check_model(context.model, request->model)) return *error;
+  const Tokenizer* tokenizer = context.model.engine.tokenizer();
   if (tokenizer == nullptr) return no_tokenizer();
   auto text = tokenizer->detokenize(request->tokens, true);
   if (!text.ok()) {
@@ -81,9 +82,9 @@ ApiResult<std::string> detokenize_body(const Asker& asker, const std::string& bo
 }  // namespace
 
 Service::Answered Service::reply_made(Call& call, MakeBody make) {
-  const Asker asker{model_, terms_, call.tenant, segment_texts_, call.request.id};
-  std::function<ApiResult<std::string>()> work = [&asker, &call, make] {
-    return make(asker, call.request.body);
+  const RequestContext context{model_, terms_, call.tenant, segment_texts_, call.request.id};
+  std::function<ApiResult<std::string>()> work = [&context, &call, make] {
+    return make(context, call.request.body);
   };
   ApiResult<std::string> body = co_await run_on(workers_, std::move(work));
   if (!body.ok()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "load/asking.h"
+#include "load/stream_request.h"
 
 #include <string>
 #include <utility>
@@ -58,10 +58,11 @@ asio::awaitable<Answer> read_stream(Connection& connection, Clock::time_point or
   co_return reader.finish(seconds_between(origin, Clock::now()));
 }
 
-asio::awaitable<Answer> ask_on(Connection& connection, Ask ask, Clock::time_point origin) {
+asio::awaitable<Answer> stream_on(Connection& connection, OutgoingRequest request,
+                                  Clock::time_point origin) {
   const Status opened = co_await connection.open();
   if (!opened.ok()) co_return failure("connect", opened.error());
-  const Result<int> status = co_await connection.ask(std::move(ask));
+  const Result<int> status = co_await connection.send(std::move(request));
   if (!status.ok()) co_return failure("no answer", status.error());
   if (*status != 200) {
     Answer out = co_await refused(connection, *status);
@@ -73,14 +74,14 @@ asio::awaitable<Answer> ask_on(Connection& connection, Ask ask, Clock::time_poin
 
 }  // namespace
 
-asio::awaitable<Answer> ask_stream(Address address, Ask ask, Clock::time_point origin,
-                                   double timeout_s) {
+asio::awaitable<Answer> stream_request(Address address, OutgoingRequest request,
+                                       Clock::time_point origin, double timeout_s) {
   const Clock::time_point sent = Clock::now();
   const auto patience =
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_s));
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   Connection connection(executor, address, sent + patience);
-  Answer out = co_await ask_on(connection, std::move(ask), origin);
+  Answer out = co_await stream_on(connection, std::move(request), origin);
   out.sent_s = seconds_between(origin, sent);
   out.end_s = seconds_between(origin, Clock::now());
   co_return out;

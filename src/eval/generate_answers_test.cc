@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "eval/asking.h"
+#include "eval/generate_answers.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-class AskingTest : public testing::Test {
+class GenerateAnswersTest : public testing::Test {
  protected:
   std::vector<Question> questions(int count) const {
     std::vector<Question> out;
@@ -27,7 +27,7 @@ class AskingTest : public testing::Test {
   Engine engine_ = Engine::open(tests::small_engine(model_.path())).value();
 };
 
-TEST_F(AskingTest, AnswersAreThoseOfEachQuestionAlone) {
+TEST_F(GenerateAnswersTest, AnswersAreThoseOfEachQuestionAlone) {
   const std::vector<Question> all = questions(7);
   std::vector<std::string> alone;
   for (const Question& question : all) {
@@ -35,27 +35,29 @@ TEST_F(AskingTest, AnswersAreThoseOfEachQuestionAlone) {
     alone.emplace_back(trimmed(tests::answer(engine_, std::move(request)).text));
   }
   for (const int at_once : {1, 3, 20}) {
-    const AskOptions options{.format = PromptFormat::kMarks, .at_once = at_once};
-    EXPECT_EQ(ask(engine_, all, options).value(), alone) << at_once;
+    const GenerateOptions options{.format = PromptFormat::kMarks, .at_once = at_once};
+    EXPECT_EQ(generate_answers(engine_, all, options).value(), alone) << at_once;
   }
 }
 
-TEST_F(AskingTest, EveryAnswerIsReportedInItsOrder) {
+TEST_F(GenerateAnswersTest, EveryAnswerIsReportedInItsOrder) {
   const std::vector<Question> all = questions(5);
   std::vector<std::string> reported;
-  AskOptions options;
-  options.answered = [&](const Question& question) { reported.push_back(question.prompt); };
-  ASSERT_TRUE(ask(engine_, all, options).ok());
+  GenerateOptions options;
+  options.on_answer = [&](const Question& question) { reported.push_back(question.prompt); };
+  ASSERT_TRUE(generate_answers(engine_, all, options).ok());
   ASSERT_EQ(reported.size(), all.size());
   for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(reported[i], all[i].prompt);
 }
 
-TEST_F(AskingTest, NoQuestionsHaveNoAnswers) { EXPECT_TRUE(ask(engine_, {}, {}).value().empty()); }
+TEST_F(GenerateAnswersTest, NoQuestionsHaveNoAnswers) {
+  EXPECT_TRUE(generate_answers(engine_, {}, {}).value().empty());
+}
 
-TEST_F(AskingTest, AQuestionThatCannotBeAskedIsNamed) {
+TEST_F(GenerateAnswersTest, AQuestionThatCannotBeAskedIsNamed) {
   std::vector<Question> all = questions(3);
   all[1].prompt = std::string(1000, 'a');
-  const auto answers = ask(engine_, all, {});
+  const auto answers = generate_answers(engine_, all, {});
   ASSERT_FALSE(answers.ok());
   EXPECT_THAT(answers.error().message(), HasSubstr("question 2"));
   EXPECT_THAT(answers.error().message(), HasSubstr("context"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "eval/asking.h"
+#include "eval/generate_answers.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -26,7 +26,7 @@ Result<std::string> read_answer(Generation& generation) {
 }
 
 // As parts only where they may be reused: cut text may have other tokens.
-Request request_of(const Question& question, const AskOptions& options) {
+Request request_of(const Question& question, const GenerateOptions& options) {
   const bool parts = options.reuse == Reuse::kSegment && !question.pieces.empty();
   Request request = parts ? make_request(options.format, question.pieces)
                           : make_request(options.format, question.prompt);
@@ -38,8 +38,9 @@ Request request_of(const Question& question, const AskOptions& options) {
 
 }  // namespace
 
-Result<std::vector<std::string>> ask(Engine& engine, std::span<const Question> questions,
-                                     const AskOptions& options) {
+Result<std::vector<std::string>> generate_answers(Engine& engine,
+                                                  std::span<const Question> questions,
+                                                  const GenerateOptions& options) {
   REDKNOT_CHECK(options.at_once > 0);
   std::vector<std::string> answers;
   std::deque<Generation> running;
@@ -55,7 +56,7 @@ Result<std::vector<std::string>> ask(Engine& engine, std::span<const Question> q
     if (!answer.ok()) return answer.error().within(concat("ask question ", answers.size() + 1));
     running.pop_front();
     answers.push_back(std::move(*answer));
-    if (options.answered) options.answered(questions[answers.size() - 1]);
+    if (options.on_answer) options.on_answer(questions[answers.size() - 1]);
   }
   return answers;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/asking.h"
+#include "server/start_request.h"
 
 #include <chrono>
 #include <random>
@@ -29,19 +29,20 @@ ApiError engine_error(const Error& error) {
   return out;
 }
 
-void apply_terms(const Asker& asker, Request& request) {
-  request.cache_salt = asker.tenant.salt;
-  request.kv_quota_bytes = asker.terms.kv_quota_bytes;
-  request.max_queue_seconds = asker.terms.max_queue_seconds;
-  request.priority = std::min(request.priority, asker.terms.most_priority);
-  if (request.max_tokens < 0) request.max_tokens = asker.terms.max_tokens;
+void apply_terms(const RequestContext& context, Request& request) {
+  request.cache_salt = context.tenant.salt;
+  request.kv_quota_bytes = context.terms.kv_quota_bytes;
+  request.max_queue_seconds = context.terms.max_queue_seconds;
+  request.priority = std::min(request.priority, context.terms.most_priority);
+  if (request.max_tokens < 0) request.max_tokens = context.terms.max_tokens;
 }
 
 // Queues one prompt. All of its answers are in the queue, or none.
-std::optional<ApiError> add_generations(const Asker& asker, Request request, Asked& asked) {
-  auto generations = asker.model.engine.generate_several(std::move(request), asked.answers);
+std::optional<ApiError> add_generations(const RequestContext& context, Request request,
+                                        StartedRequest& started) {
+  auto generations = context.model.engine.generate_several(std::move(request), started.answers);
   if (!generations.ok()) return engine_error(generations.error());
-  for (Generation& generation : *generations) asked.generations.push_back(std::move(generation));
+  for (Generation& generation : *generations) started.generations.push_back(std::move(generation));
   return std::nullopt;
 }
 
@@ -49,7 +50,7 @@ bool wants_tools(const chat::ChatRequest& request) {
   return !request.tools.empty() && request.tool_choice != chat::ToolChoice::kNone;
 }
 
-chat::ParserOptions parser_options(const AskableModel& model, const chat::ChatRequest& request,
+chat::ParserOptions parser_options(const ApiModel& model, const chat::ChatRequest& request,
                                    const std::string& prompt) {
   chat::ParserOptions options{.style = model.style, .special = model.special};
   options.prompt_end = prompt.substr(prompt.size() - std::min<std::size_t>(prompt.size(), 256));
@@ -80,7 +81,7 @@ ApiResult<std::optional<Constraint>> format_constraint(const chat::ChatRequest& 
 }
 
 // How a call of one of the tools is written, from its first byte on.
-ApiResult<std::optional<Constraint>> call_constraint(const AskableModel& model,
+ApiResult<std::optional<Constraint>> call_constraint(const ApiModel& model,
                                                      const chat::ChatRequest& request,
                                                      const chat::ParserOptions& parser) {
   const bool required = request.tool_choice == chat::ToolChoice::kRequired;
@@ -95,7 +96,7 @@ ApiResult<std::optional<Constraint>> call_constraint(const AskableModel& model,
   return error;
 }
 
-std::optional<ApiError> check_chat(const AskableModel& model, const chat::ChatRequest& request) {
+std::optional<ApiError> check_chat(const ApiModel& model, const chat::ChatRequest& request) {
   if (auto error = check_model(model, request.options.model)) return error;
   if (!model.chat) {
     return ApiError{.message =
@@ -110,18 +111,18 @@ std::optional<ApiError> check_chat(const AskableModel& model, const chat::ChatRe
 }
 
 // From a request that was read to generations; the writer is still to be chosen.
-ApiResult<Asked> begin_chat(const Asker& asker, chat::ChatRequest& request) {
-  const AskableModel& model = asker.model;
+ApiResult<StartedRequest> queue_chat(const RequestContext& context, chat::ChatRequest& request) {
+  const ApiModel& model = context.model;
   if (auto error = check_chat(model, request)) return *error;
   Read<chat::ChatPrompt> prompt = chat::chat_prompt(request, *model.chat, unix_seconds());
   if (!prompt.ok()) return api_error(prompt.error());
-  Asked asked{.answers = request.options.answers,
-              .stream = request.options.stream,
-              .logprobs = request.logprobs};
-  asked.one_call = !request.parallel_tool_calls;
-  asked.parsers.push_back(parser_options(model, request, prompt->text));
+  StartedRequest started{.answers = request.options.answers,
+                         .stream = request.options.stream,
+                         .logprobs = request.logprobs};
+  started.one_call = !request.parallel_tool_calls;
+  started.parsers.push_back(parser_options(model, request, prompt->text));
   Request engine = request.options.engine;
-  const chat::ParserOptions& parser = asked.parsers.front();
+  const chat::ParserOptions& parser = started.parsers.front();
   ApiResult<std::optional<Constraint>> constraint =
       format_constraint(request, model.style.reasoning, parser.prompt_end);
   if (!constraint.ok()) return constraint.error();
@@ -131,19 +132,20 @@ ApiResult<Asked> begin_chat(const Asker& asker, chat::ChatRequest& request) {
   engine.prompt = std::move(prompt->parts);
   engine.add_bos = prompt->add_bos;
   engine.show_special = chat::needs_special_text(model.style, wants_tools(request));
-  apply_terms(asker, engine);
-  if (auto error = add_generations(asker, std::move(engine), asked)) return *error;
-  return asked;
+  apply_terms(context, engine);
+  if (auto error = add_generations(context, std::move(engine), started)) return *error;
+  return started;
 }
 
-AnswerHead head(const Asker& asker, const char* prefix) {
-  return {.id = prefix + asker.request_id, .model = asker.model.name, .created = unix_seconds()};
+AnswerHead head(const RequestContext& context, const char* prefix) {
+  return {
+      .id = prefix + context.request_id, .model = context.model.name, .created = unix_seconds()};
 }
 
 // What an answer that echoes its prompt begins with.
-ApiResult<std::string> prompt_text(const Asker& asker, const PromptPart& prompt) {
+ApiResult<std::string> prompt_text(const RequestContext& context, const PromptPart& prompt) {
   if (prompt.tokens.empty()) return prompt.text;
-  const Tokenizer* tokenizer = asker.model.engine.tokenizer();
+  const Tokenizer* tokenizer = context.model.engine.tokenizer();
   if (tokenizer == nullptr) return std::string();
   auto text = tokenizer->detokenize(prompt.tokens, true);
   if (!text.ok()) return api_error(text.error());
@@ -157,18 +159,19 @@ std::int64_t unix_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
-ReadContext read_context(const Asker& asker) {
-  ReadContext context{
-      .random_seed = random_seed(), .reuse = asker.terms.reuse, .recovery = asker.terms.recovery};
-  context.find_segment = [&texts = asker.segment_texts,
-                          salt = asker.tenant.salt](const std::string& id) {
+ReadContext read_context(const RequestContext& context) {
+  ReadContext out{.random_seed = random_seed(),
+                  .reuse = context.terms.reuse,
+                  .recovery = context.terms.recovery};
+  out.find_segment = [&texts = context.segment_texts,
+                      salt = context.tenant.salt](const std::string& id) {
     std::optional<SegmentText> found = texts.find(salt, id);
     return found ? std::optional<std::string>(std::move(found->text)) : std::nullopt;
   };
-  return context;
+  return out;
 }
 
-std::optional<ApiError> check_model(const AskableModel& model, const std::string& name) {
+std::optional<ApiError> check_model(const ApiModel& model, const std::string& name) {
   if (name.empty() || name == model.name) return std::nullopt;
   return ApiError{
       .status = 404,
@@ -177,46 +180,46 @@ std::optional<ApiError> check_model(const AskableModel& model, const std::string
       .code = "model_not_found"};
 }
 
-ApiResult<Asked> ask_chat(const Asker& asker, std::string_view body) {
-  Read<chat::ChatRequest> request = read_chat(body, read_context(asker));
+ApiResult<StartedRequest> start_chat(const RequestContext& context, std::string_view body) {
+  Read<chat::ChatRequest> request = read_chat(body, read_context(context));
   if (!request.ok()) return api_error(request.error());
-  ApiResult<Asked> asked = begin_chat(asker, *request);
-  if (asked.ok()) asked->writer = chat_writer(head(asker, "chatcmpl-"), *request);
-  return asked;
+  ApiResult<StartedRequest> started = queue_chat(context, *request);
+  if (started.ok()) started->writer = chat_writer(head(context, "chatcmpl-"), *request);
+  return started;
 }
 
-ApiResult<Asked> ask_messages(const Asker& asker, std::string_view body) {
-  Read<chat::ChatRequest> request = read_messages(body, read_context(asker));
+ApiResult<StartedRequest> start_messages(const RequestContext& context, std::string_view body) {
+  Read<chat::ChatRequest> request = read_messages(body, read_context(context));
   if (!request.ok()) return api_error(request.error());
-  ApiResult<Asked> asked = begin_chat(asker, *request);
-  if (asked.ok()) {
-    asked->writer = messages_writer(head(asker, "msg_"), *request, asker.request_id);
+  ApiResult<StartedRequest> started = queue_chat(context, *request);
+  if (started.ok()) {
+    started->writer = messages_writer(head(context, "msg_"), *request, context.request_id);
   }
-  return asked;
+  return started;
 }
 
-ApiResult<Asked> ask_completion(const Asker& asker, std::string_view body) {
-  Read<CompletionRequest> request = read_completion(body, read_context(asker));
+ApiResult<StartedRequest> start_completion(const RequestContext& context, std::string_view body) {
+  Read<CompletionRequest> request = read_completion(body, read_context(context));
   if (!request.ok()) return api_error(request.error());
-  if (auto error = check_model(asker.model, request->options.model)) return *error;
-  Asked asked{.answers = request->options.answers,
-              .stream = request->options.stream,
-              .logprobs = request->logprobs};
+  if (auto error = check_model(context.model, request->options.model)) return *error;
+  StartedRequest started{.answers = request->options.answers,
+                         .stream = request->options.stream,
+                         .logprobs = request->logprobs};
   for (const PromptPart& prompt : request->prompts) {
     Request engine = request->options.engine;
     engine.prompt = {prompt};
-    apply_terms(asker, engine);
-    if (auto error = add_generations(asker, std::move(engine), asked)) {
+    apply_terms(context, engine);
+    if (auto error = add_generations(context, std::move(engine), started)) {
       if (error->param == "messages") error->param = "prompt";
       return *error;
     }
     if (!request->echo) continue;
-    ApiResult<std::string> text = prompt_text(asker, prompt);
+    ApiResult<std::string> text = prompt_text(context, prompt);
     if (!text.ok()) return text.error();
-    asked.echoes.push_back(std::move(*text));
+    started.echoes.push_back(std::move(*text));
   }
-  asked.writer = completion_writer(head(asker, "cmpl-"), *request);
-  return asked;
+  started.writer = completion_writer(head(context, "cmpl-"), *request);
+  return started;
 }
 
 }  // namespace redknot::server

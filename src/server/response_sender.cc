@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/answering.h"
+#include "server/response_sender.h"
 
 #include <chrono>
 #include <string>
@@ -27,29 +27,30 @@ struct Choice {
   bool ended = false;
 };
 
-class Answering {
+class ResponseSender {
  public:
-  Answering(Asked asked, http::Exchange& exchange, Metrics& metrics, UnderWay::Answer& self)
-      : writer_(std::move(asked.writer)),
-        answers_(asked.answers),
-        streams_(asked.stream),
-        logprobs_(asked.logprobs),
-        one_call_(asked.one_call),
-        echoes_(std::move(asked.echoes)),
+  ResponseSender(StartedRequest started, http::Exchange& exchange, Metrics& metrics,
+                 UnderWay::Answer& self)
+      : writer_(std::move(started.writer)),
+        answers_(started.answers),
+        streams_(started.stream),
+        logprobs_(started.logprobs),
+        one_call_(started.one_call),
+        echoes_(std::move(started.echoes)),
         exchange_(exchange),
         metrics_(metrics),
         self_(self),
-        choices_(asked.generations.size()),
-        feed_(exchange.executor(), std::move(asked.generations)) {
+        choices_(started.generations.size()),
+        feed_(exchange.executor(), std::move(started.generations)) {
     for (Choice& choice : choices_) {
-      if (!asked.parsers.empty()) choice.parser.emplace(asked.parsers.front());
+      if (!started.parsers.empty()) choice.parser.emplace(started.parsers.front());
     }
     exchange_.on_gone([this] { feed_.wake(); });
     self_.on_cut(feed_.waker());
   }
-  Answering(const Answering&) = delete;
-  Answering& operator=(const Answering&) = delete;
-  ~Answering() { exchange_.on_gone(nullptr); }
+  ResponseSender(const ResponseSender&) = delete;
+  ResponseSender& operator=(const ResponseSender&) = delete;
+  ~ResponseSender() { exchange_.on_gone(nullptr); }
 
   asio::awaitable<Outcome> run();
 
@@ -83,7 +84,7 @@ class Answering {
   std::string finish_;
 };
 
-std::string Answering::speak(std::size_t index, chat::AnswerDelta delta) {
+std::string ResponseSender::speak(std::size_t index, chat::AnswerDelta delta) {
   Choice& choice = choices_[index];
   if (one_call_) {
     std::erase_if(delta.calls, [](const chat::ToolCallDelta& call) { return call.index > 0; });
@@ -106,7 +107,7 @@ std::string Answering::speak(std::size_t index, chat::AnswerDelta delta) {
   return out;
 }
 
-std::string Answering::take(std::size_t index, Piece piece) {
+std::string ResponseSender::take(std::size_t index, Piece piece) {
   Choice& choice = choices_[index];
   const bool last = piece.finish != FinishReason::kNone;
   if (piece.finish == FinishReason::kError) {
@@ -138,7 +139,7 @@ std::string Answering::take(std::size_t index, Piece piece) {
   return out;
 }
 
-void Answering::end(std::size_t index, const Piece& piece) {
+void ResponseSender::end(std::size_t index, const Piece& piece) {
   Choice& choice = choices_[index];
   choice.ended = true;
   choice.whole.end = chat::answer_end(piece, choice.parser && choice.parser->calls() > 0);
@@ -147,7 +148,7 @@ void Answering::end(std::size_t index, const Piece& piece) {
   count(index, finish_.c_str());
 }
 
-void Answering::count(std::size_t index, const char* finish) {
+void ResponseSender::count(std::size_t index, const char* finish) {
   const Usage usage = feed_.generation(index).usage();
   metrics_.add_answer({.queue_seconds = usage.queue_seconds,
                        .ttft_seconds = usage.prompt_seconds,
@@ -156,7 +157,7 @@ void Answering::count(std::size_t index, const char* finish) {
                        .generated_tokens = usage.generated_tokens});
 }
 
-Usage Answering::usage() const {
+Usage ResponseSender::usage() const {
   std::vector<Usage> by_prompt;
   const auto answers = static_cast<std::size_t>(answers_);
   by_prompt.reserve(choices_.size() / answers);
@@ -172,7 +173,7 @@ Usage Answering::usage() const {
 }
 
 // All that is at hand, so that it leaves in one write.
-std::string Answering::take_pieces() {
+std::string ResponseSender::take_pieces() {
   std::string out;
   while (!failed_) {
     std::optional<PieceFeed::Item> item = feed_.take();
@@ -182,7 +183,7 @@ std::string Answering::take_pieces() {
   return out;
 }
 
-asio::awaitable<bool> Answering::send(std::string bytes) {
+asio::awaitable<bool> ResponseSender::send(std::string bytes) {
   last_sent_ = Clock::now();
   if (head_sent_) {
     if (bytes.empty()) co_return true;
@@ -198,7 +199,7 @@ asio::awaitable<bool> Answering::send(std::string bytes) {
 }
 
 // Behind the last piece.
-asio::awaitable<bool> Answering::send_rest() {
+asio::awaitable<bool> ResponseSender::send_rest() {
   if (!streams_) {
     std::vector<WholeAnswer> choices;
     choices.reserve(choices_.size());
@@ -219,7 +220,7 @@ asio::awaitable<bool> Answering::send_rest() {
   co_return ended;
 }
 
-Outcome Answering::outcome() {
+Outcome ResponseSender::outcome() {
   const Usage used = usage();
   const Usage first = feed_.generation(0).usage();  // whose times are those of the request
   Outcome out;
@@ -243,7 +244,7 @@ Outcome Answering::outcome() {
   return out;
 }
 
-asio::awaitable<Outcome> Answering::run() {
+asio::awaitable<Outcome> ResponseSender::run() {
   bool there = true;
   if (streams_ && !exchange_.claim_stream()) {
     failed_ = {.status = 503,
@@ -270,9 +271,9 @@ asio::awaitable<Outcome> Answering::run() {
 
 }  // namespace
 
-asio::awaitable<Outcome> answer_client(Asked asked, http::Exchange& exchange, Metrics& metrics,
-                                       UnderWay::Answer& self) {
-  Answering answering(std::move(asked), exchange, metrics, self);
+asio::awaitable<Outcome> send_response(StartedRequest started, http::Exchange& exchange,
+                                       Metrics& metrics, UnderWay::Answer& self) {
+  ResponseSender answering(std::move(started), exchange, metrics, self);
   Outcome outcome = co_await answering.run();
   co_return outcome;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts questions to an engine, several at a time so that the machine is used.
+// Has an engine answer questions, several at a time so that the machine is used.
 #pragma once
 
 #include <functional>
@@ -20,18 +20,19 @@ struct Question {
   int prompt_tokens = 0;              // with BOS
 };
 
-struct AskOptions {
+struct GenerateOptions {
   PromptFormat format = PromptFormat::kPlain;
   int at_once = 4;  // requests that the engine has at any time; answers do not depend on it
   Reuse reuse = Reuse::kNone;
   CanonicalContext canonical_context = CanonicalContext::kPrefix;
   RecoveryOptions recovery{};
-  std::function<void(const Question&)> answered{};  // called after each, in their order
+  std::function<void(const Question&)> on_answer{};  // called after each, in their order
 };
 
 // The engine's answers in the order of the questions, without white space at their ends. The error
 // of the first that fails.
-Result<std::vector<std::string>> ask(Engine& engine, std::span<const Question> questions,
-                                     const AskOptions& options);
+Result<std::vector<std::string>> generate_answers(Engine& engine,
+                                                  std::span<const Question> questions,
+                                                  const GenerateOptions& options);
 
 }  // namespace redknot::eval

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One streamed answer, timed. On the load's thread.
+// One streamed request and its answer, timed. Called by the LoadRun, on the load's thread.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ inline double seconds_between(Clock::time_point from, Clock::time_point to) {
 
 // Sends a request that asks for a stream and reads it to its end. Failures are in the answer; its
 // times are since `origin`, and cover connecting. A request takes no longer than timeout_s.
-boost::asio::awaitable<Answer> ask_stream(Address address, Ask ask, Clock::time_point origin,
-                                          double timeout_s);
+boost::asio::awaitable<Answer> stream_request(Address address, OutgoingRequest request,
+                                              Clock::time_point origin, double timeout_s);
 
 }  // namespace redknot::load

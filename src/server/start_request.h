@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the bytes of a request to generations that run: reading, templating, tokenizing, queueing.
-// Takes long for long prompts, so it belongs on a worker.
+//
+// The routes that generate call start_chat, start_messages or start_completion on a worker, because
+// long prompts take long, and pass the StartedRequest on to a ResponseSender. Everything in a
+// RequestContext is borrowed for that call.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +24,8 @@
 
 namespace redknot::server {
 
-// What can be asked of one model.
-struct AskableModel {
+// The model, as requests meet it.
+struct ApiModel {
   Engine& engine;
   std::string name{};                     // as clients call it
   std::optional<chat::ChatModel> chat{};  // none: it has no chat template
@@ -33,7 +36,7 @@ struct AskableModel {
 inline constexpr int kMostPriority = 1000;
 
 // What a request that does not say gets, and what it cannot choose.
-struct AskingTerms {
+struct RequestTerms {
   int max_tokens = -1;
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
@@ -42,17 +45,17 @@ struct AskingTerms {
   double max_queue_seconds = 0;
 };
 
-// Who asks.
-struct Asker {
-  const AskableModel& model;
-  const AskingTerms& terms;
+// Whose request it is, and what it is read with.
+struct RequestContext {
+  const ApiModel& model;
+  const RequestTerms& terms;
   const Tenant& tenant;
   const SegmentTexts& segment_texts;
   const std::string& request_id;
 };
 
 // Several choices to each of several prompts; the choices of a prompt follow each other.
-struct Asked {
+struct StartedRequest {
   std::vector<Generation> generations{};       // by choice
   int answers = 1;                             // to each prompt
   std::vector<chat::ParserOptions> parsers{};  // one for all choices; none: answers are plain text
@@ -63,14 +66,14 @@ struct Asked {
   std::unique_ptr<ReplyWriter> writer{};
 };
 
-ApiResult<Asked> ask_chat(const Asker& asker, std::string_view body);
-ApiResult<Asked> ask_messages(const Asker& asker, std::string_view body);
-ApiResult<Asked> ask_completion(const Asker& asker, std::string_view body);
+ApiResult<StartedRequest> start_chat(const RequestContext& context, std::string_view body);
+ApiResult<StartedRequest> start_messages(const RequestContext& context, std::string_view body);
+ApiResult<StartedRequest> start_completion(const RequestContext& context, std::string_view body);
 
 // What readers need to know.
-ReadContext read_context(const Asker& asker);
+ReadContext read_context(const RequestContext& context);
 // Refuses the name of a model that is not this one; empty is any.
-std::optional<ApiError> check_model(const AskableModel& model, const std::string& name);
+std::optional<ApiError> check_model(const ApiModel& model, const std::string& name);
 std::int64_t unix_seconds();
 
 }  // namespace redknot::server

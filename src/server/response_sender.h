@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings the answers of one request to its client, as they come or as a whole.
+// Sends the answers of one request to its client, as they come or as a whole. It owns the request's
+// generations, and runs on the strand of the client's connection.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -8,8 +9,8 @@
 #include "http/exchange.h"
 #include "server/access_log.h"
 #include "server/api_error.h"
-#include "server/asking.h"
 #include "server/metrics.h"
+#include "server/start_request.h"
 #include "server/under_way.h"
 
 namespace redknot::server {
@@ -24,7 +25,7 @@ struct Outcome {
 
 // Ends when the client has everything, or has left, or the answer is cut: then what still generates
 // is cancelled. A stream whose first piece takes long begins empty, and is kept alive by pings.
-boost::asio::awaitable<Outcome> answer_client(Asked asked, http::Exchange& exchange,
+boost::asio::awaitable<Outcome> send_response(StartedRequest started, http::Exchange& exchange,
                                               Metrics& metrics, UnderWay::Answer& self);
 
 }  // namespace redknot::server
