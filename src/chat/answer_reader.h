@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two ways in which answers are put together: text with marked calls in it, and channels.
+//
+// An AnswerParser owns one Reader, which it makes by the notation of the model, and passes it the
+// pieces of one answer. Nobody else calls it, and one thread does so at a time.
 #pragma once
 
 #include <memory>

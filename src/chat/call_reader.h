@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads calls of tools in one notation, from behind the text that announced them.
 //
-// A reader belongs to one answer and one thread. It gets the answer's text in pieces, takes what it
-// understands and puts it into a CallSink. What it has taken and is not part of a call (yet) it
-// holds there, so that it can become content if no call comes of it.
+// A CallReader belongs to one answer and one thread: the reader of marked answers and the reader of
+// channels make one when a call is announced, and drop it when the call has ended. It gets the
+// answer's text in pieces, takes what it understands and puts it into a CallSink. What it has taken
+// and is not part of a call (yet) it holds there, so that it can become content if no call comes of
+// it.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds the end of a JSON object or list that comes byte by byte, and whether it is one.
+//
+// A JsonScanner is a value that holds the open brackets and no text. The readers of calls feed it
+// while arguments stream, and tool_table checks with it that a text is JSON of bounded depth before
+// it is parsed. Each scanner is used by one thread.
 #pragma once
 
 #include <string_view>

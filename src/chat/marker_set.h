@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds strings that mean something in text that comes in pieces. A value; const use by any thread.
+// Finds strings that mean something in text that comes in pieces.
+//
+// A MarkerSet is a value that owns its strings. Readers of answers have one of the marks of their
+// notation, and all answers share one of the texts of special tokens. Any number of threads may
+// call its const functions.
 #pragma once
 
 #include <array>

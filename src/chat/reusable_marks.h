@@ -5,6 +5,9 @@
 // else in the request: an opening one and a closing one of its own, from Unicode's private planes.
 // What the template writes is then cut at them. White space at the ends of a text stays outside of
 // its marks, so that templates can trim it.
+//
+// chat_prompt chooses the marks of each request and owns them; template_input writes them. They are
+// values that any thread may read.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The texts that stand for a model's special tokens, such as "<|im_end|>": what clients write is
 // never to become one of them.
+//
+// The Service makes one SpecialTexts per model, as part of its ChatModel; chat_prompt and
+// template_input look for them in what requests say. It is a value that any thread may read.
 #pragma once
 
 #include <array>

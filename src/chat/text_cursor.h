@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads text whose end may not be there yet: what is expected is there, is not, or may still come.
+//
+// A TextCursor is a view that lives within one call of a CallReader, which tries with it to read
+// the head of a call, and comes back with more text if the cursor wants more. The text must outlive
+// it; one thread.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tools that a request offers, as the readers of answers ask for them: is this a name, what
-// type has this parameter. A value; const use by any thread.
+// type has this parameter.
+//
+// A ToolTable is a value that owns names and schemas. The reader of an answer makes it of the tools
+// in ParserOptions, and its CallReaders refer to it. Any thread may call its const functions.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers in Anthropic's dialect: whole, and as events of a stream.
 //
-// A stream is begin(), deltas and end(); ping() anywhere between. Blocks open and close as
-// content, reasoning and calls follow each other. Usage: input_tokens are those that were not at
-// hand, cache_read_input_tokens those that were, exactly; "redknot" has the rest.
+// A stream is begin(), deltas and end(); ping() anywhere between. Blocks open and close as content,
+// reasoning and calls follow each other. Usage: input_tokens are those that were not at hand,
+// cache_read_input_tokens those that were, exactly; "redknot" has the rest.
+//
+// A MessagesWriter belongs to the ReplyWriter of one request, which calls it on the strand of its
+// connection. It returns bytes and sends nothing itself.
 #pragma once
 
 #include <optional>

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers in OpenAI's dialect: whole, and as chunks of a stream.
 //
-// A chunk is the bytes of one server-sent event. A stream is, for each choice, a first chunk
-// (chats only), deltas and an end; then usage if the client asked for it; then kStreamEnd. Chunks
-// of choices may alternate. An error in the middle is a chunk of its own, and kStreamEnd.
+// A chunk is the bytes of one server-sent event. A stream is, for each choice, a first chunk (chats
+// only), deltas and an end; then usage if the client asked for it; then kStreamEnd. Chunks of
+// choices may alternate. An error in the middle is a chunk of its own, and kStreamEnd.
+//
+// A writer belongs to the ReplyWriter of one request, which calls it on the strand of its
+// connection. It returns bytes and sends nothing itself.
 #pragma once
 
 #include <span>

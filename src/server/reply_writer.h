@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a reply is written with, whatever its dialect.
 //
-// A stream is begin(), deltas and an end for each choice in any order, and finish(). One reply; one
-// thread at a time.
+// A stream is begin(), deltas and an end for each choice in any order, and finish(). start_request
+// chooses the writer by the route; the ResponseSender of the request owns it and is its only
+// caller, one thread at a time.
 #pragma once
 
 #include <memory>
