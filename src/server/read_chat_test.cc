@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "server/api_error.h"
+
 namespace redknot::server {
 namespace {
 
@@ -291,7 +293,7 @@ TEST(ReadChat, RefusesNamingTheField) {
   for (const Refused& refused : cases) {
     const Read<chat::ChatRequest> request = read_chat(refused.body, context());
     ASSERT_FALSE(request.ok()) << refused.body;
-    EXPECT_EQ(request.error().status, 400);
+    EXPECT_EQ(api_error(request.error()).status, 400);
     EXPECT_EQ(request.error().param, refused.param) << refused.body;
     EXPECT_THAT(request.error().message, HasSubstr(refused.why)) << refused.body;
     EXPECT_THAT(request.error().message, HasSubstr(refused.param)) << refused.body;
