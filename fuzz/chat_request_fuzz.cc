@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "chat/reusable_marks.h"
 #include "chat/template_input.h"
+#include "server/api_error.h"
 #include "server/read_chat.h"
 #include "server/read_completion.h"
 #include "server/read_messages.h"
