@@ -13,8 +13,8 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "tests/small_vocabularies.h"
 #include "text/detokenizer.h"
-#include "text/small_vocabularies.h"
 #include "text/tokenizer.h"
 
 namespace redknot::text {

@@ -16,11 +16,11 @@ from typing import NamedTuple
 from cpp_outline import code_only, functions, includes, leading_includes
 
 # folder of src/: what it may include besides itself and COMMON_HEADERS. "redknot.h" is the public
-# header. Lowest first. docs/ARCHITECTURE.md says the same in words.
+# header. The storeys are those of docs/ARCHITECTURE.md, which says the same in words; in each of
+# them the lowest comes first.
 LAYERS = {
+    # The core makes tokens.
     'base': '',
-    'grammar': 'base redknot.h',
-    'jinja': 'base redknot.h',
     'tensor': 'base',
     'kernels': 'base tensor',
     'model': 'base tensor',
@@ -32,17 +32,24 @@ LAYERS = {
     'sched': 'base heads kv step store model/vocabulary.h redknot/recovery.h '
              'redknot/sampling.h',
     'runtime': 'base tensor kernels model heads kv step redknot/sampling.h',
+    'grammar': 'base redknot.h',
+    # It knows jinja, of the front, because the public header speaks of chat templates.
     'engine': 'base grammar jinja tensor kernels model text heads kv step store sched runtime '
               'redknot.h',
-    'profiler': 'base model heads kv step sched runtime engine redknot.h',
+    # The front is how people and programs reach it.
+    'jinja': 'base redknot.h',
+    'chat': 'base redknot.h',
     'http': 'base',
-    'server': 'base http redknot.h',
-    'load': 'base http',
+    'server': 'base chat http redknot.h',
+    # Measuring asks what it is worth.
     'corpus': 'base',
     'eval': 'base corpus redknot.h',
+    'load': 'base http',
+    'profiler': 'base model heads kv step sched runtime engine redknot.h',
+    # The binary is of the front, and sees the measuring rooms, too.
     'cli': 'base heads engine profiler http server load corpus eval redknot.h',
 }
-# Tests beside the code may also include these, and every folder below their own.
+# Tests beside the code may also include these, and every folder above their own row.
 TEST_INCLUDES = 'tests'
 THIRD_PARTY = ('CLI', 'benchmark', 'boost', 'gmock', 'gtest', 'hwy', 'nlohmann', 'openssl',
                'prometheus', 'rapidcheck', 'spdlog')

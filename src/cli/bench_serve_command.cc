@@ -101,9 +101,9 @@ Result<ExitCode> bench_serve(const BenchServeOptions& options) {
     REDKNOT_TRY(served, ServedModel::start(options.model, options.serve_options));
   }
   load::LoadOptions how = options.load;
-  how.ask.endpoint =
+  how.prompts.endpoint =
       options.endpoint == "chat" ? load::Endpoint::kChat : load::Endpoint::kCompletions;
-  how.ask.seed = options.workload.seed;
+  how.prompts.seed = options.workload.seed;
   REDKNOT_TRY(how.server, load::parse_address(served ? served->url() : options.url));
   how.server.verify = !options.insecure;
   load::LoadRun run(std::move(workload), std::move(how), show);

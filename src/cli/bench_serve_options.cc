@@ -114,7 +114,7 @@ void add_server(CLI::App& verb, BenchServeOptions& o) {
       ->excludes(url);
   group.flag("--insecure", o.insecure, "With https: take any certificate.");
   group.text("--api-key", o.load.api_key, "KEY", "Sent as a bearer token.");
-  group.text("--model-name", o.load.ask.model, "NAME",
+  group.text("--model-name", o.load.prompts.model, "NAME",
              "The model to ask for. Without one, the first that the server lists.");
   group
       .text("--endpoint", o.endpoint, "NAME",
@@ -177,20 +177,21 @@ void add_prompts(CLI::App& verb, BenchServeOptions& o) {
 
 void add_answers(CLI::App& verb, BenchServeOptions& o) {
   Group group(verb, "Answers");
-  group.real("--temperature", o.load.ask.temperature, 0, 10, "T",
+  group.real("--temperature", o.load.prompts.temperature, 0, 10, "T",
              "Of sampling; above 0 every request has a seed of its own.");
-  group.flag("--ignore-eos", o.load.ask.ignore_eos, "Ask for answers of the whole --output-len.");
+  group.flag("--ignore-eos", o.load.prompts.ignore_eos,
+             "Ask for answers of the whole --output-len.");
   group
-      .text("--reuse", o.load.ask.reuse, "MODE",
+      .text("--reuse", o.load.prompts.reuse, "MODE",
             "none, prefix or segment, sent as redknot.reuse. Without it, the server's default; so "
             "are the next two.")
       ->check(one_of({"none", "prefix", "segment"}));
   group
-      .text("--recovery", o.load.ask.recovery, "POLICY",
+      .text("--recovery", o.load.prompts.recovery, "POLICY",
             "What is computed again of reused documents: none, boundary, deviation, elastic or "
             "knot.")
       ->check(one_of(kRecoveryNames));
-  verb.add_option("--ratio", o.load.ask.ratio, "The share of them that is computed again.")
+  verb.add_option("--ratio", o.load.prompts.ratio, "The share of them that is computed again.")
       ->type_name("SHARE")
       ->transform(real_in(0, 1))
       ->group("Answers");

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "cli/eval_options.h"
-#include "eval/asking.h"
+#include "eval/generate_answers.h"
 #include "eval/prompt_format.h"
 #include "eval/row.h"
 #include "eval/sequences.h"

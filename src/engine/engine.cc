@@ -61,8 +61,10 @@ Result<std::shared_ptr<const SequenceRequest>> Engine::State::sequence(const Req
   const int prompt_tokens = static_cast<int>(spec.prompt.tokens.size());
   const int room = core->context_tokens() - prompt_tokens;
   if (room < 0 || (room == 0 && request.max_tokens != 0)) {
-    return invalid("generate: prompt has ", prompt_tokens, " tokens, the context holds ",
-                   core->context_tokens());
+    return Error(
+        ContextFull{.prompt_tokens = prompt_tokens, .context_tokens = core->context_tokens()},
+        concat("generate: prompt has ", prompt_tokens, " tokens, the context holds ",
+               core->context_tokens()));
   }
   spec.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
   // "Until the context is full" is until memory is.

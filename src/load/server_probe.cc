@@ -20,9 +20,9 @@ using Json = nlohmann::json;
 
 constexpr auto kPatience = std::chrono::seconds(30);
 
-asio::awaitable<Result<WholeAnswer>> ask_now(Address address, Ask ask) {
+asio::awaitable<Result<WholeAnswer>> fetch_now(Address address, OutgoingRequest request) {
   const auto deadline = Connection::Clock::now() + kPatience;
-  Result<WholeAnswer> out = co_await ask_whole(std::move(address), std::move(ask), deadline);
+  Result<WholeAnswer> out = co_await fetch(std::move(address), std::move(request), deadline);
   co_return out;
 }
 
@@ -61,8 +61,8 @@ std::optional<double> first_value(const std::string& text, const char* ours, con
 
 asio::awaitable<Result<std::string>> first_model(Address address, std::string api_key) {
   const std::string place = concat("ask ", address.text(), " for its models");
-  Ask ask{.method = "GET", .path = "/v1/models", .api_key = std::move(api_key)};
-  const Result<WholeAnswer> answer = co_await ask_now(std::move(address), std::move(ask));
+  OutgoingRequest request{.method = "GET", .path = "/v1/models", .api_key = std::move(api_key)};
+  const Result<WholeAnswer> answer = co_await fetch_now(std::move(address), std::move(request));
   if (!answer.ok())
     co_return Error(ErrorCode::kUnavailable, answer.error().message()).within(place);
   Result<std::string> model = model_of(*answer);
@@ -79,8 +79,8 @@ asio::awaitable<std::optional<double>> tokens_per_word(Address address, std::str
                      {"content", text},
                      {"add_special_tokens", false},
                      {"add_special", false}};
-  Ask ask{.path = "/tokenize", .body = body.dump(), .api_key = std::move(api_key)};
-  const Result<WholeAnswer> answer = co_await ask_now(std::move(address), std::move(ask));
+  OutgoingRequest request{.path = "/tokenize", .body = body.dump(), .api_key = std::move(api_key)};
+  const Result<WholeAnswer> answer = co_await fetch_now(std::move(address), std::move(request));
   if (!answer.ok() || answer->status != 200) co_return std::nullopt;
   const std::optional<double> tokens = tokens_of(answer->body);
   if (!tokens || *tokens < 1) co_return std::nullopt;
@@ -88,8 +88,8 @@ asio::awaitable<std::optional<double>> tokens_per_word(Address address, std::str
 }
 
 asio::awaitable<ServerGauges> read_gauges(Address address, std::string api_key) {
-  Ask ask{.method = "GET", .path = "/metrics", .api_key = std::move(api_key)};
-  const Result<WholeAnswer> answer = co_await ask_now(std::move(address), std::move(ask));
+  OutgoingRequest request{.method = "GET", .path = "/metrics", .api_key = std::move(api_key)};
+  const Result<WholeAnswer> answer = co_await fetch_now(std::move(address), std::move(request));
   ServerGauges out;
   if (!answer.ok() || answer->status != 200) co_return out;
   out.running =

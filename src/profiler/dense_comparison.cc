@@ -27,8 +27,7 @@ HeadProfile all_f16(const ModelConfig& config) {
 
 // Room for a dense sequence and a variant in any format, and for the page of each that is copied
 // when they share a part.
-PageCounts pages_for(const ModelConfig& config, int page_tokens,
-                                          int context_tokens) {
+PageCounts pages_for(const ModelConfig& config, int page_tokens, int context_tokens) {
   const PageShape shape{.page_tokens = page_tokens, .head_dim = config.head_dim};
   const int one =
       peak_pages(all_f16(config), shape, context_tokens + page_tokens, 1)[index_of(KvFormat::kF16)];
@@ -58,7 +57,7 @@ Result<DenseComparison> DenseComparison::open(const EngineOptions& options) {
 }
 
 std::vector<float> DenseComparison::advance(SingleSequence& kv, std::span<const TokenId> tokens,
-                                           int first, int end, int compared) {
+                                            int first, int end, int compared) {
   REDKNOT_CHECK(kv.length() == first);
   const auto count = static_cast<std::size_t>(end - first);
   return kv.advance(tokens.subspan(static_cast<std::size_t>(first), count), compared - first);
@@ -135,8 +134,8 @@ std::vector<DivergenceSum> DenseComparison::compare_behind(int shared, const Com
   return sums;
 }
 
-DivergenceSum DenseComparison::compare(const ComparedText& text, SingleSequence dense, SingleSequence other,
-                                       const How& how) {
+DivergenceSum DenseComparison::compare(const ComparedText& text, SingleSequence dense,
+                                       SingleSequence other, const How& how) {
   const int tokens = static_cast<int>(text.tokens.size());
   REDKNOT_CHECK(tokens <= context_tokens());
   const auto vocabulary = static_cast<std::size_t>(model().config().vocabulary_size);

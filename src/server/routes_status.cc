@@ -3,8 +3,8 @@
 // page itself.
 #include <utility>
 
-#include "server/fields.h"
 #include "server/head_words.h"
+#include "server/json_fields.h"
 #include "server/service.h"
 #include "server/web_files.h"
 

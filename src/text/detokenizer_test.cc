@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/small_vocabularies.h"
+#include "tests/small_vocabularies.h"
 
 namespace redknot::text {
 namespace {
