@@ -26,7 +26,7 @@ LAYERS = {
     'model': 'base tensor',
     'text': 'base model',
     'heads': 'base',
-    'kv': 'base tensor heads',
+    'kv': 'base tensor heads model/vocabulary.h',  # TokenId
     'store': 'base tensor heads kv',
     'sched': 'base heads kv store model/vocabulary.h',  # TokenId
     'runtime': 'base tensor kernels model heads kv sched/step_plan.h redknot.h',  # Sampling

@@ -225,6 +225,22 @@ std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
   return out;
 }
 
+SequenceKv SequenceKv::of_tables(PagePool& pool, const HeadProfile& profile,
+                                 std::vector<PageTable> tables, int tokens) {
+  SequenceKv out(pool, profile);
+  REDKNOT_CHECK(tables.size() == out.tables_.size());
+  out.tables_ = std::move(tables);
+  out.length_ = tokens;
+  for (std::size_t head = 0; head < out.tables_.size(); ++head) {
+    for (const PageRef& entry : out.tables_[head]) {
+      pool.share(entry.page);
+      out.reused_[head] += entry.reused ? 1 : 0;
+    }
+  }
+  out.forget(tokens);
+  return out;
+}
+
 void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens,
                        int shift) {
   const int page_tokens = pool_->shape().page_tokens;

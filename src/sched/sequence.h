@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "kv/segment_index.h"
+#include "kv/segment_table.h"
 #include "kv/sequence_kv.h"
 #include "sched/prompt_parts.h"
 #include "sched/recovery.h"
@@ -65,7 +65,7 @@ struct Measured {
 
 // Where a sequence gets what it is composed of.
 struct Supply {
-  const SegmentIndex& segments;
+  const SegmentTable& segments;
   // Frees pages until what is wanted is free. What is wanted may become less meanwhile: a page that
   // is not shared any more needs no copy.
   std::function<void(const std::function<PageCounts()>& wanted)> make_room;
