@@ -78,11 +78,13 @@ class PrefixTreeTest : public testing::Test {
 TEST_F(PrefixTreeTest, AHitEndsWhereEveryHeadHoldsWhatIsSeen) {
   keep(counted(100));
   EXPECT_EQ(found(counted(120)), 100);
-  // The window of 20 behind 96 began at 77, in a page that is kept; behind 80 at 61, in one that is
-  // not.
-  EXPECT_EQ(found(counted(120), 96), 96);
-  EXPECT_EQ(found(counted(120), 92), 0);
-  EXPECT_EQ(found(with(counted(120), 97, -1)), 97);
+  // The window of 20 behind 99 begins at 80, where a page is kept; behind 98 before it. The page of
+  // the sink holds all that is seen behind its tokens.
+  EXPECT_EQ(found(counted(120), 99), 99);
+  EXPECT_EQ(found(with(counted(120), 99, -1)), 99);
+  EXPECT_EQ(found(counted(120), 98), 16);
+  EXPECT_EQ(found(with(counted(120), 98, -1)), 16);
+  EXPECT_EQ(found(with(counted(120), 9, -1)), 9);
   // Where all is in the window or its sink, at any token.
   keep(counted(20));
   EXPECT_EQ(found(counted(120), 20), 20);
@@ -123,8 +125,10 @@ TEST_F(PrefixTreeTest, WhatIsGoodForNothingGoesWithALeaf) {
   keep(counted(100));
   EXPECT_EQ(found(counted(100)), 100);
   evict();
-  // Behind 96 the window still begins in a page that is kept.
-  EXPECT_EQ(found(counted(100)), 96);
+  // Nothing between the sink's page and the end could be gone on behind.
+  EXPECT_EQ(tree_.nodes(), 1 + 1);
+  EXPECT_EQ(used(), 2);
+  EXPECT_EQ(found(counted(100)), 16);
   evict();
   EXPECT_EQ(tree_.nodes(), 0);
   EXPECT_EQ(used(), 0);
