@@ -26,7 +26,7 @@ LAYERS = {
     'model': 'base tensor',
     'text': 'base model',
     'heads': 'base',
-    'kv': 'base tensor heads',
+    'kv': 'base tensor heads model/vocabulary.h',  # TokenId
     'store': 'base tensor heads kv',
     'step': 'base heads kv model/vocabulary.h redknot/sampling.h',  # TokenId
     'sched': 'base heads kv step store model/vocabulary.h redknot/recovery.h '

@@ -337,8 +337,11 @@ class Engine {
   std::vector<SegmentInfo> segments(const std::string& cache_salt);
   // Drops them, all with an empty id; those in use when their last user ends. How many.
   int drop_segments(const std::string& cache_salt, const std::string& id);
-  // Keeps one for so long, whoever wants its room; 0 lets it go. False if it is not at hand.
-  bool pin_segment(const std::string& cache_salt, const std::string& id, double seconds);
+  // Keeps one for so long, whoever wants its room; 0 lets it go. False if it is not at hand, if
+  // half of the KV memory is pinned already, or if what its salt has pinned would exceed the quota;
+  // 0: no limit. Copies of it that come later are kept too, within the same limits.
+  bool pin_segment(const std::string& cache_salt, const std::string& id, double seconds,
+                   std::size_t kv_quota_bytes = 0);
 
   const ModelInfo& model() const;
   int context_tokens() const;             // of the longest sequence

@@ -189,7 +189,8 @@ int Engine::drop_segments(const std::string& cache_salt, const std::string& id) 
   return dropped;
 }
 
-bool Engine::pin_segment(const std::string& cache_salt, const std::string& id, double seconds) {
+bool Engine::pin_segment(const std::string& cache_salt, const std::string& id, double seconds,
+                         std::size_t kv_quota_bytes) {
   const SegmentName name{cache_salt, id};
   bool done = false;
   state_->between_steps([&] {
@@ -197,7 +198,7 @@ bool Engine::pin_segment(const std::string& cache_salt, const std::string& id, d
     if (id.empty() || scheduler.segments().named(name).empty()) return;
     done = true;
     if (seconds > 0) {
-      done = scheduler.pin_segments(name, time_in(seconds));
+      done = scheduler.pin_segments(name, time_in(seconds), kv_quota_bytes);
     } else {
       scheduler.unpin_segments(name);
     }

@@ -67,7 +67,7 @@ Sequence Scheduler::take(Running running) {
   leave_prefix(*running);
   Sequence sequence = std::move(*running);
   running_.erase(running);
-  unpin_parts(sequence);
+  release_parts(sequence);
   return sequence;
 }
 
@@ -101,11 +101,7 @@ PageCounts Scheduler::demand(const Sequence* next, std::span<const SequenceId> w
   }
   // All other groups have a sequence that keeps their prompt.
   if (!groups.empty()) pages = sum(pages, next->request().shared_prompt_needs);
-  for (const auto& [name, until] : pins_) {
-    for (const SegmentIndex::Named& one : segments_.named(name)) {
-      if (segments_.is_held(one.key)) keys.emplace(one.key, one.segment->tokens());
-    }
-  }
+  keys.insert(cache_.pins().held().begin(), cache_.pins().held().end());
   for (const auto& [key, tokens] : keys) {
     pages = sum(pages, segment_pages(profile_, pool_.shape(), tokens));
   }
@@ -141,8 +137,10 @@ bool Scheduler::is_over_quota(const Sequence& next) const {
 bool Scheduler::make_way_for(const Sequence& next) {
   if (fits(next, {})) return true;
   if (submitted() == 0) {
-    while (!pins_.empty() && !fits(next, {})) unpin_segments(SegmentName(pins_.begin()->first));
-    return fits(next, {});
+    while (!fits(next, {})) {
+      if (!cache_.pins().unpin_one()) return false;
+    }
+    return true;
   }
   std::vector<const Sequence*> less;
   for (const Sequence& sequence : running_) {
@@ -197,7 +195,7 @@ void Scheduler::start(Sequence next) {
   std::set<SegmentKey> keys;
   for (const SequencePart& part : next.parts()) {
     if (!part.segment || !keys.insert(*part.segment).second) continue;
-    const bool is_here = segments_.find(*part.segment) != nullptr || is_being_built(*part.segment);
+    const bool is_here = segments().find(*part.segment) != nullptr || is_being_built(*part.segment);
     if (is_first) ++(is_here ? counts_.segment_hits : counts_.segment_misses);
     if (is_here) continue;
     start_build(next, part);
@@ -210,8 +208,7 @@ void Scheduler::start(Sequence next) {
 }
 
 void Scheduler::run(Sequence sequence) {
-  ++now_;
-  pin_parts(sequence);
+  acquire_parts(sequence);
   sequence.start(pool_, profile_, {&page_ops_, sequence.id()});
   running_.push_back(std::move(sequence));
 }

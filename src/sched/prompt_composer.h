@@ -18,7 +18,7 @@
 #include <span>
 #include <vector>
 
-#include "kv/segment_index.h"
+#include "kv/segment_table.h"
 #include "kv/sequence_kv.h"
 #include "sched/recovery_strategy.h"
 #include "sched/sequence_request.h"
@@ -41,7 +41,7 @@ struct PromptTokens {
 
 // What a composer may use of the KV cache.
 struct CacheAccess {
-  const SegmentIndex& segments;
+  const SegmentTable& segments;
   // Evicts until the wanted pages are free. What is wanted may become less meanwhile: a page that
   // is not shared any more needs no copy.
   std::function<void(const std::function<PageCounts()>& wanted)> evict_for;

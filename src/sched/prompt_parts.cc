@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/sha256.h"
+#include "kv/sequence_kv.h"
 
 namespace redknot {
 namespace {

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "heads/visibility.h"
-#include "kv/segment_index.h"
+#include "kv/page_allocator.h"
+#include "kv/segment_key.h"
 #include "model/vocabulary.h"
 
 namespace redknot {

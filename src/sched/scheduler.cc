@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "sched/composition.h"
 #include "sched/step_share.h"
 
 namespace redknot {
@@ -29,15 +30,11 @@ bool in_plan(const StepPlan& plan, const Sequence& sequence) {
                      [&](const StepSlice& slice) { return slice.sequence == sequence.id(); });
 }
 
-ComposedTokens composed(const Sequence& sequence) {
-  return {sequence.tokens(), sequence.parts(), sequence.recovery(), sequence.salt()};
-}
-
 }  // namespace
 
 Scheduler::Scheduler(PageAllocator& pool, const HeadProfile& profile,
                      const SchedulerOptions& options)
-    : pool_(pool), profile_(profile), options_(options) {}
+    : pool_(pool), profile_(profile), options_(options), cache_(pool, profile, options.domain) {}
 
 Sequence* Scheduler::find(SequenceId id) {
   return const_cast<Sequence*>(std::as_const(*this).find(id));
@@ -62,7 +59,7 @@ bool Scheduler::is_blocked(const Sequence& sequence) const {
   }
   const std::span<const SequencePart> parts = sequence.remaining();
   return std::any_of(parts.begin(), parts.end(), [this](const SequencePart& part) {
-    return part.segment && segments_.find(*part.segment) == nullptr;
+    return part.segment && segments().find(*part.segment) == nullptr;
   });
 }
 
@@ -77,7 +74,8 @@ const Sequence* Scheduler::shared_prompt_of(const Sequence& answer) const {
 }
 
 CacheAccess Scheduler::cache_access() {
-  return {segments_, [this](const std::function<PageCounts()>& wanted) { make_room(wanted); }};
+  return {segments(),
+          [this](const std::function<PageCounts()>& wanted) { cache_.evict_until(wanted); }};
 }
 
 // Begins a sequence with what an earlier one left, if any. Its last token is always computed: its
@@ -90,7 +88,10 @@ void Scheduler::begin(Sequence& sequence) {
   }
   if (!sequence.uses_prefixes() || sequence.all_logits()) return;
   const int most_tokens = static_cast<int>(sequence.tokens().size()) - 1;
-  auto found = prefixes_.find(composed(sequence), most_tokens, now_);
+  const Chain wanted =
+      chain_of({sequence.tokens(), sequence.parts(), sequence.recovery(), sequence.salt()},
+               pool_.shape().page_tokens);
+  auto found = cache_.find_prefix(wanted, most_tokens);
   if (!sequence.has_run) ++(found ? counts_.prefix_hits : counts_.prefix_misses);
   if (found) sequence.begin_with(*found);
 }
@@ -199,7 +200,7 @@ void Scheduler::count_pages(std::span<int> pages) const {
   REDKNOT_CHECK(pages.size() == profile_.policies.size());
   for (std::size_t i = 0; i < pages.size(); ++i) {
     const int head = static_cast<int>(i);
-    pages[i] += segments_.pages_per_head();
+    pages[i] += segments().pages_per_head();
     for (const Sequence& sequence : running_) {
       pages[i] += sequence.kv().own_pages(head / profile_.kv_heads, head % profile_.kv_heads);
     }
@@ -207,7 +208,7 @@ void Scheduler::count_pages(std::span<int> pages) const {
 }
 
 bool Scheduler::check() const {
-  PageCounts reserved = segments_.pinned_pages();
+  PageCounts reserved = segments().used_pages();
   std::set<PageId> held;
   const auto hold = [&](const SequenceKv& kv) {
     for (int head = 0; head < profile_.layers * profile_.kv_heads; ++head) {
@@ -225,15 +226,15 @@ bool Scheduler::check() const {
     }
     reserved = sum(reserved, sequence.reserved);
   }
-  for (const SequenceKv* kv : prefixes_.kept()) hold(*kv);
+  for (const PageId page : cache_.prefixes().own_pages()) held.insert(page);
   // What segments hold is nobody's own.
   int used = static_cast<int>(held.size());
-  for (const int pages : segments_.pages()) used += pages;
+  for (const int pages : segments().pages()) used += pages;
   for (const KvFormat format : kKvFormats) {
     if (reserved[index_of(format)] > pool_.total_pages(format)) return false;
     used -= pool_.total_pages(format) - pool_.free_pages(format);
   }
-  return used == 0 && segments_.check() && pool_.check();
+  return used == 0 && cache_.check() && pool_.check();
 }
 
 }  // namespace redknot

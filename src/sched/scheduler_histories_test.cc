@@ -78,7 +78,7 @@ class History {
       ASSERT_NO_FATAL_FAILURE(step());
       ASSERT_TRUE(scheduler_->check());
     }
-    EXPECT_EQ(scheduler_->segments().pinned_pages()[0], 0);
+    EXPECT_EQ(scheduler_->segments().used_pages()[0], 0);
     scheduler_->end_pins(Scheduler::Time::max());
     EXPECT_FALSE(scheduler_->next_pin_end());
     EXPECT_TRUE(scheduler_->check());

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "kv/segment_index.h"
+#include "kv/segment_table.h"
 #include "kv/sequence_kv.h"
 #include "sched/prompt_composer.h"
 #include "sched/sequence_request.h"

@@ -223,7 +223,9 @@ const char* Service::pin_all(const std::string& salt, const std::vector<std::str
     if (bytes > options_.kv_quota_bytes) return "the tenant's quota has no room for its pages";
   }
   bool pinned = false;
-  for (const std::string& id : engine_ids) pinned |= engine_.pin_segment(salt, id, seconds);
+  for (const std::string& id : engine_ids) {
+    pinned |= engine_.pin_segment(salt, id, seconds, options_.kv_quota_bytes);
+  }
   if (pinned || seconds == 0) return nullptr;
   return "its pages have made room for others, or half of the KV memory is pinned already";
 }
