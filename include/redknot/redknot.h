@@ -49,7 +49,10 @@ struct EngineOptions {
   int max_step_tokens = 512;  // tokens computed in one step
   int max_running = 64;       // sequences that run at a time, at most as a step has tokens
   int max_waiting = 1024;     // requests that wait for their turn; more are refused
-  std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
+  // Those who share the queue, told apart by Request::cache_salt: requests with one salt may take
+  // 1/tenants of max_waiting, so that the others still get in.
+  int tenants = 1;
+  std::string kernels{};  // "": best for this CPU; "reference", "avx2", "avx512"
   Progress progress{};
 };
 

@@ -2,6 +2,7 @@
 #include "cli/serve_command.h"
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <semaphore>
 #include <string>
@@ -16,13 +17,15 @@
 #include "cli/reuse_options.h"
 #include "http/server.h"
 #include "server/service.h"
+#include "server/tenants.h"
 
 namespace redknot::cli {
 namespace {
 
 constexpr int kDefaultSequences = 4;  // that the KV memory holds if nobody says how much
 
-EngineOptions engine_options(const ServeOptions& options, ProgressPrinter& progress) {
+EngineOptions engine_options(const ServeOptions& options, std::size_t tenants,
+                             ProgressPrinter& progress) {
   EngineOptions out;
   out.model = options.model;
   out.profile = options.profile;
@@ -36,6 +39,7 @@ EngineOptions engine_options(const ServeOptions& options, ProgressPrinter& progr
   out.max_step_tokens = options.max_step_tokens;
   out.max_running = options.parallel;
   out.max_waiting = options.max_queue;
+  out.tenants = static_cast<int>(tenants);
   if (options.kernels != "auto") out.kernels = options.kernels;
   out.progress = progress.callback();
   return out;
@@ -122,12 +126,13 @@ void drain(server::Service& service, http::Server& http_server, std::chrono::sec
 Result<ExitCode> serve(const ServeOptions& options) {
   REDKNOT_TRY(server::ServiceOptions service_choice, service_options(options));
   const std::string model_name = service_choice.model_name;
+  REDKNOT_TRY(const server::Tenants tenants, server::Tenants::create(service_choice.tenants));
   std::binary_semaphore told_to_end{0};
   const InterruptScope interrupt([&told_to_end] { told_to_end.release(); },
                                  Signals::kInterruptAndTerminate);
   auto engine = [&] {
     ProgressPrinter progress;
-    return Engine::open(engine_options(options, progress));
+    return Engine::open(engine_options(options, tenants.count(), progress));
   }();
   if (!engine.ok()) return engine.error();
   REDKNOT_TRY(const std::unique_ptr<server::Service> service,

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which tokens an answer may go on with, when it has to meet a constraint. Used by the step loop.
+// Which tokens an answer may go on with, when it has to meet a constraint.
+//
+// The engine makes one ConstrainedVocabulary, on the thread of the first request that needs it; it
+// never changes. An AnswerStream owns an AnswerConstraint, and asks and tells it on the step loop's
+// thread.
 #pragma once
 
 #include <cstdint>

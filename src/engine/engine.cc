@@ -1,44 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <chrono>
-#include <functional>
-#include <future>
-#include <limits>
+#include <mutex>
 #include <utility>
 
 #include "base/error.h"
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
 #include "engine/generation_state.h"
-#include "engine/profile_choice.h"
+#include "engine/inbox.h"
 #include "engine/request_spec.h"
 #include "engine/step_loop.h"
 #include "engine/tokenizer_state.h"
 #include "redknot/redknot.h"
+#include "runtime/cpu_executor.h"
 
 namespace redknot {
-namespace {
 
-// From now on; as good as never if that is too far to be told.
-std::chrono::steady_clock::time_point time_in(double seconds) {
-  constexpr double kMostSeconds = 1e9;
-  const std::chrono::duration<double> wait(std::min(seconds, kMostSeconds));
-  return std::chrono::steady_clock::now() +
-         std::chrono::duration_cast<std::chrono::steady_clock::duration>(wait);
-}
-
-}  // namespace
 struct Engine::State {
   std::unique_ptr<EngineCore> core;
   ModelInfo info;
   std::optional<Tokenizer> tokenizer;  // absent if the model has none
+  // Made on the thread of the first request that needs it, so that no step waits for it.
+  std::once_flag vocabulary_made;
+  std::unique_ptr<const ConstrainedVocabulary> vocabulary;
   std::shared_ptr<Inbox> inbox;
   std::unique_ptr<StepLoop> loop;  // last: ends first
 
   Result<std::shared_ptr<const SequenceRequest>> sequence(const Request& request,
                                                           int answers) const;
-  // Has the loop do something between steps, and waits for it.
-  void between_steps(const std::function<void()>& errand) const;
+  const ConstrainedVocabulary& constrained_vocabulary();
 };
 
 // What the request means to the scheduler, if it can be run at all.
@@ -92,22 +83,20 @@ Result<Engine> Engine::open(const EngineOptions& options) {
     text = &shared->tokenizer;
     state->tokenizer = Tokenizer(std::move(shared));
   }
-  state->inbox = std::make_shared<Inbox>(std::numeric_limits<std::size_t>::max());
-  state->loop = std::make_unique<StepLoop>(
-      *state->core, text, state->inbox,
-      StepLoopOptions{.max_running = options.max_running, .max_waiting = options.max_waiting});
+  state->inbox =
+      std::make_shared<Inbox>(limits_of(options.max_waiting, options.tenants, options.max_running));
+  auto executor = std::make_unique<CpuExecutor>(state->core->backend(), state->core->profile());
+  state->loop = std::make_unique<StepLoop>(*state->core, std::move(executor), text, state->inbox,
+                                           options.max_running);
   return Engine(std::move(state));
 }
 
-void Engine::State::between_steps(const std::function<void()>& errand) const {
-  std::promise<void> done;
-  std::future<void> waits = done.get_future();
-  const bool pushed = inbox->push({.requests = {}, .errand = [&] {
-                                     errand();
-                                     done.set_value();
-                                   }});
-  // Whatever the inbox took is done, also while the loop ends.
-  if (pushed) waits.wait();
+const ConstrainedVocabulary& Engine::State::constrained_vocabulary() {
+  std::call_once(vocabulary_made, [this] {
+    vocabulary = std::make_unique<const ConstrainedVocabulary>(
+        tokenizer->state_->tokenizer, core->model().config().vocabulary_size);
+  });
+  return *vocabulary;
 }
 
 Result<Generation> Engine::generate(Request request) {
@@ -122,18 +111,23 @@ Result<std::vector<Generation>> Engine::generate_several(Request request, int an
   REDKNOT_TRY(auto sequence, state_->sequence(request, answers));
   request.prompt.clear();
   const int prompt_tokens = sequence->prompt_tokens();
-  std::vector<Arrival> arrivals;
-  std::vector<Generation> generations;
+  const ConstrainedVocabulary* vocabulary =
+      request.constraint ? &state_->constrained_vocabulary() : nullptr;
+  NewRequests requests{.sequence = std::move(sequence)};
+  std::vector<std::shared_ptr<Generation::State>> states;
   for (int i = 0; i < answers; ++i) {
-    Arrival arrival{.request = request,
-                    .prompt_tokens = prompt_tokens,
-                    .submitted = submitted,
-                    .state = std::make_shared<Generation::State>(state_->inbox)};
-    arrival.request.sampling.seed += static_cast<std::uint64_t>(i);
-    generations.push_back(Generation(arrival.state));
-    arrivals.push_back(std::move(arrival));
+    states.push_back(std::make_shared<Generation::State>(state_->inbox));
+    requests.arrivals.push_back({.request = request,
+                                 .prompt_tokens = prompt_tokens,
+                                 .submitted = submitted,
+                                 .state = states.back(),
+                                 .vocabulary = vocabulary});
   }
-  REDKNOT_RETURN_IF_ERROR(state_->loop->submit(std::move(sequence), std::move(arrivals)));
+  REDKNOT_RETURN_IF_ERROR(state_->inbox->submit(std::move(requests)));
+  std::vector<Generation> generations;
+  for (std::shared_ptr<Generation::State>& state : states) {
+    generations.push_back(Generation(std::move(state)));
+  }
   return generations;
 }
 
@@ -166,8 +160,7 @@ std::string Engine::segment_id(std::span<const int> tokens) {
 }
 
 std::vector<SegmentInfo> Engine::segments(const std::string& cache_salt) {
-  std::vector<SegmentUse> uses;
-  state_->between_steps([&] { uses = state_->loop->scheduler().segment_uses(cache_salt); });
+  auto uses = state_->inbox->ask(ListSegments{.salt = cache_salt}).value_or(ListSegments::Answer());
   const auto now = std::chrono::steady_clock::now();
   std::vector<SegmentInfo> out;
   out.reserve(uses.size());
@@ -184,26 +177,14 @@ std::vector<SegmentInfo> Engine::segments(const std::string& cache_salt) {
 }
 
 int Engine::drop_segments(const std::string& cache_salt, const std::string& id) {
-  int dropped = 0;
-  state_->between_steps([&] { dropped = state_->loop->scheduler().drop_segments(cache_salt, id); });
-  return dropped;
+  return state_->inbox->ask(DropSegments{.name = {cache_salt, id}}).value_or(0);
 }
 
 bool Engine::pin_segment(const std::string& cache_salt, const std::string& id, double seconds,
                          std::size_t kv_quota_bytes) {
-  const SegmentName name{cache_salt, id};
-  bool done = false;
-  state_->between_steps([&] {
-    Scheduler& scheduler = state_->loop->scheduler();
-    if (id.empty() || scheduler.segments().named(name).empty()) return;
-    done = true;
-    if (seconds > 0) {
-      done = scheduler.pin_segments(name, time_in(seconds), kv_quota_bytes);
-    } else {
-      scheduler.unpin_segments(name);
-    }
-  });
-  return done;
+  return state_->inbox
+      ->ask(PinSegment{.name = {cache_salt, id}, .seconds = seconds, .quota_bytes = kv_quota_bytes})
+      .value_or(false);
 }
 
 int Engine::context_tokens() const { return state_->core->context_tokens(); }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "engine/profile_choice.h"
+#include "model/fingerprint.h"
 
 namespace redknot {
 namespace {
@@ -30,6 +31,7 @@ Status check_options(const EngineOptions& options) {
       check_range("max_step_tokens", options.max_step_tokens, 1, kMaxStepTokens));
   REDKNOT_RETURN_IF_ERROR(check_range("max_running", options.max_running, 1, kMaxRunning));
   REDKNOT_RETURN_IF_ERROR(check_range("max_waiting", options.max_waiting, 1, kMaxWaiting));
+  REDKNOT_RETURN_IF_ERROR(check_range("tenants", options.tenants, 1, kMaxWaiting));
   REDKNOT_RETURN_IF_ERROR(
       check_range("segment_tokens", options.segment_tokens, -1, kMaxSegmentTokens));
   return check_range("max_sequences", options.max_sequences, 1, kMaxSequences);
@@ -64,6 +66,7 @@ struct EngineCore::Parts {
   std::unique_ptr<ThreadPool> threads;
   PackedWeights weights;
   HeadProfile profile;
+  std::string model_identity;
   std::optional<ProfileSummary> profile_summary;
   std::unique_ptr<PageAllocator> pages;
   std::unique_ptr<CpuBackend> backend;
@@ -77,6 +80,7 @@ EngineCore::EngineCore(Parts parts)
       threads_(std::move(parts.threads)),
       weights_(std::move(parts.weights)),
       profile_(std::move(parts.profile)),
+      model_identity_(std::move(parts.model_identity)),
       profile_summary_(parts.profile_summary),
       pages_(std::move(parts.pages)),
       backend_(std::move(parts.backend)),
@@ -100,12 +104,15 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   auto threads =
       std::make_unique<ThreadPool>(options.threads == 0 ? available_cores() : options.threads);
   HeadProfile profile = dense_profile(options, model);
+  std::string identity;
   std::optional<ProfileSummary> summary;
   if (!options.profile.empty()) {
     REDKNOT_TRY(ProfileFile file, open_profile(options, model, *threads));
     summary = summarize(file);
     profile = std::move(file.profile);
+    identity = std::move(file.fingerprint);  // of this model
   }
+  if (identity.empty()) identity = quick_identity(model);
   // Memory first: an answer that there is too little should not take the time of packing.
   REDKNOT_TRY(const PageOptions pages, page_options(options, core, model, profile, context));
   REDKNOT_TRY(std::unique_ptr<PageAllocator> allocator, PageAllocator::create(pages));
@@ -121,7 +128,7 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));
   return std::unique_ptr<EngineCore>(new EngineCore(
       {std::move(model), kernels, std::move(threads), std::move(weights), std::move(profile),
-       summary, std::move(allocator), std::move(backend), context, step}));
+       std::move(identity), summary, std::move(allocator), std::move(backend), context, step}));
 }
 
 }  // namespace redknot

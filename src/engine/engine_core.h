@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything below the loop, opened and connected: model, threads, packed weights, KV pages,
-// transformer. Immovable, because its parts refer to each other; one thread at a time.
+// transformer. Immovable, because its parts refer to each other.
+//
+// The engine owns one and hands it to its loop; benchmarks and the profiler open their own. One
+// thread at a time, but for what is const.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/thread_pool.h"
 #include "heads/head_profile.h"
@@ -43,6 +47,11 @@ class EngineCore {
 
   const Model& model() const { return model_; }
   const HeadProfile& profile() const { return profile_; }
+  // Names the weights, for what is kept for reuse. With a profile it is the model's fingerprint,
+  // which was computed to hold the profile against; without one the quick identity
+  // (model/fingerprint.h), which costs no second of reading and is enough within one process. What
+  // leaves the process needs the fingerprint.
+  const std::string& model_identity() const { return model_identity_; }
   // Of the profile file; nothing without one.
   const std::optional<ProfileSummary>& profile_summary() const { return profile_summary_; }
   const PackedWeights& weights() const { return weights_; }
@@ -66,6 +75,7 @@ class EngineCore {
   std::unique_ptr<ThreadPool> threads_;
   PackedWeights weights_;
   HeadProfile profile_;
+  std::string model_identity_;
   std::optional<ProfileSummary> profile_summary_;
   std::unique_ptr<PageAllocator> pages_;
   std::unique_ptr<CpuBackend> backend_;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
 #include "engine/generation_state.h"
+#include "engine/inbox.h"
 
 namespace redknot {
-
-void end_with_error(Generation::State& state, Error error) {
-  state.error = std::move(error);
-  state.push({.finish = FinishReason::kError});
-}
 
 void Generation::State::push(Piece piece) {
   const bool last = piece.finish != FinishReason::kNone;
@@ -37,8 +35,9 @@ Generation& Generation::operator=(Generation&& other) noexcept {
 Generation::~Generation() {
   if (state_ == nullptr) return;
   state_->set_notify(nullptr);
-  state_->cancelled.store(true);
-  state_->inbox->poke();
+  if (!state_->leave()) return;
+  const std::shared_ptr<Inbox> inbox = state_->inbox;  // the loop may drop the state at once
+  inbox->cancel(std::move(state_));
 }
 
 // What the reader has taken.

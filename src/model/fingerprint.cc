@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/fingerprint.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,21 @@ std::string fingerprint(const Model& model, ThreadPool& threads) {
   hash.add_field(described(model.config()));
   for (const Sha256Digest& digest : digests) hash.add(digest);
   return "sha256:" + hex(std::move(hash).finish());
+}
+
+std::string quick_identity(const Model& model) {
+  constexpr std::size_t kMostTensors = 1000, kFirstBytes = 1024;
+  Sha256 hash;
+  hash.add_field(described(model.config()));
+  const std::vector<const TensorView*> tensors = tensors_of(model.weights());
+  const std::size_t every = (tensors.size() + kMostTensors - 1) / kMostTensors;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const TensorView& tensor = *tensors[i];
+    hash.add_field(
+        concat(tensor.name, " ", name(tensor.dtype), " ", tensor.rows, " ", tensor.columns));
+    if (i % every == 0) hash.add(tensor.bytes.first(std::min(tensor.bytes.size(), kFirstBytes)));
+  }
+  return "quick:" + hex(std::move(hash).finish());
 }
 
 }  // namespace redknot

@@ -15,4 +15,9 @@ namespace redknot {
 // for a gigabyte and core.
 std::string fingerprint(const Model& model, ThreadPool& threads);
 
+// "quick:<64 digits>" over the configuration, the name and size of the file's tensors, and the
+// first bytes of a thousand of them at most: milliseconds. Models that differ elsewhere alone have
+// the same.
+std::string quick_identity(const Model& model);
+
 }  // namespace redknot
