@@ -263,7 +263,9 @@ SequenceKv SequenceKv::of_tables(PageAllocator& pages, const HeadProfile& profil
   REDKNOT_CHECK(tables.size() == out.reused_.size());
   out.length_ = tokens;
   for (std::size_t head = 0; head < tables.size(); ++head) {
-    for (const PageRef& entry : tables[head]) {
+    for (PageRef entry : tables[head]) {
+      REDKNOT_CHECK(pages.resident(entry.page));
+      entry.frame = pages.frame(entry.page);
       pages.share(entry.page);
       out.change({.kind = PageOp::Kind::kAppend, .head = static_cast<int>(head), .entry = entry});
       out.reused_[head] += entry.reused ? 1 : 0;
