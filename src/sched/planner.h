@@ -39,8 +39,8 @@ class Planner {
   bool may_go_on(const SequenceRecord& record) const;
   // Whether it waits for a segment that is being built, or for its prompt.
   bool is_blocked(const SequenceRecord& record) const;
-  // Begins a sequence with what an earlier one left, if any, or with a shared prompt. Its last token
-  // is always computed: its logits are wanted.
+  // Begins a sequence with what an earlier one left, if any, or with a shared prompt. Its last
+  // token is always computed: its logits are wanted.
   void begin(SequenceRecord& record);
   // Adds its next rows, at most so many. Returns how many; none if it cannot go on now.
   int add_rows(StepPlan& plan, SequenceRecord& record, int most_rows);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "kv/peak_pages.h"
+
 namespace redknot {
 namespace {
 
