@@ -11,8 +11,8 @@ import threading
 
 import harness
 
-START_SECONDS = 60
-END_SECONDS = 60
+START_SECONDS = 180
+END_SECONDS = 180
 
 
 class Reply:
