@@ -331,6 +331,52 @@ def check_dead_files(tree):
             yield Problem(path, 1, 'dead file', 'nobody includes it')
 
 
+# What may never come is waited for with a limit of seconds (tests/wait.h, tests/e2e/harness.py).
+WAITS = re.compile(r'\.(wait|join)\(')
+ENDLESS_CALLS = {'wait', 'join', 'communicate'}  # without arguments
+TIMED_CALLS = {'run', 'check_output', 'check_call', 'call', 'create_connection', 'urlopen'}
+
+
+def is_test(path):
+    return bool(re.search(r'_test\.(cc|h)$', path)) or path.startswith('tests/')
+
+
+def check_waits(path, text):
+    """That a test waits for nothing without a limit."""
+    if suffix(path) == '.py':
+        yield from check_python_waits(path, text)
+        return
+    code = code_only(text).split('\n')
+    limited = set()  # lines of functions with a TimeLimit
+    for each in functions(text):
+        lines = range(each.first_line, each.last_line + 1)
+        if any('TimeLimit' in code[line - 1] for line in lines):
+            limited.update(lines)
+    for number, line in enumerate(code, 1):
+        if 'this_thread::yield' in line and path != 'tests/wait.cc':
+            yield Problem(path, number, 'wait', 'a loop of its own that may never end: use '
+                          'becomes_true of tests/wait.h')
+        if (match := WAITS.search(line)) and number not in limited and path != 'tests/wait.cc':
+            yield Problem(path, number, 'wait', f'{match.group(1)} may never return: wait_for, '
+                          'or a TimeLimit of tests/wait.h in this function')
+
+
+def check_python_waits(path, text):
+    for call in ast.walk(ast.parse(text)):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        name, owner = call.func.attr, getattr(call.func.value, 'id', '')
+        arguments = len(call.args) + len(call.keywords)
+        has_timeout = any(each.arg in ('timeout', None) for each in call.keywords)
+        if (name in ENDLESS_CALLS and arguments == 0
+                or owner in ('subprocess', 'socket', 'request') and name in TIMED_CALLS
+                and not has_timeout
+                or owner == 'os' and name in ('read', 'system', 'waitpid')
+                and path != 'tests/e2e/harness.py'):
+            yield Problem(path, call.lineno, 'wait', f'{name} may never return: give it a timeout, '
+                          'or use what tests/e2e/harness.py has')
+
+
 def check_tree(tree):
     """All problems of a tree {path: text}, in the order of files and lines."""
     problems = list(check_dead_files(tree))
@@ -345,6 +391,8 @@ def check_tree(tree):
             problems += check_layers(path, text, tree)
             problems += check_include_order(path, text, tree)
             problems += check_std_includes(path, text)
+        if is_test(path) and suffix(path) in CPP + ('.py',):
+            problems += check_waits(path, text)
     return sorted(problems)
 
 

@@ -199,6 +199,33 @@ class RuleTest(unittest.TestCase):
         self.expect_clean('src/kv/page.h',
                           HEADER + '#include <vector>\nstd::vector<int> pages();\n')
 
+    def test_waits_of_tests(self):
+        begin = SOURCE + '\n#include "tests/pools.h"\n\nTEST(A, B) {\n'
+        for wait in ('while (!x) std::this_thread::yield();', 'changed.wait(lock, [] {});',
+                     'future.wait();', 'thread.join();'):
+            with self.subTest(wait):
+                text = begin + '  ' + wait + '\n}\n'
+                self.expect('src/kv/page_test.cc', text, 7, 'wait')
+                self.expect_clean('src/kv/page.cc', text.replace('"tests/pools.h"', '<span>'))
+        limit = begin + '  const TimeLimit limit("a thread");\n  thread.join();\n}\n'
+        self.expect_clean('src/kv/page_test.cc', limit)
+        self.expect('src/kv/page_test.cc', limit + 'void f() {\n  thread.join();\n}\n', 11, 'wait')
+        self.expect_clean('src/kv/page_test.cc', begin + '  changed.wait_for(lock, x);\n}\n')
+
+    def test_waits_of_python_tests(self):
+        begin = '# SPDX-License-Identifier: Apache-2.0\n'
+        for endless, timed in (('process.wait()', 'process.wait(5)'),
+                               ('thread.join()', "' '.join(words)"),
+                               ('p.communicate()', 'p.communicate(timeout=5)'),
+                               ('subprocess.run([x])', 'subprocess.run([x], timeout=5)'),
+                               ('os.read(0, 1)', 'harness.read_some(0)'),
+                               ('socket.create_connection(x)',
+                                'socket.create_connection(x, timeout=5)')):
+            with self.subTest(endless):
+                self.expect('tests/e2e/test_a.py', begin + endless + '\n', 2, 'wait')
+                self.expect_clean('tests/e2e/test_a.py', begin + timed + '\n')
+                self.expect_clean('tools/show.py', begin + endless + '\n')
+
     def test_dead_source(self):
         self.expect('src/kv/table.cc', LICENCE, 1, 'dead file')
 
