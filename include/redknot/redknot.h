@@ -51,6 +51,9 @@ struct EngineOptions {
   int max_running = 64;             // sequences that run at a time, at most as a step has tokens
   int max_waiting = 1024;           // requests that wait for their turn; more are refused
   std::string kernels{};            // "": best for this CPU; "reference", "avx2", "avx512"
+  // A file that every step is written to, with the tokens of prompts and answers, for
+  // `redknot replay`; empty: none. A write that fails ends the recording, not the engine.
+  std::filesystem::path record{};
   Progress progress{};
 };
 
@@ -286,7 +289,9 @@ struct Stats {
   std::uint64_t steps = 0;
   // Computed: rows of prompts, also of parts of them and those that are recovered; of answers.
   std::uint64_t prompt_tokens = 0, generated_tokens = 0;
-  std::string kernels;  // "avx512", "avx2", "reference"
+  std::uint64_t recorded_steps = 0;  // written to EngineOptions::record
+  std::string recording_stopped;     // why no more are written; empty as long as they are
+  std::string kernels;               // "avx512", "avx2", "reference"
   int threads = 0;
 };
 

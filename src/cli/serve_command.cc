@@ -37,6 +37,7 @@ EngineOptions engine_options(const ServeOptions& options, ProgressPrinter& progr
   out.max_running = options.parallel;
   out.max_waiting = options.max_queue;
   if (options.kernels != "auto") out.kernels = options.kernels;
+  out.record = options.record;
   out.progress = progress.callback();
   return out;
 }
@@ -148,6 +149,7 @@ Result<ExitCode> serve(const ServeOptions& options) {
   told_to_end.acquire();
   note(format("ending: requests under way have %d seconds", options.drain_seconds));
   drain(*service, http_server, std::chrono::seconds(options.drain_seconds));
+  note_recording(engine->stats());
   return ExitCode::kSuccess;
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
+#include "engine/executors.h"
 #include "engine/generation_state.h"
 #include "engine/profile_choice.h"
 #include "engine/request_spec.h"
@@ -33,7 +34,8 @@ struct Engine::State {
   ModelInfo info;
   std::optional<Tokenizer> tokenizer;  // absent if the model has none
   std::shared_ptr<Inbox> inbox;
-  std::unique_ptr<StepLoop> loop;  // last: ends first
+  const RecordingExecutor* recording = nullptr;  // the loop's, if it records
+  std::unique_ptr<StepLoop> loop;                // last: ends first
 
   Result<SequenceSpec> sequence(const Request& request, int answers) const;
   // Has the loop do something between steps, and waits for it.
@@ -102,8 +104,10 @@ Result<Engine> Engine::open(const EngineOptions& options) {
     state->tokenizer = Tokenizer(std::move(shared));
   }
   state->inbox = std::make_shared<Inbox>(std::numeric_limits<std::size_t>::max());
+  REDKNOT_TRY(LoopExecutor executor, make_executor(*state->core, options));
+  state->recording = executor.recording;
   state->loop = std::make_unique<StepLoop>(
-      *state->core, text, state->inbox,
+      *state->core, std::move(executor.executor), text, state->inbox,
       StepLoopOptions{.max_running = options.max_running, .max_waiting = options.max_waiting});
   return Engine(std::move(state));
 }
@@ -233,6 +237,10 @@ Stats Engine::stats() const {
   stats.weight_bytes = core.weights().bytes();
   stats.kernels = std::string(core.kernels().name);
   stats.threads = core.threads();
+  if (state_->recording != nullptr) {
+    stats.recorded_steps = state_->recording->recorded_steps();
+    stats.recording_stopped = state_->recording->why_stopped();
+  }
   return stats;
 }
 

@@ -17,7 +17,8 @@ constexpr std::size_t kPiecesAhead = 4;
 
 }  // namespace
 
-StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox,
+StepLoop::StepLoop(EngineCore& core, std::unique_ptr<Executor> executor,
+                   const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox,
                    const StepLoopOptions& options)
     : core_(core),
       tokenizer_(tokenizer),
@@ -28,7 +29,7 @@ StepLoop::StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shar
                   .max_logit_rows = core.max_logit_rows(),
                   .max_sequences = std::min(
                       {options.max_running, core.max_logit_rows(), core.max_step_tokens()})}),
-      executor_(core.backend(), core.profile()) {
+      executor_(std::move(executor)) {
   for (const HeadPolicy& policy : core.profile().policies) {
     latest_.heads.push_back(describe(policy));
   }
@@ -93,7 +94,7 @@ void StepLoop::step() {
     return;
   }
   say_how_to_sample(plan);
-  StepResult result = executor_.run(plan);
+  StepResult result = executor_->run(plan);
   scheduler_.computed(plan, result);
   steps_.fetch_add(1);
   deliver(plan, std::move(result));

@@ -21,6 +21,7 @@
 #include "engine/stop_matcher.h"
 #include "runtime/sampler.h"
 #include "sched/scheduler.h"
+#include "step/executor.h"
 #include "text/detokenizer.h"
 
 namespace redknot {
@@ -33,8 +34,8 @@ struct StepLoopOptions {
 class StepLoop {
  public:
   // References must outlive the object. tokenizer may be null: then pieces carry no text.
-  StepLoop(EngineCore& core, const text::Tokenizer* tokenizer, std::shared_ptr<Inbox> inbox,
-           const StepLoopOptions& options);
+  StepLoop(EngineCore& core, std::unique_ptr<Executor> executor, const text::Tokenizer* tokenizer,
+           std::shared_ptr<Inbox> inbox, const StepLoopOptions& options);
   StepLoop(const StepLoop&) = delete;
   StepLoop& operator=(const StepLoop&) = delete;
   ~StepLoop();  // ends the loop; what still runs gets an error as its last piece
@@ -93,7 +94,7 @@ class StepLoop {
   std::shared_ptr<Inbox> inbox_;
   StepLoopOptions options_;
   Scheduler scheduler_;
-  CpuExecutor executor_;
+  std::unique_ptr<Executor> executor_;
   // Made on the thread of the first request that needs it, so that no step waits for it.
   std::once_flag vocabulary_made_;
   std::unique_ptr<const ConstrainedVocabulary> vocabulary_;
