@@ -68,12 +68,12 @@ void matmul_bench(benchmark::State& state, const Kernels* kernels, WeightFormat 
       Counter(static_cast<double>(weights.size_bytes()), Counter::kIsIterationInvariantRate);
 }
 
-void attention_bench(benchmark::State& state, const Kernels* kernels, PageFormat format) {
+void attention_bench(benchmark::State& state, const Kernels* kernels, KvFormat format) {
   const int rows = static_cast<int>(state.range(0));
   const int dim = static_cast<int>(state.range(1));
   const int pages = static_cast<int>(state.range(2));
   constexpr int kTokens = 64;
-  const std::size_t element = format == PageFormat::kF16 ? 2 : 1;
+  const std::size_t element = format == KvFormat::kF16 ? 2 : 1;
   const std::size_t part =
       static_cast<std::size_t>(kTokens) * static_cast<std::size_t>(dim) * element;
   const std::size_t page_bytes = 2 * part + (element == 1 ? 4 * kTokens : 0);
@@ -143,9 +143,9 @@ int register_all() {
       }
       benchmark::RegisterBenchmark(base.c_str(), run)->Args({1, 151936, 1024});
     }
-    for (const PageFormat format : {PageFormat::kF16, PageFormat::kQ8}) {
+    for (const KvFormat format : {KvFormat::kF16, KvFormat::kQ8}) {
       const std::string base =
-          std::string("attention/") + (format == PageFormat::kF16 ? "f16" : "q8") + suffix;
+          std::string("attention/") + (format == KvFormat::kF16 ? "f16" : "q8") + suffix;
       const auto run = [kernels, format](benchmark::State& state) {
         attention_bench(state, kernels, format);
       };

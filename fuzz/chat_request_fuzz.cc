@@ -7,15 +7,17 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "chat/reusable_marks.h"
+#include "chat/template_input.h"
+#include "server/api_error.h"
 #include "server/read_chat.h"
 #include "server/read_completion.h"
 #include "server/read_messages.h"
 #include "server/read_tokenize.h"
-#include "server/reusable_marks.h"
-#include "server/template_input.h"
 
 namespace {
 
+using namespace redknot::chat;
 using namespace redknot::server;
 
 // What was read can be given to a template, with marks and without.
@@ -36,7 +38,9 @@ void write_input(const ChatRequest& request) {
 
 template <typename T>
 void check_refusal(const Read<T>& read) {
-  if (!read.ok()) REDKNOT_CHECK(read.error().status == 400 && !read.error().message.empty());
+  if (read.ok()) return;
+  const ApiError error = api_error(read.error());
+  REDKNOT_CHECK(error.status == 400 && !error.message.empty());
 }
 
 }  // namespace

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/utf8.h"
+#include "tests/small_vocabularies.h"
 #include "text/detokenizer.h"
-#include "text/small_vocabularies.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
 namespace redknot::text {
 namespace {
@@ -47,14 +47,7 @@ class Input {
   std::string_view bytes_;
 };
 
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Character character = first_character(text);
-    if (character.state != Utf8State::kValid) return false;
-    text.remove_prefix(static_cast<std::size_t>(character.length));
-  }
-  return true;
-}
+bool is_utf8(std::string_view text) { return decode_utf8(text).has_value(); }
 
 // Whatever the vocabulary, the tokens are its own, and what is streamed is UTF-8 and agrees with
 // what is decoded at once where that is UTF-8.

@@ -7,11 +7,11 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "server/answer_parser.h"
+#include "chat/answer_parser.h"
 
 namespace {
 
-using namespace redknot::server;
+using namespace redknot::chat;
 
 struct Told {
   std::string content, reasoning, calls;

@@ -17,7 +17,7 @@ EngineOptions small_engine(const std::filesystem::path& model) {
   options.context_tokens = 256;
   options.max_sequences = 4;
   options.page_tokens = 16;
-  options.kv = KvDType::kF16;
+  options.kv = KvFormat::kF16;
   options.max_step_tokens = 32;
   return options;
 }

@@ -9,8 +9,8 @@
 
 #include "heads/head_profile.h"
 #include "model/config.h"
-#include "model/random_model.h"
 #include "model/vocabulary.h"
+#include "tests/models/random_model.h"
 
 namespace redknot::tests {
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes a GGUF file of a named shape with random weights; see model/random_model.h.
+// Writes a GGUF file of a named shape with random weights; see tests/models/random_model.h.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 
-#include "model/random_model.h"
+#include "tests/models/random_model.h"
 
 namespace {
 

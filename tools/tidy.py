@@ -15,44 +15,54 @@ from typing import NamedTuple
 
 from cpp_outline import code_only, functions, includes, leading_includes
 
-# folder of src/: what it may include besides itself and redknot/result.h. "redknot.h" is the public
-# header. Lowest first. docs/ARCHITECTURE.md says the same in words.
+# folder of src/: what it may include besides itself and COMMON_HEADERS. "redknot.h" is the public
+# header. The storeys are those of docs/ARCHITECTURE.md, which says the same in words; in each of
+# them the lowest comes first.
 LAYERS = {
+    # The core makes tokens.
     'base': '',
-    'grammar': 'base redknot.h',
-    'jinja': 'base redknot.h',
     'tensor': 'base',
     'kernels': 'base tensor',
     'model': 'base tensor',
     'text': 'base model',
     'heads': 'base',
-    'kv': 'base tensor heads',
+    'kv': 'base tensor heads model/vocabulary.h',  # TokenId
     'store': 'base tensor heads kv',
     'step': 'base heads kv model/vocabulary.h redknot/sampling.h',  # TokenId
-    'sched': 'base heads kv step store model/vocabulary.h redknot/sampling.h',
+    'sched': 'base heads kv step store model/vocabulary.h redknot/recovery.h '
+             'redknot/sampling.h',
     'runtime': 'base tensor kernels model heads kv step redknot/sampling.h',
+    'grammar': 'base redknot.h',
+    # It knows jinja, of the front, because the public header speaks of chat templates.
     'engine': 'base grammar jinja tensor kernels model text heads kv step store sched runtime '
               'redknot.h',
-    'profiler': 'base model heads kv step sched runtime engine redknot.h',
+    # The front is how people and programs reach it.
+    'jinja': 'base redknot.h',
+    'chat': 'base redknot.h',
     'http': 'base',
-    'server': 'base http redknot.h',
-    'load': 'base http',
+    'server': 'base chat http redknot.h',
+    # Measuring asks what it is worth.
     'corpus': 'base',
     'eval': 'base corpus redknot.h',
-    'cli': 'heads engine profiler http server load corpus eval redknot.h',
+    'load': 'base http',
+    'profiler': 'base model heads kv step sched runtime engine redknot.h',
+    # The binary is of the front, and sees the measuring rooms, too.
+    'cli': 'base heads engine profiler http server load corpus eval redknot.h',
 }
-# Tests beside the code may also include these, and every folder below their own.
+# Tests beside the code may also include these, and every folder above their own row.
 TEST_INCLUDES = 'tests'
 THIRD_PARTY = ('CLI', 'benchmark', 'boost', 'gmock', 'gtest', 'hwy', 'nlohmann', 'openssl',
                'prometheus', 'rapidcheck', 'spdlog')
-# Of the product: result.h belongs to everybody, the others to the folder they speak for.
+# Of the product: these belong to everybody, the others to the folder they speak for.
+COMMON_HEADERS = {'redknot/result.h', 'redknot/kv_format.h'}
 PUBLIC_HEADERS = {'redknot/redknot.h': 'redknot.h', 'redknot/constraint.h': 'redknot.h',
-                  'redknot/sampling.h': 'redknot.h',
-                  'redknot/chat_template.h': 'redknot.h'}
+                  'redknot/chat_template.h': 'redknot.h', 'redknot/recovery.h': 'redknot.h',
+                  'redknot/sampling.h': 'redknot.h'}
 
 LINE_COLUMNS = 100
 FILE_LINES = 500
 FUNCTION_LINES = 70
+CLASS_COMMENT_LINES = 3
 KERNEL_FUNCTION_LINES = 120
 
 BANNED_WORDS = {'manager', 'managers', 'util', 'utils', 'utility', 'utilities', 'helper', 'helpers',
@@ -72,6 +82,8 @@ STD_HEADERS = {
 SPDX = 'SPDX-License-Identifier: Apache-2.0'
 CPP = ('.h', '.cc', '.cpp', '.cu')
 SOURCES = ('.cc', '.cpp', '.cu')
+CLASS_WITH_BODY = re.compile(
+    r'^[ \t]*class\s+(?:\[\[.*?\]\]\s*|alignas\(.*?\)\s*)*(\w+)(?:\s+final)?\s*(?::[^;{]*)?\{', re.M)
 # Assembled from parts, so that this file keeps its own rules.
 OPEN_TASKS = re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X)\b(?!\(#\d+\))')
 MACHINE_PATH = re.compile(r'(?<![\w.$}/-])/(?:ho' r'me|ro' r'ot|wo' r'rk|Us' r'ers|mn' r't)/\w')
@@ -145,6 +157,14 @@ def check_opening(path, text):
         yield Problem(path, 1, 'pragma once', 'missing; a header may be included twice')
     if not lines[1].startswith('// '):
         yield Problem(path, 2, 'header comment', 'say here what this is, who owns it, which thread')
+        return
+    comment = next((count for count, line in enumerate(lines[1:])
+                    if not line.startswith('//')), 0)
+    declared = CLASS_WITH_BODY.search(code_only(text))
+    if declared and comment < CLASS_COMMENT_LINES:
+        yield Problem(path, 2, 'header comment',
+                      f'at least {CLASS_COMMENT_LINES} lines for {declared.group(1)}: what it owns, '
+                      'who calls it and from which thread')
 
 
 def check_functions(path, text):
@@ -203,7 +223,7 @@ def check_layers(path, text, tree):
     may = allowed(path)
     for include in includes(text):
         first = include.path.split('/')[0]
-        if include.path == 'redknot/result.h' or first in THIRD_PARTY or not include.quoted:
+        if include.path in COMMON_HEADERS or first in THIRD_PARTY or not include.quoted:
             continue
         if not any(root + include.path in tree for root in ('src/', 'include/', '')):
             yield Problem(path, include.line, 'include',

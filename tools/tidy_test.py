@@ -16,11 +16,12 @@ def tree(changes=None):
     """A small tree without problems, then the changes."""
     files = {
         'include/redknot/redknot.h': HEADER,
+        'include/redknot/kv_format.h': HEADER,
         'include/redknot/result.h': HEADER,
         'src/heads/policy.h': HEADER,
         'src/heads/CMakeLists.txt': 'redknot_sources(SOURCES policy.cc)\n',
         'src/heads/policy.cc': LICENCE + '#include "heads/policy.h"\n',
-        'src/kv/page.h': HEADER + '\n#include "redknot/result.h"\n',
+        'src/kv/page.h': HEADER + '\n#include "redknot/kv_format.h"\n#include "redknot/result.h"\n',
         'src/kv/page.cc': SOURCE + '\n#include <span>\n\n#include "heads/policy.h"\n',
         'src/kv/CMakeLists.txt': 'redknot_sources(SOURCES page.cc\n  TESTS page_test.cc)\n',
         'src/kv/page_test.cc': SOURCE + '\n#include <gtest/gtest.h>\n\n#include "tests/pools.h"\n',
@@ -85,6 +86,16 @@ class RuleTest(unittest.TestCase):
 
     def test_header_comment(self):
         self.expect('src/kv/page.h', LICENCE + '#pragma once\n', 2, 'header comment')
+
+    def test_header_comment_of_a_class(self):
+        full = LICENCE + '// A page.\n//\n// The pool owns it; one thread.\n#pragma once\n'
+        for head in ('class Page', 'class [[nodiscard]] Page final', 'class Page : public Sheet',
+                     'template <typename T>\nclass Page', 'struct Book {\n  class Page'):
+            self.expect('src/kv/page.h', HEADER + head + ' {};\n', 2, 'header comment')
+            self.expect_clean('src/kv/page.h', full + head + ' {};\n')
+        for text in ('class Page;\n', 'enum class Page { kOne };\n', 'struct Page {};\n',
+                     'template <class Page>\nvoid f() {}\n', '// class Page {\n'):
+            self.expect_clean('src/kv/page.h', HEADER + text)
 
     def test_open_task(self):
         self.expect('src/kv/page.cc', SOURCE + '// TO' 'DO: later\n', 3, 'open task')

@@ -24,15 +24,12 @@
 #include <vector>
 
 #include "redknot/constraint.h"
+#include "redknot/kv_format.h"
+#include "redknot/recovery.h"
 #include "redknot/result.h"
 #include "redknot/sampling.h"
 
 namespace redknot {
-
-// How keys and values are kept: half precision, 8-bit integers with a scale per token and head, or
-// single precision. kAuto: single precision for a model whose weights are not quantised (F32, F16,
-// BF16), else half precision.
-enum class KvDType { kAuto, kF16, kQ8, kF32 };
 
 // Called on the opening thread while a model loads: what is being done, and how much of it.
 using Progress = std::function<void(std::string_view activity, double fraction)>;
@@ -46,11 +43,13 @@ struct EngineOptions {
   int segment_tokens = 0;           // and tokens of reusable parts, for all; -1: context_tokens
   std::size_t kv_bytes = 0;         // overrides both when not 0
   int page_tokens = 64;             // 16, 32, 64 or 128
-  KvDType kv = KvDType::kAuto;      // other than kAuto, it overrides the profile's formats
-  int max_step_tokens = 512;        // tokens computed in one step
-  int max_running = 64;             // sequences that run at a time, at most as a step has tokens
-  int max_waiting = 1024;           // requests that wait for their turn; more are refused
-  std::string kernels{};            // "": best for this CPU; "reference", "avx2", "avx512"
+  // Format of keys and values, which overrides the profile's. Empty: as the profile says; without
+  // one, f32 for a model whose weights are not quantised (F32, F16, BF16), else f16.
+  std::optional<KvFormat> kv{};
+  int max_step_tokens = 512;  // tokens computed in one step
+  int max_running = 64;       // sequences that run at a time, at most as a step has tokens
+  int max_waiting = 1024;     // requests that wait for their turn; more are refused
+  std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
   // A file that every step is written to, with the tokens of prompts and answers, for
   // `redknot replay`; empty: none. A write that fails ends the recording, not the engine.
   std::filesystem::path record{};
@@ -77,39 +76,6 @@ enum class Reuse { kNone, kPrefix, kSegment };
 // them, which then misses nothing. kBare: the beginning-of-sequence token alone, so that prompts
 // that begin differently share parts.
 enum class CanonicalContext { kPrefix, kBare };
-
-// Which tokens of reused parts are computed again in their place, by whole pages, so that they see
-// what stands before them.
-enum class RecoveryPolicy {
-  kNone,
-  kBoundary,   // the first of each part (EPIC, Hu et al. 2024)
-  kDeviation,  // those whose values are farthest from the reused ones behind the first layer
-               // (CacheBlend, Yao et al. 2024)
-  kElastic,  // all, but for heads that the profile calls local, and feed-forward networks only for
-             // those that attention writes most into (the RedKnot paper)
-  kKnot,     // those that the question looks at, for heads that the profile calls context-bound
-};
-
-// Of RecoveryPolicy::kElastic. Tokens of a page compete with each other.
-struct ElasticOptions {
-  int dense_until = 0;  // layers before this one run all networks
-  double mass = 0.5;    // share of what attention wrote whose tokens pass a network; 1: all
-  int deep_start = -1;  // from this layer on mass_deep instead; -1: nowhere
-  double mass_deep = 0.5;
-  int recent_tokens = 128;  // last tokens of a part, which always pass
-};
-
-// What is computed again if nobody says how much: questions look at a few places, so of short
-// parts that is a larger share.
-inline constexpr double kDefaultRecoveryRatio = 0.08;
-inline constexpr int kDefaultRecoveryTokens = 256;  // kKnot: at least so many, if there are
-
-struct RecoveryOptions {
-  RecoveryPolicy policy = RecoveryPolicy::kKnot;
-  std::optional<double> ratio{};  // of reused tokens, 0..1; not of kNone and kElastic
-  int boundary_tokens = 0;        // kBoundary: so many of each part instead, if not 0
-  ElasticOptions elastic{};
-};
 
 struct Request {
   std::vector<PromptPart> prompt{};
@@ -241,7 +207,7 @@ struct ProfileSummary {
 
 // What one (layer, KV head) keeps and sees.
 struct HeadKv {
-  KvDType dtype = KvDType::kF16;
+  KvFormat dtype = KvFormat::kF16;
   bool local = false;                      // keeps and sees only its first tokens and a window
   int sink_tokens = 0, window_tokens = 0;  // of heads that are local or select pages
   int top_pages = 0;  // > 0: keeps all, sees first tokens, window and so many pages of its choice
@@ -252,7 +218,7 @@ struct HeadKv {
 
 // Pages of one format.
 struct PoolUse {
-  KvDType dtype = KvDType::kF16;
+  KvFormat dtype = KvFormat::kF16;
   std::size_t page_bytes = 0;
   int total_pages = 0, free_pages = 0;
 };
@@ -331,7 +297,7 @@ class ModelFile {
 
   const ModelInfo& info() const;
   // kInvalidArgument for page_tokens or context_tokens out of range.
-  Result<KvCost> kv_cost(KvDType kv, int page_tokens, int context_tokens) const;
+  Result<KvCost> kv_cost(std::optional<KvFormat> kv, int page_tokens, int context_tokens) const;
   // What each head keeps of a sequence of so many tokens under a profile of this model,
   // [layers, kv_heads]. Reads the model's file once. The errors of Engine::open for a profile.
   Result<std::vector<HeadKv>> profile_kv(const std::filesystem::path& profile, int page_tokens,
@@ -376,8 +342,11 @@ class Engine {
   std::vector<SegmentInfo> segments(const std::string& cache_salt);
   // Drops them, all with an empty id; those in use when their last user ends. How many.
   int drop_segments(const std::string& cache_salt, const std::string& id);
-  // Keeps one for so long, whoever wants its room; 0 lets it go. False if it is not at hand.
-  bool pin_segment(const std::string& cache_salt, const std::string& id, double seconds);
+  // Keeps one for so long, whoever wants its room; 0 lets it go. False if it is not at hand, if
+  // half of the KV memory is pinned already, or if what its salt has pinned would exceed the quota;
+  // 0: no limit. Copies of it that come later are kept too, within the same limits.
+  bool pin_segment(const std::string& cache_salt, const std::string& id, double seconds,
+                   std::size_t kv_quota_bytes = 0);
 
   const ModelInfo& model() const;
   int context_tokens() const;             // of the longest sequence

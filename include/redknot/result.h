@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -16,8 +17,8 @@
 namespace redknot {
 
 // What a caller can do about it: correct the call, look elsewhere, choose something supported,
-// replace the bytes, look at the disk or network, ask for less, nothing because it asked for it, or
-// try later.
+// replace the bytes, look at the disk or network, ask for less, nothing because it asked for it,
+// try later, or shorten the prompt.
 enum class ErrorCode {
   kInvalidArgument,
   kNotFound,
@@ -27,24 +28,37 @@ enum class ErrorCode {
   kResourceExhausted,
   kCancelled,
   kUnavailable,
+  kContextFull,
+};
+
+// Of kContextFull: how long the prompt is, and how much the context holds.
+struct ContextFull {
+  int prompt_tokens = 0;
+  int context_tokens = 0;
 };
 
 class [[nodiscard]] Error {
  public:
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Error(ContextFull numbers, std::string message)
+      : code_(ErrorCode::kContextFull), message_(std::move(message)), context_full_(numbers) {}
   ErrorCode code() const { return code_; }
+  // Nothing unless the code is kContextFull.
+  const std::optional<ContextFull>& context_full() const { return context_full_; }
   const std::string& message() const { return message_; }
   // The same error seen from one level up: "<attempt>: <message>". An attempt that the message
   // already begins with is not said twice.
   Error within(const std::string& attempt) const {
     const std::string prefix = attempt + ": ";
-    return message_.compare(0, prefix.size(), prefix) == 0 ? *this
-                                                           : Error(code_, prefix + message_);
+    Error out = *this;
+    if (message_.compare(0, prefix.size(), prefix) != 0) out.message_ = prefix + message_;
+    return out;
   }
 
  private:
   ErrorCode code_;
   std::string message_;
+  std::optional<ContextFull> context_full_{};
 };
 
 template <typename T>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the next token of an answer is chosen. A plain value that requests carry and steps are
-// planned with.
+// How the next token is chosen from a row of logits. A request carries these settings as a plain
+// value, and the sampler applies them. A token depends on them, on its position and on the logits,
+// and on nothing else.
 #pragma once
 
 #include <cstdint>

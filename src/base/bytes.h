@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads little-endian values from untrusted bytes, never past their end.
+// A ByteReader reads little-endian values from untrusted bytes and never past their end.
 //
 // Every failure names what was being read and the offset, so that a broken file can be found with a
-// hex editor. Values; the bytes must outlive the reader.
+// hex editor. The readers of GGUF and safetensors use it on the thread that opens a model. It
+// borrows the bytes, which must outlive it.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files as bytes: mapped read-only, or read whole up to a stated limit.
+// Files are read as bytes here: mapped read-only, or whole up to a limit that the caller states.
+//
+// A MappedFile owns its mapping; the Model keeps the files of its weights mapped in them, and any
+// thread may read the bytes. The functions are called by whoever reads or writes a file, on the
+// caller's thread, and say kIo with the system's reason where it refuses.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One large allocation made at start: zeroed, aligned to huge pages, which are asked for.
-// Move-only; the memory lives as long as the object.
+// A HugeBuffer owns one large allocation: zeroed, and aligned to huge pages, which are asked for.
+//
+// The packed weights and the pages of the KV cache lie in such buffers. They are allocated and
+// touched on the thread that opens an engine, before its step loop runs, and live as long as the
+// object. Move-only; which threads may touch which bytes is the owner's business.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bounded queue between two threads: where callers and the step loop meet. Full is an answer.
+// A BoundedQueue hands items from one thread to another: callers and the step loop meet at two of
+// them, requests in and pieces out. Full is an answer.
+//
+// The queue owns what waits in it, and a lock of its own guards it, so that any thread may call any
+// method. Whoever waits is woken by an item, by close(), or by poke(), which says that something
+// else has changed.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SHA-256 (FIPS 180-4), by OpenSSL.
+//
+// A Sha256 owns the state of one digest and belongs to the thread that adds to it. Fingerprints of
+// models, names of reusable parts, digests of texts that were measured and keys of tenants are made
+// with it.
 #pragma once
 
 #include <array>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fixed set of threads that share the tasks of one loop at a time.
+// A ThreadPool owns a fixed set of threads that share the tasks of one loop at a time.
 //
 // Tasks are handed out one by one, so a thread that lost its core delays one task and not the loop.
-// Waiting threads spin for a bounded time and then sleep. Owned by one caller thread, which takes
-// part in the work; only that thread may call parallel_for, and never from inside a task.
+// Waiting threads spin for a bounded time and then sleep. The engine owns the pool; its step loop
+// calls it from the forward pass, and its opening thread while weights are packed. One caller
+// thread at a time owns it and takes part in the work; only that thread may call parallel_for, and
+// never from inside a task.
 #pragma once
 
 #include <atomic>

@@ -5,9 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cli/bench_pictures.h"
+#include "cli/chart.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
+#include "cli/replaced_file.h"
 #include "engine/step_bench.h"
 
 namespace redknot::cli {
@@ -22,21 +25,21 @@ constexpr char kDescription[] =
     "       redknot bench rag --help\n"
     "       redknot bench serve --help\n"
     "\n"
-    "Every length of -p (prefill) and of -n (decode) is measured at every depth of\n"
+    "Every length of -p (prefill) and of -n (decode) is timed at every depth of\n"
     "-d with every format of --kv: once to warm up, then -r times. A line shows the\n"
-    "median of tokens per second, the slowest and the fastest run, GB/s (weights and\n"
-    "KV read once per step), GFLOP/s, and how much of the machine's measured limit\n"
-    "that is: the least time that memory and arithmetic would allow, divided by the\n"
-    "time taken.";
+    "median of tokens per second, the slowest and the fastest of them, GB/s (weights\n"
+    "and KV read once per step), GFLOP/s, and how much of the machine's measured\n"
+    "limit that is: the least time that memory and arithmetic would allow, divided by\n"
+    "the time taken.";
 
 constexpr char kFooter[] =
     "Examples:\n"
     "  redknot bench -m model.gguf -p 512,4096 -n 64 -d 0,8192 -t 2\n"
     "  redknot bench -m model.gguf -p 0 -n 128 -d 32768 --kv f16,q8\n"
-    "  redknot bench -m model.gguf --json > bench.jsonl\n"
+    "  redknot bench -m model.gguf -d 0,8192 --json --svg bench.svg > bench.jsonl\n"
     "\n";
 
-// One line of the output before it is measured.
+// One line of the output before it is timed.
 struct Test {
   bool decode = false;
   int tokens = 0;
@@ -44,9 +47,9 @@ struct Test {
   const char* name() const { return decode ? "decode" : "prefill"; }
 };
 
-struct Measurement {
+struct TimedTest {
   Test test;
-  std::vector<double> samples;  // tokens per second, in the order of the runs
+  std::vector<double> samples;  // tokens per second, in the order of the repetitions
   double median = 0, slowest = 0, fastest = 0;
   double bytes_per_second = 0, flops = 0;  // at the median
   double limit_share = 0;
@@ -65,12 +68,6 @@ std::vector<Test> tests_of(const BenchCommandOptions& options) {
     }
   }
   return out;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 Result<StepBench> open_bench(const BenchCommandOptions& options, const std::string& kv,
@@ -98,14 +95,14 @@ double least_seconds(const BenchWork& work, const MachineLimits& limits) {
                   work.fp32_flops / limits.fp32_flops + work.int8_ops / limits.int8_ops);
 }
 
-Result<Measurement> measure(StepBench& bench, const Test& test, int repetitions,
+Result<TimedTest> time_test(StepBench& bench, const Test& test, int repetitions,
                             const MachineLimits& limits) {
-  Measurement out;
+  TimedTest out;
   out.test = test;
-  for (int run = 0; run <= repetitions; ++run) {
+  for (int repetition = 0; repetition <= repetitions; ++repetition) {
     REDKNOT_TRY(const double seconds, test.decode ? bench.decode_seconds(test.tokens, test.depth)
                                                   : bench.prefill_seconds(test.tokens, test.depth));
-    if (run > 0) out.samples.push_back(test.tokens / std::max(seconds, 1e-9));
+    if (repetition > 0) out.samples.push_back(test.tokens / std::max(seconds, 1e-9));
   }
   out.median = median(out.samples);
   const auto [slowest, fastest] = std::minmax_element(out.samples.begin(), out.samples.end());
@@ -133,13 +130,13 @@ std::string heading(const StepBench& bench, const BenchCommandOptions& options,
          "limit\n";
 }
 
-std::string row(const Measurement& m, const std::string& kv) {
+std::string row(const TimedTest& m, const std::string& kv) {
   return format("%-7s %7d %8d  %4s %10.2f %9.2f .. %8.2f %8.2f %8.1f %7.1f %%\n", m.test.name(),
                 m.test.tokens, m.test.depth, kv.c_str(), m.median, m.slowest, m.fastest,
                 m.bytes_per_second / 1e9, m.flops / 1e9, m.limit_share * 100);
 }
 
-std::string json_row(const Measurement& m, const std::string& kv, const StepBench& bench,
+std::string json_row(const TimedTest& m, const std::string& kv, const StepBench& bench,
                      const BenchCommandOptions& options) {
   const Json out = {{"test", m.test.name()},
                     {"tokens", m.test.tokens},
@@ -158,6 +155,16 @@ std::string json_row(const Measurement& m, const std::string& kv, const StepBenc
                     {"kernels", bench.kernels()},
                     {"model", bench.model().name}};
   return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+MeasuredSpeed speed_of(const Measurement& m, const std::string& kv) {
+  return {.decode = m.test.decode,
+          .tokens = m.test.tokens,
+          .depth = m.test.depth,
+          .kv = kv,
+          .median = m.median,
+          .slowest = m.slowest,
+          .fastest = m.fastest};
 }
 
 void add_list(CLI::App& app, const char* name, std::vector<int>& values, const char* standard,
@@ -193,7 +200,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
       ->check(one_of({"f16", "q8", "f32"}))
       ->default_str("f16; with --profile, as it says")
       ->group("Tests");
-  verb->add_option("-r,--repetitions", options.repetitions, "Timed runs of each test.")
+  verb->add_option("-r,--repetitions", options.repetitions, "Timed repetitions of each test.")
       ->type_name("N")
       ->transform(integer_in(1, 1000))
       ->capture_default_str()
@@ -207,6 +214,10 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
                  "tokens_per_second (the median), samples, min, max, gb_per_second, "
                  "gflop_per_second, limit_share (0 to 1), page_tokens, batch_size, kernels, model.")
       ->group("Output");
+  verb->add_option("--svg", options.svg,
+                   "Draw tokens per second against depth, a line a format of the KV cache.")
+      ->type_name("FILE")
+      ->group("Output");
   add_bench_rag(*verb, options.rag);
   add_bench_serve(*verb, options.serve);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
@@ -219,10 +230,12 @@ Result<ExitCode> bench(const BenchCommandOptions& options) {
     note("bench: every length of -p and -n is 0: there is nothing to measure");
     return ExitCode::kUsage;
   }
+  if (options.svg) REDKNOT_RETURN_IF_ERROR(check_replaceable(*options.svg));
   // Before the model is loaded, whose memory would come on top; a wrong path is said at once.
   REDKNOT_RETURN_IF_ERROR(ModelFile::open(options.model));
   REDKNOT_TRY(const MachineLimits limits, measure_machine_limits(options.threads));
   bool first = true;
+  std::vector<MeasuredSpeed> speeds;
   std::vector<std::string> formats = options.kv;
   if (formats.empty()) formats = {options.profile.empty() ? "f16" : "auto"};
   for (const std::string& kv : formats) {
@@ -230,11 +243,13 @@ Result<ExitCode> bench(const BenchCommandOptions& options) {
     if (first && !options.json) REDKNOT_RETURN_IF_ERROR(print(heading(bench, options, limits)));
     first = false;
     for (const Test& test : tests) {
-      REDKNOT_TRY(const Measurement measured, measure(bench, test, options.repetitions, limits));
+      REDKNOT_TRY(const TimedTest timed, time_test(bench, test, options.repetitions, limits));
       REDKNOT_RETURN_IF_ERROR(
-          print(options.json ? json_row(measured, kv, bench, options) : row(measured, kv)));
+          print(options.json ? json_row(timed, kv, bench, options) : row(timed, kv)));
+      speeds.push_back(speed_of(timed, kv));
     }
   }
+  if (options.svg) REDKNOT_RETURN_IF_ERROR(replace_file(*options.svg, speed_picture(speeds)));
   return ExitCode::kSuccess;
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// `redknot bench`: speed of prefill and decode, against what the machine can do.
+// `redknot bench`: speed of prefill and decode, against what the machine can do. The options also
+// hold those of the verbs below it, `bench rag` and `bench serve`. main.cc owns the options and
+// calls both functions from the main thread.
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +29,7 @@ struct BenchCommandOptions {
   int max_step_tokens = 512;
   std::string kernels = "auto";
   bool json = false;
+  std::optional<std::string> svg;
   BenchRagOptions rag;      // of `redknot bench rag`
   BenchServeOptions serve;  // of `redknot bench serve`
 };

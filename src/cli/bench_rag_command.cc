@@ -27,7 +27,7 @@ constexpr char kDescription[] =
     "no question comes twice. Documents are known before the first question, but for\n"
     "--new of the sets. Every prompt goes through all arms, in turn:\n"
     "  dense      attention to everything, nothing kept\n"
-    "  prefix     the same, with what earlier prompts began with kept\n"
+    "  prefix     the same, with the prefix cache\n"
     "  none, boundary, deviation, elastic, knot\n"
     "             documents reused wherever they stand, what they missed recovered\n"
     "             (redknot run --help, --recovery), each at every ratio, and knot\n"
@@ -47,7 +47,7 @@ constexpr char kFooter[] =
 constexpr int kMaxPromptTokens = 1 << 22;
 
 bool has_ratio(const std::string& arm) {
-  return arm == "boundary" || arm == "deviation" || arm == "elastic" || arm == "knot";
+  return recovery_policy(arm).value_or(RecoveryPolicy::kNone) != RecoveryPolicy::kNone;
 }
 
 std::vector<eval::RagArm> arms_of(const BenchRagOptions& options) {
@@ -278,7 +278,7 @@ Result<ExitCode> bench_rag(const BenchRagOptions& options) {
     TimeLeft left;
     // Of random tokens the first is all there is to wait for.
     const int answer_tokens = options.text == "random" ? 1 : eval::kAnswerTokens;
-    REDKNOT_TRY(samples, eval::run_rag(engine, sets, arms, answer_tokens, [&](double done) {
+    REDKNOT_TRY(samples, eval::try_arms(engine, sets, arms, answer_tokens, [&](double done) {
                   show("asking" + left.text(done), done);
                 }));
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `redknot bench rag`: what reuse of documents costs and saves, against dense attention.
+// `redknot bench rag`: what reuse of documents costs and saves, against dense attention. Its
+// options lie in those of `redknot bench`; bench_command.cc adds the verb, main.cc calls it from
+// the main thread. The three functions at the end are pure, and only the verb calls them.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "cli/bench_pictures.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/replaced_file.h"
@@ -46,6 +47,30 @@ void show(const load::LoadProgress& now) {
   note(line);
 }
 
+// The lines of --beside.
+Result<std::vector<NamedLoads>> lines_beside(const BenchServeOptions& options) {
+  std::vector<NamedLoads> out;
+  for (const std::string& given : options.beside) {
+    const std::size_t equals = given.find('=');
+    NamedLoads& line = out.emplace_back(NamedLoads{.name = given.substr(0, equals)});
+    for (std::size_t at = equals; at != given.npos;) {
+      const std::size_t end = given.find(',', at + 1);
+      REDKNOT_TRY(ServedLoad load, read_served_load(given.substr(at + 1, end - at - 1)));
+      line.loads.push_back(std::move(load));
+      at = end;
+    }
+  }
+  return out;
+}
+
+ServedLoad load_of(const load::Report& report, const load::LoadResult& result) {
+  ServedLoad out{.requests = report.requests, .output_tokens_per_s = report.output_tokens_per_s};
+  for (const load::Answer& answer : result.answers) {
+    if (answer.ok()) out.ttft_ms.push_back(1000 * answer.ttft_s());
+  }
+  return out;
+}
+
 // Every request failed: what the first one met with.
 Error nothing_answered(const load::Report& report) {
   const auto& [kind, cause] = *report.causes.begin();
@@ -62,7 +87,10 @@ Result<ExitCode> bench_serve(const BenchServeOptions& options) {
     note(format("bench serve: --mix %s and --%s FILE need each other", mix, mix));
     return ExitCode::kUsage;
   }
-  if (options.json) REDKNOT_RETURN_IF_ERROR(check_replaceable(*options.json));
+  for (const auto& file : {options.json, options.svg}) {
+    if (file) REDKNOT_RETURN_IF_ERROR(check_replaceable(*file));
+  }
+  REDKNOT_TRY(std::vector<NamedLoads> lines, lines_beside(options));
   REDKNOT_TRY(load::Workload workload, workload_of(options));
   if (workload.left_out > 0) {
     note(format("bench serve: %d prompts of the trace are too long and left out",
@@ -73,9 +101,9 @@ Result<ExitCode> bench_serve(const BenchServeOptions& options) {
     REDKNOT_TRY(served, ServedModel::start(options.model, options.serve_options));
   }
   load::LoadOptions how = options.load;
-  how.ask.endpoint =
+  how.prompts.endpoint =
       options.endpoint == "chat" ? load::Endpoint::kChat : load::Endpoint::kCompletions;
-  how.ask.seed = options.workload.seed;
+  how.prompts.seed = options.workload.seed;
   REDKNOT_TRY(how.server, load::parse_address(served ? served->url() : options.url));
   how.server.verify = !options.insecure;
   load::LoadRun run(std::move(workload), std::move(how), show);
@@ -86,6 +114,10 @@ Result<ExitCode> bench_serve(const BenchServeOptions& options) {
   if (options.json) {
     REDKNOT_RETURN_IF_ERROR(
         replace_file(*options.json, serve_json(report, result, options, scope.interrupted())));
+  }
+  if (options.svg) {
+    lines.push_back({.name = "this run", .loads = {load_of(report, result)}});
+    REDKNOT_RETURN_IF_ERROR(replace_file(*options.svg, serving_picture(lines)));
   }
   if (scope.interrupted()) return ExitCode::kInterrupted;
   if (report.completed == 0 && !report.causes.empty()) return nothing_answered(report);

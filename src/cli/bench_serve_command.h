@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// `redknot bench serve`: open-loop load on a server that speaks OpenAI's dialect.
+// `redknot bench serve`: open-loop load on a server that speaks OpenAI's dialect. Its options lie
+// in those of `redknot bench`; bench_command.cc adds the verb, main.cc calls it from the main
+// thread, which carries the load. The two functions at the end are pure, and only the verb calls
+// them.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -27,7 +30,8 @@ struct BenchServeOptions {
   load::WorkloadOptions workload;
   load::LoadOptions load;
   load::Objectives objectives;
-  std::optional<std::string> json;
+  std::optional<std::string> json, svg;
+  std::vector<std::string> beside;  // NAME=FILE,FILE
 };
 
 // Adds the verb to that of `redknot bench`, which need not be given a model of its own then.

@@ -40,6 +40,15 @@ constexpr int kMaxRequests = 1 << 22;
 constexpr int kMaxConnections = 1 << 16;
 constexpr double kMaxSeconds = 1e6;
 
+CLI::Validator named_files() {
+  return {[](const std::string& given) {
+            const std::size_t at = given.find('=');
+            const bool whole = at != given.npos && at > 0 && at + 1 < given.size();
+            return whole ? std::string() : "\"" + given + "\" is not NAME=FILE";
+          },
+          "", "NAME=FILE"};
+}
+
 // Adds options of one group.
 class Group {
  public:
@@ -105,7 +114,7 @@ void add_server(CLI::App& verb, BenchServeOptions& o) {
       ->excludes(url);
   group.flag("--insecure", o.insecure, "With https: take any certificate.");
   group.text("--api-key", o.load.api_key, "KEY", "Sent as a bearer token.");
-  group.text("--model-name", o.load.ask.model, "NAME",
+  group.text("--model-name", o.load.prompts.model, "NAME",
              "The model to ask for. Without one, the first that the server lists.");
   group
       .text("--endpoint", o.endpoint, "NAME",
@@ -168,26 +177,27 @@ void add_prompts(CLI::App& verb, BenchServeOptions& o) {
 
 void add_answers(CLI::App& verb, BenchServeOptions& o) {
   Group group(verb, "Answers");
-  group.real("--temperature", o.load.ask.temperature, 0, 10, "T",
+  group.real("--temperature", o.load.prompts.temperature, 0, 10, "T",
              "Of sampling; above 0 every request has a seed of its own.");
-  group.flag("--ignore-eos", o.load.ask.ignore_eos, "Ask for answers of the whole --output-len.");
+  group.flag("--ignore-eos", o.load.prompts.ignore_eos,
+             "Ask for answers of the whole --output-len.");
   group
-      .text("--reuse", o.load.ask.reuse, "MODE",
+      .text("--reuse", o.load.prompts.reuse, "MODE",
             "none, prefix or segment, sent as redknot.reuse. Without it, the server's default; so "
             "are the next two.")
       ->check(one_of({"none", "prefix", "segment"}));
   group
-      .text("--recovery", o.load.ask.recovery, "POLICY",
+      .text("--recovery", o.load.prompts.recovery, "POLICY",
             "What is computed again of reused documents: none, boundary, deviation, elastic or "
             "knot.")
       ->check(one_of(kRecoveryNames));
-  verb.add_option("--ratio", o.load.ask.ratio, "The share of them that is computed again.")
+  verb.add_option("--ratio", o.load.prompts.ratio, "The share of them that is computed again.")
       ->type_name("SHARE")
       ->transform(real_in(0, 1))
       ->group("Answers");
 }
 
-void add_measures(CLI::App& verb, BenchServeOptions& o) {
+void add_measurement(CLI::App& verb, BenchServeOptions& o) {
   Group group(verb, "Measurement");
   group.real("--slo-ttft-ms", o.objectives.ttft_ms, 0, 1e9, "MS",
              "Goodput counts answers whose first token comes within this time; 0: any.");
@@ -206,6 +216,19 @@ void add_measures(CLI::App& verb, BenchServeOptions& o) {
   verb.add_option("--json", o.json, "Write all numbers and every request to a JSON file.")
       ->type_name("FILE")
       ->group("Measurement");
+  CLI::Option* svg = verb.add_option("--svg", o.svg,
+                                     "Draw the answers' tokens per second against the number of "
+                                     "requests, and the time to the first token.")
+                         ->type_name("FILE")
+                         ->group("Measurement");
+  verb.add_option("--beside", o.beside,
+                  "In that picture draw the runs of these files of --json as a line of that name, "
+                  "beside this run; may be repeated.")
+      ->type_name("NAME=FILE,FILE")
+      ->allow_extra_args(false)
+      ->check(named_files())
+      ->needs(svg)
+      ->group("Measurement");
 }
 
 }  // namespace
@@ -217,7 +240,7 @@ CLI::App* add_bench_serve(CLI::App& bench, BenchServeOptions& options) {
   add_arrivals(*verb, options);
   add_prompts(*verb, options);
   add_answers(*verb, options);
-  add_measures(*verb, options);
+  add_measurement(*verb, options);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;
 }

@@ -154,7 +154,7 @@ Json request_json(const load::Answer& answer) {
 
 Json options_json(const BenchServeOptions& options) {
   const load::WorkloadOptions& workload = options.workload;
-  const load::AskOptions& ask = options.load.ask;
+  const load::PromptOptions& prompts = options.load.prompts;
   return {{"url", options.model.empty() ? options.url : ""},
           {"served_model", options.model},
           {"serve_options", options.serve_options},
@@ -179,11 +179,11 @@ Json options_json(const BenchServeOptions& options) {
           {"trace", options.trace},
           {"speed", workload.speed},
           {"max_input_len", workload.max_input_tokens},
-          {"temperature", ask.temperature},
-          {"ignore_eos", ask.ignore_eos},
-          {"reuse", ask.reuse},
-          {"recovery", ask.recovery},
-          {"ratio", or_null(ask.ratio)},
+          {"temperature", prompts.temperature},
+          {"ignore_eos", prompts.ignore_eos},
+          {"reuse", prompts.reuse},
+          {"recovery", prompts.recovery},
+          {"ratio", or_null(prompts.ratio)},
           {"slo_ttft_ms", options.objectives.ttft_ms},
           {"slo_itl_ms", options.objectives.itl_ms},
           {"stall_ms", options.objectives.stall_ms},

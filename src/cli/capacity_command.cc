@@ -80,7 +80,7 @@ CLI::App* add_capacity(CLI::App& app, CapacityCommandOptions& options) {
       ->required()
       ->group("Memory");
   verb->add_option("--kv-memory", options.kv_bytes,
-                   "Memory for keys and values, in bytes; K, M, G and T stand for powers of 1024.")
+                   "Memory for the KV cache, in bytes; K, M, G and T stand for powers of 1024.")
       ->type_name("BYTES")
       ->transform(bytes())
       ->required()

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `redknot capacity`: how many sessions fit into so much KV memory, dense and with a head profile.
+// main.cc owns the options and calls both functions from the main thread; the verb opens one engine
+// after the other, so that only one holds the memory.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -7,7 +7,7 @@
 
 #include "cli/output.h"
 #include "engine/profile_choice.h"
-#include "profiler/rehearsal.h"
+#include "profiler/dense_comparison.h"
 #include "profiler/text_digest.h"
 
 namespace redknot::cli {
@@ -15,43 +15,44 @@ namespace {
 
 using eval::Question;
 
-// The noise floor's steps: other batches of rows than those of the dense run.
+// The noise floor's steps: other batches of rows than those of the dense pass.
 constexpr int kOtherStepTokens = 48;
 
-RehearsedText rehearsed(const eval::Sequence& sequence) {
-  RehearsedText text{.first_measured = sequence.first_measured};
+ComparedText compared(const eval::Sequence& sequence) {
+  ComparedText text{.first_compared = sequence.first_compared};
   for (const int token : sequence.tokens) text.tokens.push_back(TokenId{token});
   return text;
 }
 
 // Of a long answer, what the context holds.
-Result<RehearsedText> rehearsed(const Question& question, const EvalPlan& plan,
-                                const Tokenizer& tokenizer) {
+Result<ComparedText> compared(const Question& question, const EvalPlan& plan,
+                              const Tokenizer& tokenizer) {
   const std::string whole = eval::with_answer(plan.format, question.prompt, question.answer);
   const bool marks = plan.format == eval::PromptFormat::kMarks;
   REDKNOT_TRY(std::vector<int> tokens, tokenizer.tokenize(whole, /*add_special=*/true, marks));
   const auto most = static_cast<std::size_t>(plan.context_tokens);
   if (tokens.size() > most) tokens.resize(most);
-  return rehearsed({.tokens = std::move(tokens),
-                    .first_measured = std::max(0, question.prompt_tokens - kMeasuredPromptTokens)});
+  return compared({.tokens = std::move(tokens),
+                   .first_compared = std::max(0, question.prompt_tokens - kComparedPromptTokens)});
 }
 
-class Comparison {
+class ArmComparison {
  public:
-  Comparison(Rehearsal rehearsal, std::vector<HeadProfile> profiles, std::vector<Arm> arms)
-      : rehearsal_(std::move(rehearsal)),
-        shape_(rehearsal_.core().pages().shape()),
+  ArmComparison(DenseComparison comparison, std::vector<HeadProfile> profiles,
+                std::vector<Arm> arms)
+      : comparison_(std::move(comparison)),
+        shape_(comparison_.core().pages().shape()),
         profiles_(std::move(profiles)),
         arms_(std::move(arms)),
         sums_(arms_.size()),
         kl_(arms_.size()) {}
 
-  void add(const RehearsedText& text) {
+  void add(const ComparedText& text) {
     digest_.add(text);
-    const std::vector<float> dense = rehearsal_.predict(text, kMostKeptFloats);
+    const std::vector<float> dense = comparison_.predict(text, kMostKeptFloats);
     for (std::size_t i = 0; i < arms_.size(); ++i) {
-      const int step_tokens = profiles_[i] == rehearsal_.dense() ? kOtherStepTokens : 0;
-      const DivergenceSum sum = rehearsal_.compare(text, profiles_[i], {step_tokens, dense});
+      const int step_tokens = profiles_[i] == comparison_.dense() ? kOtherStepTokens : 0;
+      const DivergenceSum sum = comparison_.compare(text, profiles_[i], {step_tokens, dense});
       const Divergence found = sum.total();
       const auto positions = static_cast<double>(found.positions);
       kl_[i].push_back({found.kl_mean * positions, positions});
@@ -65,7 +66,7 @@ class Comparison {
     out.text = std::move(digest_).describe(std::move(description));
     const int tokens = out.text.context_tokens;
     out.text.page_tokens = shape_.page_tokens;
-    out.text.dense_bytes = kv_bytes(rehearsal_.dense(), shape_, tokens);
+    out.text.dense_bytes = kv_bytes(comparison_.dense(), shape_, tokens);
     for (std::size_t i = 0; i < arms_.size(); ++i) {
       out.arms.push_back({.arm = arms_[i].name,
                           .divergence = sums_[i].total(),
@@ -78,7 +79,7 @@ class Comparison {
   }
 
  private:
-  Rehearsal rehearsal_;
+  DenseComparison comparison_;
   TextDigest digest_;
   PageShape shape_;
   std::vector<HeadProfile> profiles_;
@@ -89,23 +90,23 @@ class Comparison {
 };
 
 // Of all arms but the first.
-Result<Comparison> open_comparison(const EvalOptions& options, const std::vector<Arm>& arms,
-                                   int context_tokens) {
+Result<ArmComparison> open_comparison(const EvalOptions& options, const std::vector<Arm>& arms,
+                                      int context_tokens) {
   const EngineOptions dense = engine_options(options, arms.front(), context_tokens);
-  REDKNOT_TRY(Rehearsal rehearsal, Rehearsal::open(dense));
+  REDKNOT_TRY(DenseComparison comparison, DenseComparison::open(dense));
   std::vector<HeadProfile> profiles;
   for (std::size_t i = 1; i < arms.size(); ++i) {
     EngineOptions engine = engine_options(options, arms[i], context_tokens);
     if (arms[i].profile.empty()) {
-      profiles.push_back(dense_profile(engine, rehearsal.model()));
+      profiles.push_back(dense_profile(engine, comparison.model()));
       continue;
     }
     REDKNOT_TRY(ProfileFile file,
-                open_profile(engine, rehearsal.model(), rehearsal.core().thread_pool()));
+                open_profile(engine, comparison.model(), comparison.core().thread_pool()));
     profiles.push_back(std::move(file.profile));
   }
-  return Comparison(std::move(rehearsal), std::move(profiles),
-                    std::vector<Arm>(arms.begin() + 1, arms.end()));
+  return ArmComparison(std::move(comparison), std::move(profiles),
+                       std::vector<Arm>(arms.begin() + 1, arms.end()));
 }
 
 // "redknot eval, suite qa, seed 1", "redknot eval, suite text, book.txt"
@@ -123,14 +124,14 @@ std::vector<Arm> arms_of(const EvalOptions& options) {
             .at_once = options.at_once,
             .max_step_tokens = options.max_step_tokens};
   if (!compares(options)) return {dense};
-  dense.kv = KvDType::kF16;
+  dense.kv = KvFormat::kF16;
   Arm again = dense;
   again.name = "dense again";
   again.at_once = options.at_once == 1 ? 4 : 1;
   again.max_step_tokens = std::max(1, options.max_step_tokens / 3);
   Arm q8 = dense;
   q8.name = "q8";
-  q8.kv = KvDType::kQ8;
+  q8.kv = KvFormat::kQ8;
   std::vector<Arm> arms = {dense, again, q8};
   for (const std::string& profile : options.profiles) {
     Arm& arm = arms.emplace_back(dense);
@@ -141,7 +142,7 @@ std::vector<Arm> arms_of(const EvalOptions& options) {
     };
     if (taken(arm.name)) arm.name = profile;
     while (taken(arm.name)) arm.name += " again";
-    arm.kv = KvDType::kAuto;  // as the profile says
+    arm.kv = std::nullopt;  // as the profile says
     arm.profile = profile;
   }
   return arms;
@@ -161,22 +162,22 @@ EngineOptions engine_options(const EvalOptions& options, const Arm& arm, int con
   return out;
 }
 
-Result<Divergences> measure_divergences(const EvalOptions& options, const std::vector<Arm>& arms,
-                                        const EvalPlan& plan, const Tokenizer& tokenizer,
-                                        const std::function<void(int tokens)>& advanced) {
-  REDKNOT_TRY(Comparison comparison, open_comparison(options, arms, plan.context_tokens));
-  const auto add = [&](const RehearsedText& text) {
+Result<Divergences> compare_arms(const EvalOptions& options, const std::vector<Arm>& arms,
+                                 const EvalPlan& plan, const Tokenizer& tokenizer,
+                                 const std::function<void(int tokens)>& advanced) {
+  REDKNOT_TRY(ArmComparison comparison, open_comparison(options, arms, plan.context_tokens));
+  const auto add = [&](const ComparedText& text) {
     comparison.add(text);
     advanced(static_cast<int>(text.tokens.size()));
   };
   for (const EvalCell& cell : plan.cells) {
     REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
     for (const Question& question : questions) {
-      REDKNOT_TRY(const RehearsedText text, rehearsed(question, plan, tokenizer));
+      REDKNOT_TRY(const ComparedText text, compared(question, plan, tokenizer));
       add(text);
     }
   }
-  for (const eval::Sequence& sequence : plan.text) add(rehearsed(sequence));
+  for (const eval::Sequence& sequence : plan.text) add(compared(sequence));
   return std::move(comparison).result(options.seed, description(options));
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `redknot eval` compares: dense attention, dense attention in other steps (what noise there
-// is), 8-bit pages (a yardstick that people know), and head profiles.
+// is), 8-bit pages (a yardstick that people know), and head profiles. Plain values and functions of
+// the caller's thread; eval_command.cc calls them, and owns what they return.
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,7 @@ namespace redknot::cli {
 
 struct Arm {
   std::string name{};  // "dense", "dense again", "q8", or the profile's file name
-  KvDType kv = KvDType::kF16;
+  std::optional<KvFormat> kv = KvFormat::kF16;
   std::string profile{};
   int at_once = 4;
   int max_step_tokens = 512;
@@ -39,7 +41,7 @@ struct ArmDivergence {
   std::size_t kv_bytes = 0, kv_bytes_read = 0, kv_bytes_dense = 0;
 };
 
-// What the description of a text measured here begins with.
+// What the description of a text compared here begins with.
 inline constexpr char kEvalDescription[] = "redknot eval";
 
 struct Divergences {
@@ -49,12 +51,12 @@ struct Divergences {
   MeasuredText text{};
 };
 
-// Runs every sequence of the plan (prompts with their expected answers, or text) under all arms
-// beside each other. Of prompts the last kMeasuredPromptTokens and the answer count.
-// `advanced` is called after each sequence with its tokens.
-Result<Divergences> measure_divergences(const EvalOptions& options, const std::vector<Arm>& arms,
-                                        const EvalPlan& plan, const Tokenizer& tokenizer,
-                                        const std::function<void(int tokens)>& advanced);
-inline constexpr int kMeasuredPromptTokens = 32;
+// Passes every sequence of the plan (prompts with their expected answers, or text) through the
+// model under all arms, beside each other. Of prompts the last kComparedPromptTokens and the answer
+// count. `advanced` is called after each sequence with its tokens.
+Result<Divergences> compare_arms(const EvalOptions& options, const std::vector<Arm>& arms,
+                                 const EvalPlan& plan, const Tokenizer& tokenizer,
+                                 const std::function<void(int tokens)>& advanced);
+inline constexpr int kComparedPromptTokens = 32;
 
 }  // namespace redknot::cli

@@ -25,8 +25,8 @@ using eval::Question;
 using eval::Row;
 using Answers = std::vector<std::string>;
 
-// How far a run is, and for how long it goes on: the questions of every arm, then their predictions
-// under all arms but the first beside the first.
+// How far an evaluation is, and for how long it goes on: the questions of every arm, then their
+// predictions under all arms but the first beside the first.
 class Advance {
  public:
   Advance(const EvalPlan& plan, std::size_t arms) {
@@ -35,11 +35,11 @@ class Advance {
     for (const eval::Sequence& sequence : plan.text) {
       once += static_cast<double>(sequence.tokens.size());
     }
-    const double runs = plan.cells.empty() ? 0 : static_cast<double>(arms);
-    work_ = once * (runs + passes(arms));
+    const double asked_arms = plan.cells.empty() ? 0 : static_cast<double>(arms);
+    work_ = once * (asked_arms + passes(arms));
     arms_ = arms;
   }
-  void asked(double tokens) { done_ += tokens; }
+  void add(double tokens) { done_ += tokens; }
   void compared(double tokens) { done_ += tokens * passes(arms_); }
   double fraction() const { return std::min(1.0, done_ / work_); }
   std::string activity(const std::string& what) { return what + time_left_.text(fraction()); }
@@ -52,7 +52,7 @@ class Advance {
   double work_ = 0, done_ = 0;
 };
 
-// Shows how far a run is, on a terminal alone.
+// Shows how far an evaluation is, on a terminal alone.
 class AdvancePrinter {
  public:
   AdvancePrinter(Advance& advance, std::string what)
@@ -94,36 +94,37 @@ void show(const std::string& cell, const Question& question, const std::string& 
               quoted(question.answer).c_str(), quoted(given).c_str()));
 }
 
-struct Asked {
+struct CellResult {
   Row row;
   Answers answers;
 };
 
-Result<Asked> ask_cell(Engine& engine, const EvalCell& cell, const Arm& arm, PromptFormat format,
-                       const EvalOptions& options, Advance& advance) {
+Result<CellResult> run_cell(Engine& engine, const EvalCell& cell, const Arm& arm,
+                            PromptFormat format, const EvalOptions& options, Advance& advance) {
   REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
   const std::string what = described(arm, cell.row);
-  Asked asked{.row = cell.row, .answers = {}};
+  CellResult result{.row = cell.row, .answers = {}};
   {
     const AdvancePrinter printer(advance, what);
-    const auto answered = [&](const Question&) {
-      advance.asked(cell.work / static_cast<double>(questions.size()));
+    const auto on_answer = [&](const Question&) {
+      advance.add(cell.work / static_cast<double>(questions.size()));
       printer.show();
     };
     REDKNOT_TRY(
-        asked.answers,
-        ask(engine, questions, {.format = format, .at_once = arm.at_once, .answered = answered}));
+        result.answers,
+        generate_answers(engine, questions,
+                         {.format = format, .at_once = arm.at_once, .on_answer = on_answer}));
   }
   const std::size_t shown = std::min(static_cast<std::size_t>(options.show), questions.size());
-  for (std::size_t i = 0; i < shown; ++i) show(what, questions[i], asked.answers[i]);
-  asked.row.arm = arm.name;
-  asked.row = scored(std::move(asked.row), questions, asked.answers, options.seed);
-  return asked;
+  for (std::size_t i = 0; i < shown; ++i) show(what, questions[i], result.answers[i]);
+  result.row.arm = arm.name;
+  result.row = scored(std::move(result.row), questions, result.answers, options.seed);
+  return result;
 }
 
 // The rows of all arms. The first is dense attention, which the others are held against.
-Result<std::vector<Row>> ask_all(const EvalOptions& options, const std::vector<Arm>& arms,
-                                 const EvalPlan& plan, Advance& advance) {
+Result<std::vector<Row>> run_cells(const EvalOptions& options, const std::vector<Arm>& arms,
+                                   const EvalPlan& plan, Advance& advance) {
   std::vector<Row> rows;
   std::vector<Answers> dense;
   if (plan.cells.empty()) return rows;
@@ -131,14 +132,14 @@ Result<std::vector<Row>> ask_all(const EvalOptions& options, const std::vector<A
     REDKNOT_TRY(Engine engine, open_engine(options, arm, plan));
     for (std::size_t i = 0; i < plan.cells.size(); ++i) {
       const EvalCell& cell = plan.cells[i];
-      REDKNOT_TRY(Asked asked, ask_cell(engine, cell, arm, plan.format, options, advance));
+      REDKNOT_TRY(CellResult result, run_cell(engine, cell, arm, plan.format, options, advance));
       if (dense.size() < plan.cells.size()) {
-        dense.push_back(std::move(asked.answers));
+        dense.push_back(std::move(result.answers));
       } else {
         REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
-        asked.row.against_dense = against_dense(questions, asked.answers, dense[i], options.seed);
+        result.row.against_dense = against_dense(questions, result.answers, dense[i], options.seed);
       }
-      rows.push_back(std::move(asked.row));
+      rows.push_back(std::move(result.row));
     }
   }
   return rows;
@@ -148,8 +149,8 @@ Result<std::vector<Row>> ask_all(const EvalOptions& options, const std::vector<A
 Result<std::string> kv_name(const EvalOptions& options, const ModelFile& model) {
   if (compares(options)) return std::string("f16");
   if (options.kv != "auto") return options.kv;
-  REDKNOT_TRY(const KvCost chosen, model.kv_cost(KvDType::kAuto, options.page_tokens, 1));
-  REDKNOT_TRY(const KvCost single, model.kv_cost(KvDType::kF32, options.page_tokens, 1));
+  REDKNOT_TRY(const KvCost chosen, model.kv_cost(std::nullopt, options.page_tokens, 1));
+  REDKNOT_TRY(const KvCost single, model.kv_cost(KvFormat::kF32, options.page_tokens, 1));
   return std::string(chosen.bytes_per_token == single.bytes_per_token ? "f32" : "f16");
 }
 
@@ -172,16 +173,15 @@ Result<ExitCode> eval(const EvalOptions& options) {
   report.skipped = plan.skipped;
   REDKNOT_TRY(report.kv, kv_name(options, model));
   Advance advance(plan, arms.size());
-  REDKNOT_TRY(report.rows, ask_all(options, arms, plan, advance));
+  REDKNOT_TRY(report.rows, run_cells(options, arms, plan, advance));
   if (arms.size() > 1) {
     const AdvancePrinter printer(advance, "comparing predictions");
-    REDKNOT_TRY(report.divergences,
-                measure_divergences(options, arms, plan, tokenizer, [&](int tokens) {
+    REDKNOT_TRY(report.divergences, compare_arms(options, arms, plan, tokenizer, [&](int tokens) {
                   advance.compared(tokens);
                   printer.show();
                 }));
   }
-  // After a long run one is not lost with the other.
+  // After a long evaluation one is not lost with the other.
   const Status printed = print(report_text(report));
   const Status written =
       options.json ? replace_file(*options.json, report_json(report)) : Status(Done{});

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of `redknot eval`, as it was given.
+// The command line of `redknot eval`, as it was given: a plain value that main.cc owns, CLI11 fills
+// and the verb reads. It also says which options do not go together. Nothing here is opened or
+// asked; all of it happens on the main thread.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <system_error>
 
+#include "cli/chart.h"
 #include "cli/output.h"
 #include "cli/replaced_file.h"
 #include "cli/svg.h"
@@ -14,8 +15,6 @@
 namespace redknot::cli {
 namespace {
 
-constexpr const char* kInk = "#24292f";
-constexpr const char* kRule = "#d0d7de";
 constexpr const char* kGlobalColour = "#0a3069";
 constexpr const char* kRetrievalColour = "#8250df";
 constexpr const char* kLocalColour = "#2da44e";
@@ -86,26 +85,6 @@ void draw_legend(Svg& svg, double left, double y) {
   svg.circle(left + 6, y + 6, 2.5, "white");
   svg.text(left + 17, y + 10, "8-bit pages");
 }
-
-// A scale of logarithms between two powers of ten.
-class LogScale {
- public:
-  LogScale(double least, double most, double low, double high)
-      : least_(std::floor(std::log10(least))),
-        most_(std::max(least_ + 1, std::ceil(std::log10(most)))),
-        low_(low),
-        high_(high) {}
-  double at(double value) const {
-    const double share = (std::log10(value) - least_) / (most_ - least_);
-    return low_ + (share > 0 ? std::min(share, 1.0) : 0.0) * (high_ - low_);
-  }
-  int first() const { return static_cast<int>(least_); }
-  int last() const { return static_cast<int>(most_); }
-  double least() const { return std::pow(10, least_); }
-
- private:
-  double least_, most_, low_, high_;
-};
 
 double percent(std::size_t part, std::size_t whole) {
   return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `redknot eval --report` draws.
+// What `redknot eval --report` draws: pure functions from a report and its profiles to SVG, and two
+// that write a directory of them. eval_command.cc calls them at the end, from the main thread;
+// nothing is kept between calls.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `redknot eval` asks: its cells, in the order of the report.
+// What `redknot eval` asks: its cells, in the order of the report. eval_command.cc makes one plan
+// and owns it; the plan makes the questions of a cell when they are asked for, on the caller's
+// thread, and borrows the tokenizer for that.
 #pragma once
 
 #include <functional>
@@ -8,7 +10,7 @@
 #include <vector>
 
 #include "cli/eval_options.h"
-#include "eval/asking.h"
+#include "eval/generate_answers.h"
 #include "eval/prompt_format.h"
 #include "eval/row.h"
 #include "eval/sequences.h"

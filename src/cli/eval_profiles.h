@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head profiles that an evaluation compares, as their files say; and what it writes into those
-// that nobody has validated.
+// that nobody has validated. eval_command.cc owns the list from its beginning to its end, so that a
+// file that somebody changed meanwhile is noticed. Main thread.
 #pragma once
 
 #include <cstdint>

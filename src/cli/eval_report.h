@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `redknot eval` found, as text to read and as JSON.
+// What `redknot eval` found, as text to read and as JSON. EvalReport is a plain value that
+// eval_command.cc fills and owns; the functions are pure, and eval_pictures.h draws from the same
+// value.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the process ends with.
+// What the process ends with. Every verb returns one of these, or an error, to main.cc, which ends
+// the process with it; interrupt.cc ends it with kInterrupted at once. The numbers are part of the
+// command line's contract, as --help prints it.
 #pragma once
 
 namespace redknot::cli {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a user hands in as files: text, and lists of token ids.
+// What a user hands in as files: text, and lists of token ids. Plain functions on the caller's
+// thread; verbs call them for what their options name, before they open a model. Nothing is kept,
+// and more than kMaxInputBytes is refused.
 #pragma once
 
 #include <string>

@@ -167,10 +167,6 @@ Result<HeadTables> head_tables(const ModelFile& file, const InspectOptions& opti
   return tables;
 }
 
-const char* dtype_name(KvDType dtype) {
-  return dtype == KvDType::kF16 ? "f16" : dtype == KvDType::kQ8 ? "q8" : "f32";
-}
-
 // "global f16", "4+64 q8": sink and window, "4+128+8p q8": and pages that a query selects.
 std::string head_text(const HeadKv& head) {
   std::string seen = "global";
@@ -178,7 +174,7 @@ std::string head_text(const HeadKv& head) {
     seen = format("%d+%d", head.sink_tokens, head.window_tokens);
   }
   if (head.top_pages > 0) seen += format("+%dp", head.top_pages);
-  return seen + " " + dtype_name(head.dtype);
+  return seen.append(" ").append(name(head.dtype));
 }
 
 const char* class_name(const HeadKv& head) {
@@ -221,7 +217,7 @@ Json heads_json(const ModelInfo& model, const HeadTables& tables) {
                      {"sink_tokens", head.sink_tokens},
                      {"window_tokens", head.window_tokens},
                      {"top_pages", head.top_pages},
-                     {"format", dtype_name(head.dtype)},
+                     {"format", name(head.dtype)},
                      {"bytes", head.bytes}});
     }
   }

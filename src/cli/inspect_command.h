@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `redknot inspect`: what a model file holds, and what it will cost in memory.
+// `redknot inspect`: what a model file holds, and what it will cost in memory. Reads the header and
+// opens no engine. main.cc owns the options and calls both functions from the main thread.
+// What is printed is for people, or with --json for programs.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ctrl-C, and for servers SIGTERM.
+// Ctrl-C, and for servers SIGTERM. main.cc asks for the first function once; verbs own an
+// InterruptScope on their stack while they can be ended, on the main thread. It owns a thread that
+// waits for the signal and calls the verb's function there.
 //
 // A signal belongs to the process, so this is the one place with state of the whole process. Left
 // alone where the parent made the process ignore SIGINT (nohup, background jobs).

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A float32 matrix written row by row as a NumPy file (format 1.0), of any number of rows.
+// A float32 matrix written row by row as a NumPy file (format 1.0), of any number of rows. Owns the
+// open file. `redknot run --logits` owns one and appends the rows that come with each piece of the
+// answer, from the main thread.
 //
 // The header, which states the number of rows, is written by finish(); until then the file does not
 // start like a NumPy file and cannot be taken for a whole one. Move-only; one thread.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What values an option takes, checked while the command line is read. Stricter than CLI11's own
 // conversions, which take "010" for eight, "-1" for 2^64 - 1, and "nan" for a number in any range.
+// Plain functions without state; each verb calls them when it adds its options. Main thread.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -70,10 +70,11 @@ void note_recording(const Stats& stats) {
               stats.recording_stopped.c_str()));
 }
 
-KvDType kv_from_name(std::string_view name) {
-  if (name == "f16") return KvDType::kF16;
-  if (name == "q8") return KvDType::kQ8;
-  return name == "f32" ? KvDType::kF32 : KvDType::kAuto;
+std::optional<KvFormat> kv_from_name(std::string_view text) {
+  for (const KvFormat format : kKvFormats) {
+    if (name(format) == text) return format;
+  }
+  return std::nullopt;
 }
 
 }  // namespace redknot::cli

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Standard output and standard error. Unbuffered: what was printed is out, and a full disk or a
-// reader that left is noticed at once.
+// reader that left is noticed at once. Plain functions without state that every verb calls, from
+// any thread; what two threads print at once comes in either order.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,6 +32,7 @@ std::string human_bytes(std::size_t bytes);
 // Says on standard error that a recording ended before what it was of, and why.
 void note_recording(const Stats& stats);
 
-KvDType kv_from_name(std::string_view name);  // "auto", "f16", "q8", "f32"
+// The format called so; empty for "auto".
+std::optional<KvFormat> kv_from_name(std::string_view text);
 
 }  // namespace redknot::cli

@@ -47,8 +47,9 @@ constexpr char kFooter[] =
     "of their own. Use text like that of your requests: what heads do on one kind of\n"
     "text says little of another.\n"
     "\n"
-    "An interrupted run goes on where it was when it is started again with the same\n"
-    "options: measurements are in PROFILE.json.partial until the profile is written.\n"
+    "An interrupted search goes on where it was when it is started again with the\n"
+    "same options: its trials are in PROFILE.json.partial until the profile is\n"
+    "written.\n"
     "\n"
     "Examples:\n"
     "  redknot profile -m model.gguf -o profile.json\n"
@@ -60,12 +61,12 @@ struct Texts {
   CalibrationText calibration, validation;
 };
 
-std::vector<RehearsedText> rehearsed(const std::vector<eval::Sequence>& sequences) {
-  std::vector<RehearsedText> out;
+std::vector<ComparedText> compared(const std::vector<eval::Sequence>& sequences) {
+  std::vector<ComparedText> out;
   for (const eval::Sequence& sequence : sequences) {
-    RehearsedText& text = out.emplace_back();
+    ComparedText& text = out.emplace_back();
     for (const int token : sequence.tokens) text.tokens.push_back(TokenId{token});
-    text.first_measured = sequence.first_measured;
+    text.first_compared = sequence.first_compared;
   }
   return out;
 }
@@ -80,12 +81,12 @@ Result<Texts> corpus_texts(const ProfileCommandOptions& options, int context_tok
   REDKNOT_TRY(const auto calibration, eval::corpus_sequences(wanted, tokenizer));
   texts.calibration = {format("made documents, seed %llu, the first stream",
                               static_cast<unsigned long long>(options.seed)),
-                       rehearsed(calibration)};
+                       compared(calibration)};
   ++wanted.seed;
   REDKNOT_TRY(const auto validation, eval::corpus_sequences(wanted, tokenizer));
   texts.validation = {format("made documents, seed %llu, the second stream",
                              static_cast<unsigned long long>(options.seed)),
-                      rehearsed(validation)};
+                      compared(validation)};
   return texts;
 }
 
@@ -98,14 +99,14 @@ Result<Texts> file_texts(const ProfileCommandOptions& options, int context_token
   for (const std::filesystem::path& file : files) {
     names += (names.empty() ? "" : ", ") + file.filename().string();
   }
-  return Texts{{names + ", every other sequence from the first", rehearsed(halves.first)},
-               {names + ", every other sequence from the second", rehearsed(halves.second)}};
+  return Texts{{names + ", every other sequence from the first", compared(halves.first)},
+               {names + ", every other sequence from the second", compared(halves.second)}};
 }
 
 int longest_sequence(const Texts& texts) {
   std::size_t longest = 0;
   for (const CalibrationText* text : {&texts.calibration, &texts.validation}) {
-    for (const RehearsedText& sequence : text->sequences) {
+    for (const ComparedText& sequence : text->sequences) {
       longest = std::max(longest, sequence.tokens.size());
     }
   }
@@ -172,7 +173,7 @@ ProfilingOptions profiling_options(const ProfileCommandOptions& options, int con
   return out;
 }
 
-Result<ProfilingResult> measure(ProfilingOptions options, const Texts& texts) {
+Result<ProfilingResult> make(ProfilingOptions options, const Texts& texts) {
   ProgressPrinter printer;
   options.engine.progress = printer.callback();
   TimeLeft time_left;
@@ -288,10 +289,10 @@ Result<ExitCode> profile(const ProfileCommandOptions& options) {
         format("profile: the longest sequence has %d tokens: measured up to that length", longest));
   }
   const ProfilingOptions profiling = profiling_options(options, longest);
-  REDKNOT_TRY(const ProfilingResult result, measure(profiling, texts));
+  REDKNOT_TRY(const ProfilingResult result, make(profiling, texts));
   if (result.found > 0) {
     note(format("profile: %zu of %zu measurements were in %s", result.found,
-                result.found + result.measured, profiling.journal.c_str()));
+                result.found + result.made, profiling.journal.c_str()));
   }
   REDKNOT_RETURN_IF_ERROR(replace_file(options.output, to_json(result.file)));
   std::error_code ignored;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `redknot profile`: measure the heads of a model and choose what each of them keeps.
+// `redknot profile`: measure the heads of a model and choose what each of them keeps. main.cc owns
+// the options and calls both functions from the main thread, which also prints progress; the
+// measuring itself is profiler/profiling.h.
 #pragma once
 
 #include <CLI/CLI.hpp>

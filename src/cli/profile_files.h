@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Head profiles that a verb reads and adds what it found to.
+// Head profiles that a verb reads and adds what it found to. Plain functions on the caller's
+// thread: `eval` and `bench rag` read at their beginning and replace at their end. Nothing is
+// locked; a file that changed in between is left as it is.
 #pragma once
 
 #include <string>

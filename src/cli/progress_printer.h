@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shows on standard error how far loading is: nothing for the first second, then a bar on a
-// terminal, or a plain line at most every five seconds elsewhere.
+// terminal, or a plain line at most every five seconds elsewhere. A verb owns one on its stack and
+// gives its callback to what it opens; the callback is called on the thread of the verb.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file that is written whole or not at all: readers see what was there before, or all of the new
-// text. Plain functions, any thread.
+// text. Verbs call these for everything that they write beside standard output, `eval` and
+// `profile` before their work as well as after it. Plain functions, any thread.
 #pragma once
 
 #include <filesystem>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/reuse_options.h"
 
-#include <algorithm>
-
 #include "cli/option_checks.h"
 
 namespace redknot::cli {
@@ -51,9 +49,8 @@ CanonicalContext canonical_from_name(const std::string& name) {
 }
 
 RecoveryOptions recovery_from_name(const std::string& name, std::optional<double> ratio) {
-  const auto at = std::find(kRecoveryNames.begin(), kRecoveryNames.end(), name);
   RecoveryOptions out;
-  out.policy = static_cast<RecoveryPolicy>(at - kRecoveryNames.begin());
+  out.policy = recovery_policy(name).value();
   out.ratio = ratio;
   if (out.policy == RecoveryPolicy::kElastic && ratio) {
     out.elastic.mass = out.elastic.mass_deep = *ratio;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Options about documents that are reused, with the same words wherever they are taken.
+// Options about documents that are reused, with the same words wherever they are taken. The verb
+// whose options these are part of owns them; the functions turn names into the public header's
+// values. All of it happens on the main thread, before anything is opened.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -18,8 +20,8 @@ struct ReuseOptions {
   std::string canonical = "prefix";
 };
 
-inline const std::vector<std::string> kRecoveryNames = {"none", "boundary", "deviation", "elastic",
-                                                        "knot"};
+inline const std::vector<std::string> kRecoveryNames(kRecoveryPolicyNames.begin(),
+                                                     kRecoveryPolicyNames.end());
 
 // Adds --reuse, --recovery, --ratio and --canonical; the latter three need --reuse segment.
 void add_reuse(CLI::App& app, ReuseOptions& options);

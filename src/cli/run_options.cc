@@ -71,7 +71,7 @@ void add_length_options(CLI::App& app, RunOptions& o) {
       ->type_name("TEXT")
       ->allow_extra_args(false)
       ->group("End of the answer");
-  app.add_flag("--ignore-eos", o.ignore_eos, "Go on after an end-of-generation token.")
+  app.add_flag("--ignore-eos", o.ignore_eos, "Go on after an end-of-sequence token.")
       ->group("End of the answer");
 }
 

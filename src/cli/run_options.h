@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of `redknot run`, as it was given.
+// The command line of `redknot run`, as it was given: a plain value that main.cc owns, CLI11 fills
+// and run_command.cc reads. Nothing here is opened or checked against a model. Main thread.
+// Defaults are those of --help.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -80,7 +80,7 @@ void add_tenants(CLI::App& app, ServeOptions& o) {
       ->type_name("FILE")
       ->group(kGroup);
   app.add_flag("--share-cache", o.share_cache,
-               "All tenants are one to the cache: they reuse, see and drop each other's "
+               "All tenants share one KV cache: they reuse, see and drop each other's "
                "segments, and share one quota.")
       ->group(kGroup);
   app.add_option("--tenant-quota", o.tenant_kv_bytes,
@@ -94,7 +94,8 @@ void add_tenants(CLI::App& app, ServeOptions& o) {
 void add_reusing(CLI::App& app, ServeOptions& o) {
   constexpr char kGroup[] = "Reuse (of requests that do not say)";
   app.add_option("--reuse", o.reuse,
-                 "none; prefix: what earlier prompts began with, answers stay exact; segment: "
+                 "none; prefix: the prefix cache, what earlier prompts began with; answers stay "
+                 "exact; segment: "
                  "marked parts of prompts too, wherever they stand.")
       ->type_name("MODE")
       ->check(one_of({"none", "prefix", "segment"}))
@@ -130,7 +131,7 @@ void add_sessions(CLI::App& app, ServeOptions& o) {
             "Longest sequence, prompt and answer together; 0: as long as the model was trained "
             "for.");
   app.add_option("--kv-memory", o.kv_bytes,
-                 "Memory for keys and values, taken at the start; K, M, G and T stand for powers "
+                 "Memory for the KV cache, taken at the start; K, M, G and T stand for powers "
                  "of 1024. Default: for four sequences of the longest length.")
       ->type_name("BYTES")
       ->transform(bytes())

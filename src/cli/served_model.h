@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server of our own in a process of its own: `redknot serve` of this binary.
+// A server of our own in a process of its own: `redknot serve` of this binary. `bench serve -m`
+// owns one for the time of its load, and starts and stops it on the main thread. It owns the
+// process, the pipe that its words come through, and a thread that reads them and forgets them.
 #pragma once
 
 #include <memory>

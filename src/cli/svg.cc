@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/svg.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/utf8.h"
 #include "cli/output.h"
 
 namespace redknot::cli {
 namespace {
-
-// As valid UTF-8: as a JSON string and back.
-std::string valid(std::string_view text) {
-  using Json = nlohmann::json;
-  const std::string json = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return Json::parse(json).get<std::string>();
-}
 
 std::string end_of(const char* element, std::string_view title) {
   if (title.empty()) return "/>\n";
@@ -25,7 +18,7 @@ std::string end_of(const char* element, std::string_view title) {
 
 std::string escaped(std::string_view text) {
   std::string out;
-  for (const char c : valid(text)) {
+  for (const char c : valid_utf8(text)) {
     switch (c) {
       case '&':
         out += "&amp;";
@@ -69,6 +62,12 @@ void Svg::circle(double x, double y, double radius, const char* fill, std::strin
 void Svg::line(double x1, double y1, double x2, double y2, const char* stroke, bool dashed) {
   out_ += format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\"%s/>\n", x1,
                  y1, x2, y2, stroke, dashed ? " stroke-dasharray=\"3 3\"" : "");
+}
+
+void Svg::polyline(const std::vector<std::pair<double, double>>& points, const char* stroke) {
+  out_ += "<polyline points=\"";
+  for (const auto& [x, y] : points) out_ += format("%.1f,%.1f ", x, y);
+  out_ += format("\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", stroke);
 }
 
 void Svg::text(double x, double y, std::string_view words, const SvgText& style) {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A picture in SVG, put together shape by shape; lengths in pixels, y downwards.
+// A picture in SVG, put together shape by shape; lengths in pixels, y downwards. Svg owns the text
+// so far. Functions that draw make one on their stack and
+// finish it; one thread at a time.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace redknot::cli {
 
@@ -27,6 +31,8 @@ class Svg {
             std::string_view title = {});
   void circle(double x, double y, double radius, const char* fill, std::string_view title = {});
   void line(double x1, double y1, double x2, double y2, const char* stroke, bool dashed = false);
+  // Through these points, twice as thick as a line.
+  void polyline(const std::vector<std::pair<double, double>>& points, const char* stroke);
   void text(double x, double y, std::string_view words, const SvgText& style = {});
   std::string finish() &&;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/tokenize_command.h"
 
-#include <algorithm>
 #include <string_view>
 #include <vector>
 
+#include "base/utf8.h"
 #include "cli/input.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
@@ -29,41 +29,25 @@ constexpr char kFooter[] =
     "  redknot tokenize -m model.gguf --decode \"1 9038 2501\"\n"
     "\n";
 
-// How many bytes the well-formed UTF-8 character at the start of `text` has; 0 if there is none.
-std::size_t character_bytes(std::string_view text) {
-  const auto byte = [text](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const unsigned second = byte(1);
-  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-  const bool beyond = (lead == 0xed && second > 0x9f) || (lead == 0xf4 && second > 0x8f);
-  return overlong || beyond ? 0 : size;
-}
-
 std::string printable(std::string_view text) {
   std::string out;
   while (!text.empty()) {
     const auto byte = static_cast<unsigned char>(text.front());
-    const std::size_t size = character_bytes(text);
+    const Utf8Character character = first_character(text);
+    const bool valid = character.state == Utf8State::kValid;
+    const std::size_t size = valid ? static_cast<std::size_t>(character.length) : 1;
     if (byte == '\n') {
       out += "\\n";
     } else if (byte == '\t') {
       out += "\\t";
     } else if (byte == '\\') {
       out += "\\\\";
-    } else if (size == 0 || byte < 0x20 || byte == 0x7f) {
+    } else if (!valid || byte < 0x20 || byte == 0x7f) {
       out += format("\\x%02X", byte);
     } else {
       out += text.substr(0, size);
     }
-    text.remove_prefix(std::max<std::size_t>(size, 1));
+    text.remove_prefix(size);
   }
   return out;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `redknot tokenize`: text to token ids, and back.
+// `redknot tokenize`: text to token ids, and back. Opens the vocabulary of a model and no weights.
+// main.cc owns the options and calls both functions from the main thread.
+// What is printed is for people, or with --ids for programs.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Invented names, built from syllables so that nothing can be memorised.
+// A NameMaker invents names, built from syllables so that nothing can be memorised.
 //
 // A syllable belongs to the train split or to the test split, never to both: names of the test
-// split contain no syllable that training has seen.
+// split contain no syllable that training has seen. A world and the filler between its documents
+// draw from the same maker, which remembers the names it gave; one thread.
 #pragma once
 
 #include <cstdint>

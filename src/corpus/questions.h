@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Questions about a world whose documents are written.
+// Questions asks about a world whose documents are written, and knows the answers.
+//
+// It remembers what was asked, so that no question comes twice. make_sample() has one for each
+// sample and asks it for turns until the sample is full, on its own thread. The world and the
+// random numbers are the caller's and must outlive it.
 #pragma once
 
 #include <optional>

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Equal seeds give equal numbers with every compiler and library: the standard fixes mt19937_64 but
-// not its distributions, so these are ours. Nor does it fix in which order operands are evaluated:
-// no expression draws twice.
+// Random gives equal numbers for equal seeds with every compiler and library: the standard fixes
+// mt19937_64 but not its distributions, so these are ours. Nor does it fix in which order operands
+// are evaluated: no expression draws twice.
+//
+// Whoever makes a sample or a workload owns a generator and hands it down by reference; one thread.
 #pragma once
 
 #include <cstddef>

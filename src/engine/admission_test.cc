@@ -240,7 +240,7 @@ TEST_F(AdmissionTest, StatsSayWhatThePoolHoldsAndWherePromptsCameFrom) {
   answer(engine, with_document(0));
   const Stats stats = engine.stats();
   ASSERT_EQ(stats.pool.size(), 1u);
-  EXPECT_EQ(stats.pool[0].dtype, KvDType::kF16);
+  EXPECT_EQ(stats.pool[0].dtype, KvFormat::kF16);
   EXPECT_EQ(stats.pool[0].page_bytes, 1024u);
   EXPECT_EQ(stats.pool[0].total_pages, stats.total_pages);
   EXPECT_EQ(stats.pool[0].free_pages, stats.free_pages);

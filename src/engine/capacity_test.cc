@@ -17,7 +17,7 @@ class CapacityTest : public testing::Test {
     options_.page_tokens = 16;
     options_.context_tokens = 1000;
     options_.max_step_tokens = 64;
-    options_.kv = KvDType::kF16;
+    options_.kv = KvFormat::kF16;
     options_.kv_bytes = std::size_t{4} << 20;
   }
 
@@ -25,7 +25,7 @@ class CapacityTest : public testing::Test {
   void use_profile(const std::vector<HeadPolicy>& policies) {
     profile_.emplace(model_, policies);
     options_.profile = profile_->path();
-    options_.kv = KvDType::kAuto;
+    options_.kv = std::nullopt;
   }
 
   tests::ModelOnDisk model_{

@@ -37,19 +37,21 @@ struct Engine::State {
   const RecordingExecutor* recording = nullptr;  // the loop's, if it records
   std::unique_ptr<StepLoop> loop;                // last: ends first
 
-  Result<SequenceSpec> sequence(const Request& request, int answers) const;
+  Result<std::shared_ptr<const SequenceRequest>> sequence(const Request& request,
+                                                          int answers) const;
   // Has the loop do something between steps, and waits for it.
   void between_steps(const std::function<void()>& errand) const;
 };
 
 // What the request means to the scheduler, if it can be run at all.
-Result<SequenceSpec> Engine::State::sequence(const Request& request, int answers) const {
+Result<std::shared_ptr<const SequenceRequest>> Engine::State::sequence(const Request& request,
+                                                                       int answers) const {
   if (request.constraint && !tokenizer) {
     return unsupported("generate: constraint: this model file has no tokenizer");
   }
   SequenceSpec spec{.prompt = {},
                     .all_logits = request.all_logits,
-                    .recovery = recovery_of(request.recovery),
+                    .recovery = request.recovery,
                     .salt = request.cache_salt,
                     .uses_prefixes = request.reuse != Reuse::kNone,
                     .shares_prompt = answers > 1,
@@ -61,28 +63,17 @@ Result<SequenceSpec> Engine::State::sequence(const Request& request, int answers
   const int prompt_tokens = static_cast<int>(spec.prompt.tokens.size());
   const int room = core->context_tokens() - prompt_tokens;
   if (room < 0 || (room == 0 && request.max_tokens != 0)) {
-    return invalid("generate: prompt has ", prompt_tokens, " tokens, the context holds ",
-                   core->context_tokens());
+    return Error(
+        ContextFull{.prompt_tokens = prompt_tokens, .context_tokens = core->context_tokens()},
+        concat("generate: prompt has ", prompt_tokens, " tokens, the context holds ",
+               core->context_tokens()));
   }
   spec.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
-  const std::vector<SequencePart> parts = parts_of(spec.prompt, "");
-  const auto fits_with = [&](int max_tokens) {
-    spec.max_tokens = max_tokens;
-    return fits_alone(core->pages(), core->profile(), spec, parts, core->max_step_tokens());
-  };
-  const int wanted = spec.max_tokens;
-  Status fits = fits_with(wanted);
-  // "Until the context is full" is until memory is: parts begin pages of their own.
-  if (!fits.ok() && request.max_tokens < 0 && fits_with(0).ok()) {
-    int holds = 0, too_many = wanted;
-    while (holds + 1 < too_many) {
-      const int middle = holds + (too_many - holds) / 2;
-      (fits_with(middle).ok() ? holds : too_many) = middle;
-    }
-    if (holds > 0) fits = fits_with(holds);
-  }
-  if (!fits.ok()) return fits.error().within("generate");
-  return spec;
+  // "Until the context is full" is until memory is.
+  const auto make = request.max_tokens < 0 ? make_longest_request : make_request;
+  auto made = make(core->pages(), core->profile(), std::move(spec), core->max_step_tokens());
+  if (!made.ok()) return made.error().within("generate");
+  return made;
 }
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -132,9 +123,9 @@ Result<std::vector<Generation>> Engine::generate_several(Request request, int an
   if (answers < 1) return invalid("generate: ", answers, " answers, less than 1");
   REDKNOT_RETURN_IF_ERROR(check_request(request, state_->core->model().config().vocabulary_size));
   const auto submitted = std::chrono::steady_clock::now();
-  REDKNOT_TRY(SequenceSpec spec, state_->sequence(request, answers));
+  REDKNOT_TRY(auto sequence, state_->sequence(request, answers));
   request.prompt.clear();
-  const int prompt_tokens = static_cast<int>(spec.prompt.tokens.size());
+  const int prompt_tokens = sequence->prompt_tokens();
   std::vector<Arrival> arrivals;
   std::vector<Generation> generations;
   for (int i = 0; i < answers; ++i) {
@@ -146,7 +137,7 @@ Result<std::vector<Generation>> Engine::generate_several(Request request, int an
     generations.push_back(Generation(arrival.state));
     arrivals.push_back(std::move(arrival));
   }
-  REDKNOT_RETURN_IF_ERROR(state_->loop->submit(std::move(spec), std::move(arrivals)));
+  REDKNOT_RETURN_IF_ERROR(state_->loop->submit(std::move(sequence), std::move(arrivals)));
   return generations;
 }
 
@@ -202,7 +193,8 @@ int Engine::drop_segments(const std::string& cache_salt, const std::string& id) 
   return dropped;
 }
 
-bool Engine::pin_segment(const std::string& cache_salt, const std::string& id, double seconds) {
+bool Engine::pin_segment(const std::string& cache_salt, const std::string& id, double seconds,
+                         std::size_t kv_quota_bytes) {
   const SegmentName name{cache_salt, id};
   bool done = false;
   state_->between_steps([&] {
@@ -210,7 +202,7 @@ bool Engine::pin_segment(const std::string& cache_salt, const std::string& id, d
     if (id.empty() || scheduler.segments().named(name).empty()) return;
     done = true;
     if (seconds > 0) {
-      done = scheduler.pin_segments(name, time_in(seconds));
+      done = scheduler.pin_segments(name, time_in(seconds), kv_quota_bytes);
     } else {
       scheduler.unpin_segments(name);
     }

@@ -53,24 +53,9 @@ Result<PageOptions> page_options(const EngineOptions& options, const CoreOptions
 
 }  // namespace
 
-KvFormat kv_format(KvDType dtype, const Model& model) {
-  switch (dtype) {
-    case KvDType::kF16:
-      return KvFormat::kF16;
-    case KvDType::kQ8:
-      return KvFormat::kQ8;
-    case KvDType::kF32:
-      return KvFormat::kF32;
-    case KvDType::kAuto:
-      break;
-  }
+KvFormat auto_kv_format(const Model& model) {
   const DType weights = model.weights().layers.front().key.dtype;
   return is_integer(packed_format(weights)) ? KvFormat::kF16 : KvFormat::kF32;
-}
-
-KvDType kv_dtype(KvFormat format) {
-  constexpr std::array kDTypes = {KvDType::kF16, KvDType::kQ8, KvDType::kF32};
-  return kDTypes[index_of(format)];
 }
 
 struct EngineCore::Parts {

@@ -75,8 +75,8 @@ class EngineCore {
   int context_tokens_;
 };
 
-// kAuto is f32 for a model whose weights are not quantised, else f16.
-KvFormat kv_format(KvDType dtype, const Model& model);
-KvDType kv_dtype(KvFormat format);
+// What EngineOptions::kv means when it is empty: f32 for a model whose weights are not quantised,
+// else f16.
+KvFormat auto_kv_format(const Model& model);
 
 }  // namespace redknot

@@ -246,7 +246,7 @@ TEST_F(EngineRandomTest, AnswersAreThoseOfEachAloneUnderAProfile) {
                {.head_class = HeadClass::kLocal, .window_tokens = 40, .kv_format = KvFormat::kQ8}});
   EngineOptions options = tests::small_engine(model_.path());
   options.profile = profile.path();
-  options.kv = KvDType::kAuto;
+  options.kv = std::nullopt;
   options.threads = 2;
   options.kv_bytes = std::size_t{30} * 4 * 16 * 24 * 2 * 2;
   expect_answers_as_alone(std::move(options), 2);

@@ -89,7 +89,7 @@ TEST_F(EngineTest, PageSizesDifferInRoundingOnly) {
   for (const int page_tokens : {16, 32, 64, 128}) {
     EngineOptions options = small_engine(model.path());
     options.page_tokens = page_tokens;
-    options.kv = KvDType::kAuto;  // f32
+    options.kv = std::nullopt;  // f32
     Engine engine = Engine::open(options).value();
     const Answer got = answer(engine, request);
     ASSERT_EQ(got.logits.size(), 100u * kVocabulary);
@@ -382,7 +382,7 @@ TEST_F(EngineTest, StatsCountWhatWasDone) {
   EXPECT_EQ(stats.kv_bytes, 256u * 1024u);
   const ModelFile file = ModelFile::open(model_.path()).value();
   EXPECT_GE(stats.weight_bytes, file.packed_weight_bytes());
-  EXPECT_EQ(file.kv_cost(KvDType::kF16, 16, 256)->bytes_at_context * 4, stats.kv_bytes);
+  EXPECT_EQ(file.kv_cost(KvFormat::kF16, 16, 256)->bytes_at_context * 4, stats.kv_bytes);
 }
 
 }  // namespace

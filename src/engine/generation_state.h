@@ -54,16 +54,16 @@ void end_with_error(Generation::State& state, Error error);
 
 // A request on its way to the loop, checked.
 struct Arrival {
-  Request request{};  // prompt parts are empty: they are in the spec
+  Request request{};  // prompt parts are empty: the SequenceRequest has them
   int prompt_tokens = 0;
   std::chrono::steady_clock::time_point submitted{};
   std::shared_ptr<Generation::State> state{};
 };
 
-// What the loop finds in its inbox: requests that share what is tokenized, or something to be done
+// What the loop finds in its inbox: requests that are one to the scheduler, or something to be done
 // between steps.
 struct Mail {
-  SequenceSpec spec{};
+  std::shared_ptr<const SequenceRequest> request{};
   std::vector<Arrival> requests{};
   std::function<void()> errand{};
 };

@@ -102,13 +102,14 @@ Result<ModelFile> ModelFile::open(const std::filesystem::path& path) {
 
 const ModelInfo& ModelFile::info() const { return state_->info; }
 
-Result<KvCost> ModelFile::kv_cost(KvDType kv, int page_tokens, int context_tokens) const {
+Result<KvCost> ModelFile::kv_cost(std::optional<KvFormat> kv, int page_tokens,
+                                  int context_tokens) const {
   const ModelConfig& config = state_->model.config();
   REDKNOT_RETURN_IF_ERROR(check_cost(page_tokens, context_tokens));
   const PageShape shape{.page_tokens = page_tokens, .head_dim = config.head_dim};
   const auto heads =
       static_cast<std::size_t>(config.layers) * static_cast<std::size_t>(config.kv_heads);
-  const std::size_t page_bytes = shape.bytes(kv_format(kv, state_->model));
+  const std::size_t page_bytes = shape.bytes(kv.value_or(auto_kv_format(state_->model)));
   const auto pages = static_cast<std::size_t>((context_tokens + page_tokens - 1) / page_tokens);
   KvCost cost;
   cost.bytes_per_token_per_head = page_bytes / static_cast<std::size_t>(page_tokens);

@@ -11,8 +11,8 @@
 #include "heads/visibility.h"
 #include "kv/sequence_kv.h"
 #include "model/fingerprint.h"
-#include "sched/prompt_parts.h"
-#include "sched/recovery.h"
+#include "sched/page_needs.h"
+#include "sched/recovery_strategy.h"
 
 namespace redknot {
 namespace {
@@ -37,7 +37,7 @@ Status check_model(const ProfileFile& file, const Model& model, ThreadPool& thre
 
 HeadProfile dense_profile(const EngineOptions& options, const Model& model) {
   return uniform_profile(model.config().layers, model.config().kv_heads,
-                         {.kv_format = kv_format(options.kv, model)});
+                         {.kv_format = options.kv.value_or(auto_kv_format(model))});
 }
 
 Result<ProfileFile> open_profile(const EngineOptions& options, const Model& model,
@@ -48,10 +48,9 @@ Result<ProfileFile> open_profile(const EngineOptions& options, const Model& mode
   if (!file.ok()) return file.error().within(attempt);
   const Status matches = check_model(*file, model, threads);
   if (!matches.ok()) return matches.error().within(attempt);
-  const bool other_formats = options.kv != KvDType::kAuto;
+  const bool other_formats = options.kv.has_value();
   if (other_formats) {
-    const KvFormat format = kv_format(options.kv, model);
-    for (HeadPolicy& policy : file->profile.policies) policy.kv_format = format;
+    for (HeadPolicy& policy : file->profile.policies) policy.kv_format = *options.kv;
   }
   // Of other sizes, pages that are selected hold more or fewer tokens.
   const bool other_pages = file->validation && selects_pages(file->profile) &&
@@ -92,12 +91,12 @@ ProfileSummary summarize(const ProfileFile& file) {
 }
 
 HeadKv describe(const HeadPolicy& policy) {
-  return {.dtype = kv_dtype(policy.kv_format),
+  return {.dtype = policy.kv_format,
           .local = policy.head_class == HeadClass::kLocal,
           .sink_tokens = policy.sink_tokens,
           .window_tokens = policy.window_tokens,
           .top_pages = selected_pages(policy),
-          .recovers = recomputes({.policy = Recovery::Policy::kKnot}, policy)};
+          .recovers = knot_strategy().recomputes(policy)};
 }
 
 Result<std::array<int, kKvFormatCount>> pool_pages(const EngineOptions& options,

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "engine/engine_core.h"
+#include "heads/visibility.h"
 #include "runtime/cpu_executor.h"
 #include "runtime/plan_checker.h"
 #include "step/step_file.h"

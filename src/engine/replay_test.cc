@@ -45,7 +45,7 @@ class ReplayTest : public testing::Test {
   EngineOptions options() const {
     EngineOptions out = tests::small_engine(model_.path());
     out.profile = profile_.path();
-    out.kv = KvDType::kAuto;
+    out.kv.reset();
     out.page_tokens = 16;
     out.max_step_tokens = 40;
     out.context_tokens = 256;

@@ -20,7 +20,8 @@ Status check_recovery(const RecoveryOptions& recovery) {
     return invalid("generate: recovery.ratio is ", *recovery.ratio, ", not in 0..1");
   }
   const ElasticOptions& elastic = recovery.elastic;
-  const std::pair<const char*, int> counts[] = {{"boundary_tokens", recovery.boundary_tokens},
+  const std::pair<const char*, int> counts[] = {{"least_tokens", recovery.least_tokens.value_or(0)},
+                                                {"boundary_tokens", recovery.boundary_tokens},
                                                 {"elastic.dense_until", elastic.dense_until},
                                                 {"elastic.recent_tokens", elastic.recent_tokens}};
   for (const auto& [name, value] : counts) {
@@ -96,26 +97,6 @@ Result<Prompt> prompt_of(const Request& request, const Vocabulary& vocabulary, i
   const int before = prompt.reusable.front().begin;
   prompt.context_tokens = is_bare ? std::min(bare, before) : before;
   return prompt;
-}
-
-Recovery recovery_of(const RecoveryOptions& options) {
-  constexpr std::array kPolicies = {Recovery::Policy::kNone, Recovery::Policy::kBoundary,
-                                    Recovery::Policy::kDeviation, Recovery::Policy::kElastic,
-                                    Recovery::Policy::kKnot};
-  Recovery recovery{.policy = kPolicies[static_cast<std::size_t>(options.policy)],
-                    .ratio = options.ratio.value_or(kDefaultRecoveryRatio),
-                    .boundary_tokens = options.boundary_tokens};
-  if (options.policy == RecoveryPolicy::kKnot && !options.ratio) {
-    recovery.least_tokens = kDefaultRecoveryTokens;
-  }
-  const ElasticOptions& elastic = options.elastic;
-  if (options.policy != RecoveryPolicy::kElastic) return recovery;
-  recovery.sparse = {.dense_until = elastic.dense_until,
-                     .mass = static_cast<float>(elastic.mass),
-                     .mass_deep = static_cast<float>(elastic.mass_deep)};
-  if (elastic.deep_start >= 0) recovery.sparse.deep_start = elastic.deep_start;
-  recovery.recent_tokens = elastic.recent_tokens;
-  return recovery;
 }
 
 }  // namespace redknot

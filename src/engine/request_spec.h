@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request means to the scheduler.
+// Checks a request, and turns its parts into the tokens of a prompt. Pure functions: the engine's
+// callers run them on their own threads, before the request is queued.
 #pragma once
 
 #include "model/vocabulary.h"
 #include "redknot/redknot.h"
-#include "sched/sequence.h"
+#include "sched/prompt_parts.h"
 #include "text/tokenizer.h"
 
 namespace redknot {
@@ -17,7 +18,5 @@ Status check_request(const Request& request, int vocabulary_size);
 // prompt without any; kUnsupported for text without a tokenizer.
 Result<Prompt> prompt_of(const Request& request, const Vocabulary& vocabulary, int vocabulary_size,
                          const Tokenizer* tokenizer);
-
-Recovery recovery_of(const RecoveryOptions& options);
 
 }  // namespace redknot

@@ -336,7 +336,7 @@ TEST_F(ReuseTest, HeadsWithWindowsAreComposedToo) {
                                                .window_tokens = 20,
                                                .context_bound = false}});
   own.profile = profile.path();
-  own.kv = KvDType::kAuto;
+  own.kv = std::nullopt;
   own.max_sequences = 1;
   own.segment_tokens = 512;
   for (const RecoveryOptions& recovery : policies()) {

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "redknot/redknot.h"
@@ -18,7 +19,7 @@ struct BenchOptions {
   std::filesystem::path model{};
   std::filesystem::path profile{};  // head profile of this model; empty: every head sees everything
   int threads = 0;                  // 0: one per core available to the process
-  KvDType kv = KvDType::kF16;
+  std::optional<KvFormat> kv = KvFormat::kF16;
   int page_tokens = 64;       // 16, 32, 64 or 128
   int max_step_tokens = 512;  // longer prefills are computed in chunks of this
   std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"

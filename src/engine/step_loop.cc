@@ -57,7 +57,8 @@ void StepLoop::run() {
   REDKNOT_CHECK(scheduler_.check());  // whatever came and went, all pages are accounted for
 }
 
-Status StepLoop::submit(SequenceSpec spec, std::vector<Arrival> requests) {
+Status StepLoop::submit(std::shared_ptr<const SequenceRequest> request,
+                        std::vector<Arrival> requests) {
   const int count = static_cast<int>(requests.size());
   if (count > options_.max_waiting) {
     return invalid("generate: ", count, " answers, and no more than ", options_.max_waiting,
@@ -75,7 +76,8 @@ Status StepLoop::submit(SequenceSpec spec, std::vector<Arrival> requests) {
           *tokenizer_, core_.model().config().vocabulary_size);
     });
   }
-  const bool pushed = inbox_->push({.spec = std::move(spec), .requests = std::move(requests)});
+  const bool pushed =
+      inbox_->push({.request = std::move(request), .requests = std::move(requests)});
   REDKNOT_CHECK(pushed);  // it has no bound, and is closed by the destructor only
   return Done{};
 }
@@ -102,21 +104,19 @@ void StepLoop::step() {
 
 void StepLoop::take_mail() {
   while (std::optional<Mail> mail = inbox_->try_pop()) {
-    if (!mail->requests.empty()) take_requests(mail->spec, std::move(mail->requests));
+    if (!mail->requests.empty()) {
+      take_requests(std::move(mail->request), std::move(mail->requests));
+    }
     if (mail->errand) mail->errand();
   }
 }
 
-void StepLoop::take_requests(const SequenceSpec& spec, std::vector<Arrival> requests) {
-  const auto ids = scheduler_.submit(spec, static_cast<int>(requests.size()));
+void StepLoop::take_requests(std::shared_ptr<const SequenceRequest> request,
+                             std::vector<Arrival> requests) {
+  const std::vector<SequenceId> ids =
+      scheduler_.submit(std::move(request), static_cast<int>(requests.size()));
   for (std::size_t i = 0; i < requests.size(); ++i) {
     Stream stream(std::move(requests[i]));
-    if (!ids.ok()) {
-      // Checked before it was queued; only a change of the pool could bring this about.
-      queued_.fetch_sub(1);
-      end_with_error(*stream.arrival.state, ids.error());
-      continue;
-    }
     // The answer continues the prompt, so its first token keeps its leading space.
     if (tokenizer_ != nullptr) {
       const text::DetokenizeOptions options{.show_special = stream.arrival.request.show_special,
@@ -124,7 +124,7 @@ void StepLoop::take_requests(const SequenceSpec& spec, std::vector<Arrival> requ
       stream.detokenizer.emplace(*tokenizer_, options);
     }
     constrain(stream);
-    streams_.emplace((*ids)[i], std::move(stream));
+    streams_.emplace(ids[i], std::move(stream));
   }
 }
 
@@ -410,7 +410,7 @@ Stats StepLoop::stats() const {
     const PageAllocator& pool = core_.pages();
     const int total = pool.total_pages(format), free = free_pages_[index_of(format)];
     if (total == 0) continue;
-    stats.pool.push_back({.dtype = kv_dtype(format),
+    stats.pool.push_back({.dtype = format,
                           .page_bytes = pool.shape().bytes(format),
                           .total_pages = total,
                           .free_pages = free});

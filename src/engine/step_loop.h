@@ -41,7 +41,7 @@ class StepLoop {
   ~StepLoop();  // ends the loop; what still runs gets an error as its last piece
 
   // Answers to one prompt. kUnavailable, and none is queued, if too many wait. Any thread.
-  Status submit(SequenceSpec spec, std::vector<Arrival> requests);
+  Status submit(std::shared_ptr<const SequenceRequest> request, std::vector<Arrival> requests);
 
   // For errands of the inbox, which run between steps.
   Scheduler& scheduler() { return scheduler_; }
@@ -68,7 +68,7 @@ class StepLoop {
   void run();
   void step();
   void take_mail();
-  void take_requests(const SequenceSpec& spec, std::vector<Arrival> requests);
+  void take_requests(std::shared_ptr<const SequenceRequest> request, std::vector<Arrival> requests);
   void end_late();
   void wait_for_mail();
   void count_prompt(SequenceId id);

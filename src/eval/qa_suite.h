@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "corpus/sample.h"
-#include "eval/asking.h"
+#include "eval/generate_answers.h"
 #include "eval/prompt_format.h"
 #include "redknot/redknot.h"
 

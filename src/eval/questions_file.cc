@@ -2,13 +2,13 @@
 #include "eval/questions_file.h"
 
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_fields.h"
 #include "corpus/sample.h"
 #include "eval/white_space.h"
 
@@ -17,29 +17,18 @@ namespace {
 
 using Json = nlohmann::json;
 
-// The text of a field; nothing if it is absent.
-Result<std::optional<std::string>> text_field(const Json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return std::optional<std::string>();
-  if (!found->is_string()) return invalid("\"", name, "\" is not a string");
-  return std::optional(found->get<std::string>());
-}
-
-Result<std::string> needed_field(const Json& object, const char* name) {
-  REDKNOT_TRY(std::optional<std::string> text, text_field(object, name));
-  if (!text) return invalid("there is no \"", name, "\"");
-  return std::move(*text);
-}
-
 // What the user says, and what a person wants to see of it.
 Result<Question> parse_line(std::string_view line, PromptFormat format) {
   const Json object = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return invalid("not a JSON object");
-  REDKNOT_TRY(const std::string context, needed_field(object, "context"));
-  REDKNOT_TRY(std::string answer, needed_field(object, "answer"));
-  REDKNOT_TRY(const auto asked, text_field(object, "question"));
+  const JsonFields fields(object);
+  REDKNOT_TRY(const std::string context, fields.text("context"));
+  REDKNOT_TRY(std::string answer, fields.text("answer"));
   std::string user(trimmed(context));
-  if (asked) user += concat(user.empty() ? "" : "\n\n", trimmed(*asked));
+  if (fields.has("question")) {
+    REDKNOT_TRY(const std::string asked, fields.text("question"));
+    user += concat(user.empty() ? "" : "\n\n", trimmed(asked));
+  }
   if (user.empty()) return invalid("\"context\" is empty");
   const std::size_t paragraph = user.rfind("\n\n");
   std::string last = paragraph == std::string::npos ? user : user.substr(paragraph + 2);

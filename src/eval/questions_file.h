@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "eval/asking.h"
+#include "eval/generate_answers.h"
 #include "eval/prompt_format.h"
 #include "redknot/redknot.h"
 

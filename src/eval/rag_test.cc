@@ -71,7 +71,7 @@ TEST_F(RagTrialTest, EverythingRecoveredIsDenseAndNothingIsNot) {
     const auto sets = random_sets(workload, 200);
     double done = 0;
     const auto samples =
-        run_rag(engine, sets, arms(), 3, [&done](double fraction) { done = fraction; }).value();
+        try_arms(engine, sets, arms(), 3, [&done](double fraction) { done = fraction; }).value();
     EXPECT_EQ(done, 1);
     ASSERT_EQ(samples.size(), 3u);
     const auto all = arms();

@@ -168,7 +168,7 @@ double quantile(std::span<const RagSample> samples, double share) {
 
 }  // namespace
 
-Result<std::vector<std::vector<RagSample>>> run_rag(
+Result<std::vector<std::vector<RagSample>>> try_arms(
     Engine& engine, std::span<const RagSet> sets, std::span<const RagArm> arms, int answer_tokens,
     const std::function<void(double fraction)>& done) {
   REDKNOT_CHECK(!arms.empty() && arms.front().reuse == Reuse::kNone);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arms of reuse on the same prompts: what each costs, and how far it is from dense attention.
 //
-// All arms run in one engine, in turn on each prompt, the first of them another one every time;
-// each has a cache of its own (Request::cache_salt). What is scored is the text of the pass that is
-// timed. The distance to dense attention is measured in another pass, over the tokens of the dense
-// arm's answer: dense attention is asked there as segments of which everything is recovered. An arm
-// that reuses no segment is dense attention, and its distance is 0 by that.
+// All arms are tried in one engine, in turn on each prompt, the first of them another one every
+// time; each has a cache of its own (Request::cache_salt). What is scored is the text of the pass
+// that is timed. The distance to dense attention is found in another pass, over the tokens of the
+// dense arm's answer: dense attention is asked there as segments of which everything is recovered.
+// An arm that reuses no segment is dense attention, and its distance is 0 by that.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ struct RagSample {
 
 // samples[arm][prompt], prompts in the order of the sets. `done` is told how many of all passes
 // are. The first error of the engine.
-Result<std::vector<std::vector<RagSample>>> run_rag(
+Result<std::vector<std::vector<RagSample>>> try_arms(
     Engine& engine, std::span<const RagSet> sets, std::span<const RagArm> arms, int answer_tokens,
     const std::function<void(double fraction)>& done);
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "eval/asking.h"
 #include "eval/bootstrap.h"
+#include "eval/generate_answers.h"
 
 namespace redknot::eval {
 

@@ -33,7 +33,7 @@ Result<Sequence> corpus_sequence(PromptFormat format, const corpus::Sample& samp
   REDKNOT_TRY(sequence.tokens, tokenizer.tokenize(whole_text(format, sample), true, marks));
   REDKNOT_TRY(const int prompt,
               count_prompt_tokens(format, tokenizer, write_prompt(format, sample, 0)));
-  sequence.first_measured = std::min(prompt, static_cast<int>(sequence.tokens.size())) - 1;
+  sequence.first_compared = std::min(prompt, static_cast<int>(sequence.tokens.size())) - 1;
   return sequence;
 }
 
@@ -100,7 +100,7 @@ Result<SequenceHalves> file_sequences(std::span<const std::filesystem::path> fil
     sequence.tokens = begin;
     const auto from = tokens.begin() + static_cast<std::ptrdiff_t>(first);
     sequence.tokens.insert(sequence.tokens.end(), from, from + static_cast<std::ptrdiff_t>(length));
-    sequence.first_measured = static_cast<int>(sequence.tokens.size() / 2);
+    sequence.first_compared = static_cast<int>(sequence.tokens.size() / 2);
   }
   return halves;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token sequences to measure predictions on: documents of the corpus with many questions and their
+// Token sequences to compare predictions on: documents of the corpus with many questions and their
 // answers, or any text files. Pure functions, but for reading the files.
 #pragma once
 
@@ -14,11 +14,11 @@
 
 namespace redknot::eval {
 
-// One sequence as the engine takes it, with BOS; what follows position `first_measured` and later
+// One sequence as the engine takes it, with BOS; what follows position `first_compared` and later
 // ones is what counts.
 struct Sequence {
   std::vector<int> tokens{};
-  int first_measured = 0;
+  int first_compared = 0;
 };
 
 struct CorpusSequenceOptions {
@@ -28,7 +28,7 @@ struct CorpusSequenceOptions {
   std::uint64_t seed = 1;
 };
 
-// Questions of all kinds, most of them of facts; measured from the first answer on.
+// Questions of all kinds, most of them of facts; compared from the first answer on.
 // kInvalidArgument if context_tokens are too few.
 Result<std::vector<Sequence>> corpus_sequences(const CorpusSequenceOptions& options,
                                                const Tokenizer& tokenizer);
@@ -39,7 +39,7 @@ struct SequenceHalves {
 };
 
 // The files one after another, cut into sequences of `context_tokens` (or two halves, if they are
-// shorter), which go to the two sets in turn; measured from their middle on. At most `most`
+// shorter), which go to the two sets in turn; compared from their middle on. At most `most`
 // sequences each. kNotFound, kIo; kInvalidArgument if there are fewer than 2 x kLeastTokens tokens.
 Result<SequenceHalves> file_sequences(std::span<const std::filesystem::path> files,
                                       int context_tokens, int most, const Tokenizer& tokenizer);

@@ -34,9 +34,9 @@ TEST_F(SequencesTest, OfTheCorpusFitTheContextAndEndWithAnswers) {
     for (const Sequence& sequence : *found) {
       EXPECT_LE(static_cast<int>(sequence.tokens.size()), context);
       EXPECT_GE(static_cast<int>(sequence.tokens.size()), context / 2 - 200);
-      ASSERT_LT(static_cast<std::size_t>(sequence.first_measured) + 1, sequence.tokens.size());
+      ASSERT_LT(static_cast<std::size_t>(sequence.first_compared) + 1, sequence.tokens.size());
       const std::span<const int> tokens(sequence.tokens);
-      const auto before = tokens.first(static_cast<std::size_t>(sequence.first_measured) + 1);
+      const auto before = tokens.first(static_cast<std::size_t>(sequence.first_compared) + 1);
       EXPECT_TRUE(tokenizer_.detokenize(before, true)->ends_with("<|assistant|>"));
       EXPECT_TRUE(tokenizer_.detokenize(tokens, true)->ends_with("<|end|>"));
     }
@@ -65,7 +65,7 @@ TEST_F(SequencesTest, OfFilesShareNothing) {
   for (std::size_t i = 0; i < 4; ++i) {
     for (const auto* half : {&found->first, &found->second}) {
       EXPECT_LE((*half)[i].tokens.size(), 512u);
-      EXPECT_EQ((*half)[i].first_measured, static_cast<int>((*half)[i].tokens.size() / 2));
+      EXPECT_EQ((*half)[i].first_compared, static_cast<int>((*half)[i].tokens.size() / 2));
       together += tokenizer_.detokenize((*half)[i].tokens, false).value();
     }
   }

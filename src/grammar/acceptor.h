@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes the bytes of an answer one after the other, as long as a grammar allows them.
+// An Acceptor takes the bytes of an answer one after the other, as long as a grammar allows them.
 //
 // All ways to read what came are followed at once. A way is a state and the frame of the rule that
 // it is a state of; a frame knows all that wait for its rule's return. There is one frame for each
 // rule and each place it was called at, however many called it there, so that ambiguous grammars
-// take polynomial time. Bytes can be taken back, for looking ahead. Owned by one thread.
+// take polynomial time. Bytes can be taken back, for looking ahead. Each constrained answer owns
+// one, which the step loop calls through engine/answer_constraint.h; one thread.
 #pragma once
 
 #include <cstddef>

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sets of Unicode characters, and how UTF-8 writes them. Surrogates are no characters. Values.
+// Sets of Unicode characters, and which bytes UTF-8 writes for the characters of a range.
+//
+// Rules about strings are built from them: what a JSON string may hold, what a pattern's class
+// matches, which names an object does not know. Surrogates are no characters. They are values, made
+// while a schema is compiled, on the thread of whoever makes a Constraint.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace redknot::grammar {
 
 inline constexpr char32_t kLastCodePoint = 0x10ffff;
-
-// The character at `at`, which is moved behind it; nothing if there is no valid UTF-8.
-std::optional<char32_t> decode_utf8(std::string_view text, std::size_t& at);
-
-// Nothing if the text is not valid UTF-8.
-std::optional<std::u32string> decode_utf8(std::string_view text);
 
 class CodePointSet {
  public:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "base/utf8.h"
 #include "grammar/json_rules.h"
 
 namespace redknot::grammar {

@@ -2,6 +2,7 @@
 #include "grammar/pattern.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "grammar/json_rules.h"
 #include "grammar/pattern_parser.h"
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the expressions of pattern.h into a tree.
+// A PatternParser reads one expression of those that pattern.h describes into a tree.
+//
+// string_with_pattern() makes one for each "pattern" of a schema and drops it once the tree is
+// turned into rules, on the thread that compiles the schema. It borrows the expression's
+// characters; the tree owns itself. What is not regular, or nested too deeply, is refused by name.
 #pragma once
 
 #include <cstddef>

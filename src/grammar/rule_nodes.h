@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules while they are built: a graph of nodes, of which a text is taken one byte at a time.
+// RuleNodes owns rules while they are built: a graph of nodes, of which a text is taken one byte at
+// a time.
 //
-// Built from the end: each function takes the node that follows, and returns the one to begin at.
-// kNothing stands for what nothing matches. One thread.
+// Rules are built from the end: each function takes the node that follows, and returns the one to
+// begin at. kNothing stands for what nothing matches. A SchemaCompiler owns one, and determinise()
+// turns it into the tables of a Grammar; one thread.
 #pragma once
 
 #include <bitset>

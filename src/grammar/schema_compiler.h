@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns each schema within a schema into a rule, once; references become calls. Places are paths
-// with dots, empty for the whole. Include in .cc files only; one thread.
+// A SchemaCompiler turns each schema within a schema into a rule, once; references become calls.
+//
+// It owns the rules that it has built so far, and lives for one call of grammar_of_schema(), on the
+// thread of whoever makes a Constraint: a worker of the server, or the caller of the library.
+// Places are paths with dots, empty for the whole. Include in .cc files only.
 #pragma once
 
 #include <cstddef>

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/error.h"
-#include "grammar/code_points.h"
+#include "base/utf8.h"
 
 namespace redknot::grammar {
 namespace {
@@ -15,11 +15,12 @@ constexpr std::uint64_t kMaxWork = std::uint64_t{1} << 24;  // ways, some nanose
 // How many characters, all of which a JSON string holds as they are; nothing for other bytes.
 std::optional<int> plain_characters(std::string_view bytes) {
   int count = 0;
-  for (std::size_t at = 0; at < bytes.size(); ++count) {
-    const std::optional<char32_t> character = decode_utf8(bytes, at);
-    if (!character || *character < 0x20 || *character == '"' || *character == '\\') {
+  for (; !bytes.empty(); ++count) {
+    const auto [character, length, state] = first_character(bytes);
+    if (state != Utf8State::kValid || character < 0x20 || character == '"' || character == '\\') {
       return std::nullopt;
     }
+    bytes.remove_prefix(static_cast<std::size_t>(length));
   }
   return count;
 }

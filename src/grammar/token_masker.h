@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which tokens of a vocabulary may follow, so that an answer stays what it has to be.
+// A TokenMasker says which tokens of a vocabulary may follow, so that an answer stays what it has
+// to be.
 //
 // Most tokens are plain content of strings: whole characters that need no escape. Within a string
 // all of them may follow (as far as its length allows), and only the others are tried byte by byte.
-// Immutable; any thread.
+// An engine has one once its first constrained request is submitted, and its step loop asks it
+// before it samples. It is immutable and may be asked from any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of many tokens as one tree, laid out in the order of a walk that goes down first.
-// Immutable; any thread.
+// A TokenTrie holds the bytes of many tokens as one tree, laid out in the order of a walk that goes
+// down first.
+//
+// A TokenMasker owns two, of the tokens that are plain content of strings and of the others, and
+// walks them beside an Acceptor. They are immutable and may be walked from any thread.
 #pragma once
 
 #include <cstdint>

@@ -13,11 +13,6 @@ std::string_view name(HeadClass head_class) {
   return kNames[static_cast<std::size_t>(head_class)];
 }
 
-std::string_view name(KvFormat format) {
-  constexpr std::array<std::string_view, kKvFormatCount> kNames = {"f16", "q8", "f32"};
-  return kNames[index_of(format)];
-}
-
 HeadProfile uniform_profile(int layers, int kv_heads, HeadPolicy policy) {
   REDKNOT_CHECK(layers >= 0 && kv_heads >= 0);
   const std::size_t heads = static_cast<std::size_t>(layers) * static_cast<std::size_t>(kv_heads);

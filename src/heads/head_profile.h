@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "redknot/kv_format.h"
+
 namespace redknot {
 
 enum class HeadClass : std::uint8_t {
@@ -20,15 +22,6 @@ inline constexpr std::array kHeadClasses = {HeadClass::kGlobal, HeadClass::kLoca
                                             HeadClass::kRetrieval};
 std::string_view name(HeadClass head_class);  // "global", "local", "retrieval"
 
-// How keys and values are stored in a page: half precision; 8-bit integers with one scale per token
-// for K and one for V; or single precision, without any rounding.
-enum class KvFormat : std::uint8_t { kF16, kQ8, kF32 };
-inline constexpr int kKvFormatCount = 3;
-inline constexpr std::array<KvFormat, kKvFormatCount> kKvFormats = {KvFormat::kF16, KvFormat::kQ8,
-                                                                    KvFormat::kF32};
-constexpr std::size_t index_of(KvFormat format) { return static_cast<std::size_t>(format); }
-std::string_view name(KvFormat format);  // "f16", "q8", "f32"
-
 struct HeadPolicy {
   HeadClass head_class = HeadClass::kGlobal;
   int sink_tokens = 0;    // not of global heads; >= 0
@@ -36,7 +29,7 @@ struct HeadPolicy {
   KvFormat kv_format = KvFormat::kF16;
   int top_pages = 0;  // retrieval only; >= 1: pages that a query selects
   // Whether its keys and values depend on what stands before a segment, so that it takes what
-  // recovered tokens give it (sched/recovery.h).
+  // recovered tokens give it (sched/recovery_strategy.h).
   bool context_bound = true;
   bool operator==(const HeadPolicy&) const = default;
 };

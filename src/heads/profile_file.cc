@@ -9,12 +9,13 @@
 #include <utility>
 
 #include "base/error.h"
-#include "heads/json_fields.h"
+#include "base/json_fields.h"
 
 namespace redknot {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using Fields = JsonFields<Json>;
 
 constexpr std::string_view kFormat = "redknot head profile";
 constexpr int kVersion = 1;
@@ -278,7 +279,7 @@ void print(const Json& json, int depth, std::string& out) {
 Result<ProfileFile> parse_profile(std::string_view json) {
   const Json root = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object()) return invalid("it is not a JSON object");
-  return parse_root(Fields(root, ""));
+  return parse_root(Fields(root));
 }
 
 std::string to_json(const ProfileFile& file) {

@@ -7,12 +7,13 @@
 #include <string>
 
 #include "base/error.h"
-#include "heads/json_fields.h"
+#include "base/json_fields.h"
 
 namespace redknot {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using Fields = JsonFields<Json>;
 
 constexpr std::int64_t kMost = 1 << 16;  // layers, KV heads
 constexpr std::int64_t kMostDistance = 1 << 30;
@@ -109,7 +110,7 @@ Result<HeadProfile> parse_map(const Fields& root) {
 Result<HeadProfile> parse_reference_map(std::string_view json) {
   const Json root = Json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object()) return invalid("it is not a JSON object");
-  return parse_map(Fields(root, ""));
+  return parse_map(Fields(root));
 }
 
 }  // namespace redknot

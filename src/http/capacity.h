@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all connections of a server share: counts with a bound. Safe from any thread.
+// What all connections of a server share: counts with a bound.
+//
+// The server's ServiceTerms own a Capacity of streams and one of body bytes. Connections hold
+// Shares of them, which give back at their end what they have taken. Any thread; the counts are
+// atomic.
 #pragma once
 
 #include <atomic>

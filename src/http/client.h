@@ -2,7 +2,8 @@
 // One connection to an HTTP server, as a load generator or a test needs it: requests one after the
 // other, answers in the pieces in which they arrive.
 //
-// On one strand; one call at a time, but close() whenever. Outlives the calls on it.
+// A Client owns its connection; src/load has one for each of its own. It is used on one strand, one
+// call at a time, but close() may come whenever. It outlives the calls on it.
 #pragma once
 
 #include <array>

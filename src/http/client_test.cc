@@ -16,8 +16,8 @@
 #include <boost/asio/io_context.hpp>
 
 #include "base/error.h"
-#include "http/raw_peer.h"
 #include "http/sse.h"
+#include "tests/raw_peer.h"
 
 namespace redknot::http {
 namespace {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The exchange of one request on a connection. On its strand; lives while the handler runs.
+// The exchange of one request on a connection: how a handler's answer becomes bytes.
+//
+// The Connection makes it for each request, passes it to the handler and drops it when the handler
+// has returned and settle() is done. It borrows the connection and the request. All calls are made
+// on the connection's strand.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cuts off what does not finish in time. On one strand.
+// Cuts off what does not finish in time.
+//
+// Its owner, a Connection or a call of the Client, arms it before it waits for the network and
+// disarms it afterwards; if the time passes first, `cut` is called, on the executor of the timer.
+// All calls are made on that one strand.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes to one request, within limits. Strict where two readers could disagree about where it ends:
 // one Content-Length of digits only, or Transfer-Encoding "chunked" alone.
+//
+// A Connection owns the parser of the request that it reads, and calls it on its strand. The parser
+// owns what it has read until take() moves it out.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes to one response, its body in the pieces that arrive.
+//
+// The Client owns the parser of the response that it waits for, and calls it on its strand. The
+// parser owns what it has read; take_body() moves out what has come since the last call.
 #pragma once
 
 #include <cstddef>

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "http/raw_peer.h"
+#include "tests/raw_peer.h"
 
 namespace redknot::http {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/seconds_since.h"
-#include "http/raw_peer.h"
+#include "tests/raw_peer.h"
 
 namespace redknot::http {
 namespace {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting, on a strand, for another coroutine of the same strand.
+//
+// Connections and the server own the Signals that their coroutines wait on and raise. A Signal
+// holds a timer and no state of its own. All calls are made on the one strand.
 #pragma once
 
 #include <chrono>

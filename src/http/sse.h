@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Server-sent events from bytes that may be cut anywhere, as the HTML standard reads them.
+//
+// An SseReader belongs to the coroutine that reads one stream, such as stream_request of a load; it
+// owns the event that is not complete yet. One thread at a time.
 #pragma once
 
 #include <cstddef>

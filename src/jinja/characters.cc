@@ -1,30 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jinja/characters.h"
 
+#include <utf8proc.h>
 #include <algorithm>
+#include <array>
+
+#include "base/check.h"
+#include "base/utf8.h"
 
 namespace redknot::jinja {
 namespace {
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
+constexpr char32_t kReplacement = 0xfffd;
 
 bool is_between(char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; }
 
-template <typename Change>
-std::string change_characters(std::string_view text, Change change) {
+// What `append(out, c)` writes for each character; bytes that are none stay.
+template <typename Append>
+std::string change_characters(std::string_view text, Append append) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
     const std::size_t bytes = character_bytes(text);
     const char32_t c = first_code_point(text);
-    if (c == 0xfffd) {
+    if (c == kReplacement) {
       out += text.substr(0, bytes);
     } else {
-      append_code_point(out, change(c));
+      append(out, c);
     }
     text.remove_prefix(bytes);
   }
   return out;
+}
+
+utf8proc_int32_t number_of(char32_t c) { return static_cast<utf8proc_int32_t>(c); }
+
+// Unicode's full case folding: "ss" for a sharp s, "fi" for its ligature. Mostly one character.
+std::u32string folded(char32_t c) {
+  std::array<utf8proc_int32_t, 4> characters{};
+  int boundary = 0;
+  const auto count = utf8proc_decompose_char(number_of(c), characters.data(), characters.size(),
+                                             UTF8PROC_CASEFOLD, &boundary);
+  REDKNOT_CHECK(count >= 1 && count <= static_cast<utf8proc_ssize_t>(characters.size()));
+  return {characters.begin(), characters.begin() + count};
+}
+
+char32_t one_upper(char32_t c) { return static_cast<char32_t>(utf8proc_toupper(number_of(c))); }
+
+// The library maps characters to characters. Where Unicode writes several for one, they are those
+// of its case folding, but for capitals, which stay.
+bool becomes_several(char32_t c) {
+  return c >= 0x80 && utf8proc_category(number_of(c)) != UTF8PROC_CATEGORY_LU &&
+         folded(c).size() > 1;
+}
+
+void append_lower(std::string& out, char32_t c) {
+  if (c == 0x130) {  // a capital I with a dot
+    out += "i\u0307";
+  } else {
+    append_utf8(out, static_cast<char32_t>(utf8proc_tolower(number_of(c))));
+  }
+}
+
+void append_upper(std::string& out, char32_t c) {
+  if (!becomes_several(c)) return append_utf8(out, one_upper(c));
+  for (const char32_t part : folded(c)) append_utf8(out, one_upper(part));
+}
+
+void append_title(std::string& out, char32_t c) {
+  const auto title = static_cast<char32_t>(utf8proc_totitle(number_of(c)));
+  if (is_title(title) || !becomes_several(c)) return append_utf8(out, title);
+  const std::u32string parts = folded(c);
+  const bool first_is_letter = is_cased(parts[0]);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const bool raised = i == 0 || (i == 1 && !first_is_letter);
+    // Below a Greek vowel the iota stays small.
+    const bool below = parts[i] == 0x3b9 && i > 0;
+    append_utf8(out, raised ? one_upper(parts[i]) : below ? 0x345 : parts[i]);
+  }
 }
 
 std::size_t last_character_bytes(std::string_view text) {
@@ -43,18 +96,6 @@ bool has_character(std::string_view characters, std::string_view wanted) {
 bool ends_line(char32_t c) {
   return is_between(c, '\n', '\r') || is_between(c, 0x1c, 0x1e) || c == 0x85 || c == 0x2028 ||
          c == 0x2029;
-}
-
-// Pairs of neighbours, the capital first on even (or odd) numbers.
-bool is_even_pair(char32_t c) {
-  return is_between(c, 0x100, 0x137) || is_between(c, 0x14a, 0x177) ||
-         is_between(c, 0x460, 0x481) || is_between(c, 0x48a, 0x4bf) ||
-         is_between(c, 0x4d0, 0x52f) || is_between(c, 0x1e00, 0x1e95) ||
-         is_between(c, 0x1ea0, 0x1eff) || is_between(c, 0x200, 0x21f) ||
-         is_between(c, 0x222, 0x233) || is_between(c, 0x3d8, 0x3ef);
-}
-bool is_odd_pair(char32_t c) {
-  return is_between(c, 0x139, 0x148) || is_between(c, 0x179, 0x17e) || is_between(c, 0x1cd, 0x1dc);
 }
 
 }  // namespace
@@ -82,40 +123,15 @@ std::size_t character_start(std::string_view text, std::size_t index) {
 }
 
 char32_t first_code_point(std::string_view text) {
-  const auto byte = [&](std::size_t i) {
-    return static_cast<char32_t>(static_cast<unsigned char>(text[i]));
-  };
   const std::size_t bytes = character_bytes(text);
-  const char32_t lead = byte(0);
-  if (lead < 0x80) return bytes == 1 ? lead : 0xfffd;
-  if (bytes == 2 && lead >> 5 == 6) return (lead & 0x1f) << 6 | (byte(1) & 0x3f);
-  if (bytes == 3 && lead >> 4 == 14) {
-    return (lead & 0xf) << 12 | (byte(1) & 0x3f) << 6 | (byte(2) & 0x3f);
-  }
-  if (bytes == 4 && lead >> 3 == 30) {
-    return (lead & 7) << 18 | (byte(1) & 0x3f) << 12 | (byte(2) & 0x3f) << 6 | (byte(3) & 0x3f);
-  }
-  return 0xfffd;
+  const Utf8Character first = first_character(text.substr(0, bytes));
+  const bool valid =
+      first.state == Utf8State::kValid && static_cast<std::size_t>(first.length) == bytes;
+  return valid ? first.code_point : kReplacement;
 }
 
 void append_code_point(std::string& out, char32_t c) {
-  if (c > 0x10ffff || is_between(c, 0xd800, 0xdfff)) c = 0xfffd;
-  const auto add = [&out](char32_t byte) { out += static_cast<char>(byte); };
-  if (c < 0x80) {
-    add(c);
-  } else if (c < 0x800) {
-    add(0xc0 | c >> 6);
-    add(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    add(0xe0 | c >> 12);
-    add(0x80 | (c >> 6 & 0x3f));
-    add(0x80 | (c & 0x3f));
-  } else {
-    add(0xf0 | c >> 18);
-    add(0x80 | (c >> 12 & 0x3f));
-    add(0x80 | (c >> 6 & 0x3f));
-    add(0x80 | (c & 0x3f));
-  }
+  append_utf8(out, c > 0x10ffff || is_between(c, 0xd800, 0xdfff) ? kReplacement : c);
 }
 
 bool is_space(char32_t c) {
@@ -125,65 +141,28 @@ bool is_space(char32_t c) {
 }
 
 bool is_letter(char32_t c) {
-  if (c < 0x80) return is_between(c | 0x20, 'a', 'z');
-  if (c < 0xc0) return c == 0xaa || c == 0xb5 || c == 0xba;
-  if (c == 0xd7 || c == 0xf7) return false;
-  return c < 0x2c2 || is_between(c, 0x370, 0x373) || is_between(c, 0x376, 0x377) ||
-         (is_between(c, 0x386, 0x481) && c != 0x387) || is_between(c, 0x48a, 0x556) ||
-         is_between(c, 0x561, 0x587) || is_between(c, 0x5d0, 0x5ea) ||
-         is_between(c, 0x620, 0x64a) || is_between(c, 0x904, 0x939) ||
-         is_between(c, 0x1e00, 0x1fbc) || is_between(c, 0x3041, 0x3096) ||
-         is_between(c, 0x30a1, 0x30fa) || is_between(c, 0x3400, 0x4dbf) ||
-         is_between(c, 0x4e00, 0x9fff) || is_between(c, 0xac00, 0xd7a3);
+  const utf8proc_category_t category = utf8proc_category(number_of(c));
+  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
 }
 
 bool is_printable(char32_t c) {
-  if (c == ' ') return true;
-  return !is_space(c) && !is_between(c, 0, 0x1f) && !is_between(c, 0x7f, 0xa0) && c != 0xad &&
-         !is_between(c, 0x200b, 0x200f) && !is_between(c, 0x202a, 0x202e) &&
-         !is_between(c, 0x2060, 0x206f) && c != 0xfeff && !is_between(c, 0xe000, 0xf8ff);
+  const utf8proc_category_t category = utf8proc_category(number_of(c));
+  return c == ' ' || (category != UTF8PROC_CATEGORY_CN && category < UTF8PROC_CATEGORY_ZS);
 }
 
-char32_t to_lower(char32_t c) {
-  if (is_between(c, 'A', 'Z')) return c + 32;
-  if (c < 0xc0) return c;
-  if (is_between(c, 0xc0, 0xde) && c != 0xd7) return c + 32;
-  if (c == 0x130) return 'i';
-  if (c == 0x178) return 0xff;
-  if (is_even_pair(c)) return c | 1;
-  if (is_odd_pair(c)) return c % 2 == 1 ? c + 1 : c;
-  if (is_between(c, 0x391, 0x3ab) && c != 0x3a2) return c + 32;
-  if (c == 0x386) return 0x3ac;
-  if (is_between(c, 0x388, 0x38a)) return c + 37;
-  if (c == 0x38c) return 0x3cc;
-  if (c == 0x38e || c == 0x38f) return c + 63;
-  if (is_between(c, 0x400, 0x40f)) return c + 80;
-  if (is_between(c, 0x410, 0x42f)) return c + 32;
-  if (is_between(c, 0x531, 0x556)) return c + 48;
-  return c;
+bool is_title(char32_t c) { return utf8proc_category(number_of(c)) == UTF8PROC_CATEGORY_LT; }
+
+bool is_upper(char32_t c) {
+  if (utf8proc_category(number_of(c)) == UTF8PROC_CATEGORY_LU) return true;
+  return utf8proc_tolower(number_of(c)) != number_of(c) && !is_title(c);
 }
 
-char32_t to_upper(char32_t c) {
-  if (is_between(c, 'a', 'z')) return c - 32;
-  if (c < 0xb5) return c;
-  if (c == 0xb5) return 0x39c;
-  if (is_between(c, 0xe0, 0xfe) && c != 0xf7) return c - 32;
-  if (c == 0xff) return 0x178;
-  if (c == 0x131) return 'I';
-  if (c == 0x17f) return 'S';
-  if (is_even_pair(c)) return c & ~char32_t{1};
-  if (is_odd_pair(c)) return c % 2 == 0 ? c - 1 : c;
-  if (c == 0x3c2) return 0x3a3;
-  if (is_between(c, 0x3b1, 0x3cb)) return c - 32;
-  if (c == 0x3ac) return 0x386;
-  if (is_between(c, 0x3ad, 0x3af)) return c - 37;
-  if (c == 0x3cc) return 0x38c;
-  if (c == 0x3cd || c == 0x3ce) return c - 63;
-  if (is_between(c, 0x450, 0x45f)) return c - 80;
-  if (is_between(c, 0x430, 0x44f)) return c - 32;
-  if (is_between(c, 0x561, 0x586)) return c - 48;
-  return c;
+bool is_lower(char32_t c) {
+  if (utf8proc_category(number_of(c)) == UTF8PROC_CATEGORY_LL) return true;
+  return utf8proc_toupper(number_of(c)) != number_of(c) && !is_title(c);
 }
+
+bool is_cased(char32_t c) { return is_upper(c) || is_lower(c) || is_title(c); }
 
 std::string_view strip_left(std::string_view text) {
   while (!text.empty() && is_space(first_code_point(text))) {
@@ -217,33 +196,23 @@ std::string_view strip_right(std::string_view text, std::string_view characters)
   return text;
 }
 
-std::string lower(std::string_view text) { return change_characters(text, to_lower); }
+std::string lower(std::string_view text) { return change_characters(text, append_lower); }
 
-std::string upper(std::string_view text) {
-  std::string out;
-  for (std::size_t at = text.find("\xc3\x9f"); at != std::string_view::npos;
-       at = text.find("\xc3\x9f")) {
-    out += change_characters(text.substr(0, at), to_upper) + "SS";
-    text.remove_prefix(at + 2);
-  }
-  return out + change_characters(text, to_upper);
-}
+std::string upper(std::string_view text) { return change_characters(text, append_upper); }
 
 std::string title(std::string_view text) {
   bool in_word = false;
-  return change_characters(text, [&in_word](char32_t c) {
-    const char32_t changed = in_word ? to_lower(c) : to_upper(c);
-    in_word = is_letter(c);
-    return changed;
+  return change_characters(text, [&in_word](std::string& out, char32_t c) {
+    (in_word ? append_lower : append_title)(out, c);
+    in_word = is_cased(c);
   });
 }
 
 std::string capitalize(std::string_view text) {
   bool is_first = true;
-  return change_characters(text, [&is_first](char32_t c) {
-    const char32_t changed = is_first ? to_upper(c) : to_lower(c);
+  return change_characters(text, [&is_first](std::string& out, char32_t c) {
+    (is_first ? append_title : append_lower)(out, c);
     is_first = false;
-    return changed;
   });
 }
 

@@ -2,7 +2,9 @@
 // Texts as Python sees them: characters instead of bytes, its white space, its letters.
 //
 // Texts are UTF-8; bytes that are not count as characters of their own or as part of the one before
-// and are kept as they are. Case is known for Latin, Greek, Cyrillic and Armenian. Pure functions.
+// and are kept as they are. Case and classes of characters are Unicode's, from libutf8proc, with
+// several characters for one where Python has them; but modifier letters have no case, and a
+// capital sigma becomes the same small one wherever it stands. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +27,10 @@ void append_code_point(std::string& out, char32_t code_point);
 bool is_space(char32_t c);
 bool is_letter(char32_t c);
 bool is_printable(char32_t c);  // shown as it is by repr()
-char32_t to_lower(char32_t c);
-char32_t to_upper(char32_t c);
+bool is_upper(char32_t c);
+bool is_lower(char32_t c);
+bool is_title(char32_t c);  // a character that is a capital and a small letter in one
+bool is_cased(char32_t c);  // one of these
 
 std::string_view strip_left(std::string_view text);
 std::string_view strip_right(std::string_view text);
@@ -34,7 +38,7 @@ std::string_view strip_right(std::string_view text);
 std::string_view strip_left(std::string_view text, std::string_view characters);
 std::string_view strip_right(std::string_view text, std::string_view characters);
 
-// Every character changed: letters after a letter to lower case, others to upper, for title().
+// Every character changed. title() raises those that follow no letter with a case.
 std::string lower(std::string_view text);
 std::string upper(std::string_view text);
 std::string title(std::string_view text);

@@ -140,6 +140,18 @@ TEST(ChatTemplate, UndefinedIsEmptyUntilItIsUsed) {
   EXPECT_EQ(rendered("{{ nope() }}"), "chat template: line 1: 'nope' is undefined");
 }
 
+// What Python gives for the same.
+TEST(ChatTemplate, CaseIsThatOfUnicode) {
+  EXPECT_EQ(rendered("{{ 'ﬁx ŉ ᾳ և'.upper() }}"), "FIX ʼN ΑΙ ԵՒ");
+  EXPECT_EQ(rendered("{{ 'ẞ ǅ აბ ꭰ'.upper() }}"), "ẞ Ǆ ᲐᲑ Ꭰ");
+  EXPECT_EQ(rendered("{{ 'İ ẞ Ǆ Ꭰ Ⅷ'.lower() }}"), "i\u0307 ß ǆ ꭰ ⅷ");
+  EXPECT_EQ(rendered("{{ 'ßa ǆE ﬂOW ᾲ 中a'.title() }}"), "Ssa ǅe Flow Ὰ\u0345 中A");
+  EXPECT_EQ(rendered("{{ 'ßA'.capitalize() }}{{ 'ŉA'.capitalize() }}"), "SsaʼNa");
+  EXPECT_EQ(rendered("{{ 'ǅ'.isupper() }}{{ 'ĸ'.islower() }}{{ 'Ⅷ'.isupper() }}"), "FalseTrueTrue");
+  EXPECT_EQ(rendered("{{ 'ไทย'.isalpha() }}{{ 'אב'.isalpha() }}{{ 'a1'.isalpha() }}"),
+            "TrueTrueFalse");
+}
+
 TEST(ChatTemplate, MethodsAreThoseOfPython) {
   EXPECT_EQ(rendered("{{ s.strip(' \\n!') }}|{{ w.split(',') }}|{{ w.split(',', 1) }}|"
                      "{{ w.rsplit(',', 1) }}|{{ ' a  b c '.split(none, 1) }}|{{ ''.split(',') }}"),

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expressions of templates, by Jinja's precedences: if-else, or, and, not, comparisons, + and -, ~,
-// * / // %, **, signs, and what follows a value: `.a`, `[b]`, `(c)`, `|filter`, `is test`.
+// An ExpressionParser reads the expressions of templates, by Jinja's precedences: if-else, or, and,
+// not, comparisons, + and -, ~, * / // %, **, signs, and what follows a value: `.a`, `[b]`, `(c)`,
+// `|filter`, `is test`.
+//
+// The parser of statements owns one for each template and lends it the tokens; what it returns is
+// part of the template's tree. One thread, that of ChatTemplate::parse().
 #pragma once
 
 #include <string_view>

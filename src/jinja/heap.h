@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one rendering may use: steps, bytes alive, the size of a text and the depth of a value.
+// A Heap counts what one rendering may use: steps, bytes alive, the size of a text and the depth of
+// a value.
 //
-// Every value that a program makes is charged here and gives its bytes back when it goes. One
-// heap per rendering, one thread; it outlives the values charged to it.
+// Every value that a program makes is charged here and gives its bytes back when it goes. The
+// interpreter owns one heap per rendering, on one thread; it outlives the values charged to it.
 #pragma once
 
 #include <cstddef>

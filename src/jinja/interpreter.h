@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a template's tree: statements write to the output, expressions give values.
+// An Interpreter runs a template's tree: statements write to the output, expressions give values.
 //
-// One interpreter per rendering, one thread. Recursion is counted in levels: statements in
-// statements, operands in expressions, macros in macros.
+// ChatTemplate::render() makes one per rendering, on its caller's thread, which is a worker of the
+// server there. It owns the variables and the heap, and borrows the tree. Recursion is counted in
+// levels: statements in statements, operands in expressions, macros in macros.
 #pragma once
 
 #include <cstdint>

@@ -240,8 +240,6 @@ Result<Value> join(const TextCall& call) {
   return join_texts(call.heap, items, call.receiver);
 }
 
-bool is_upper(char32_t c) { return to_lower(c) != c; }
-bool is_lower(char32_t c) { return to_upper(c) != c || c == 0xdf; }
 bool is_digit(char32_t c) { return c >= '0' && c <= '9'; }
 
 Result<Value> is_made_of(const TextCall& call) {
@@ -253,7 +251,7 @@ Result<Value> is_made_of(const TextCall& call) {
     const char32_t c = first_code_point(rest);
     if (by_case) {
       const bool wanted = call.name == "isupper" ? is_upper(c) : is_lower(c);
-      if (!wanted && (is_upper(c) || is_lower(c))) return Value(false);
+      if (!wanted && is_cased(c)) return Value(false);
       found |= wanted;
       continue;
     }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tokens of a template, walked through by the parser, and the names it met.
+// A TokenStream owns the tokens of one template, and the names that were met in it.
+//
+// The parser of statements and that of expressions walk through it together, forwards, one token
+// ahead of what they have understood, and enter a level of it for each nesting. It lives for one
+// call of ChatTemplate::parse(), on that thread.
 #pragma once
 
 #include <cstddef>

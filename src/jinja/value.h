@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The values of template programs, after Python's.
+// A Value is what expressions of template programs give, after Python's values.
 //
-// Copies share texts, lists and dicts, which never change; only namespaces do. Values belong to one
-// rendering and its thread, except constants of a program, which any thread may copy.
+// Copies share texts, lists and dicts, which never change; only namespaces do. Interpreter,
+// filters, tests and methods pass them by value. Values belong to one rendering and its thread,
+// except constants of a program, which any thread may copy.
 #pragma once
 
 #include <concepts>

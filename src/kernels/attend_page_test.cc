@@ -26,7 +26,7 @@ constexpr std::array kDims = {1, 7, 8, 16, 40, 64, 80, 96, 128, 256};
 constexpr std::array kRows = {1, 2, 3, 4, 5, 6, 7, 12, 63, 64, 100, 300};
 
 struct Shape {
-  PageFormat format;
+  KvFormat format;
   int tokens, dim, rows;
 };
 
@@ -221,7 +221,7 @@ void attend(const Kernels& kernels, const Page& page, const Rows& rows, State& s
 std::vector<Shape> shapes(std::size_t picks) {
   std::vector<Shape> shapes;
   std::size_t next = 0;  // advances by 7 of 12, so that every count is met
-  for (const PageFormat format : kPageFormats) {
+  for (const KvFormat format : kKvFormats) {
     for (const int tokens : kTokens) {
       for (const int dim : kDims) {
         for (std::size_t i = 0; i < picks; ++i) {
@@ -280,7 +280,7 @@ TEST_P(AttendPage, ARowAloneEqualsTheRowAmongManyBitForBit) {
 TEST_P(AttendPage, SlotsOutOfSightChangeNothing) {
   std::uint64_t seed = 2000;
   for (const int row_count : {1, 12, 63}) {
-    for (const PageFormat format : kPageFormats) {
+    for (const KvFormat format : kKvFormats) {
       for (const int dim : {7, 64, 80}) {
         const Shape shape{format, 64, dim, row_count};
         SCOPED_TRACE(trace(shape, ++seed));
@@ -417,7 +417,7 @@ INSTANTIATE_TEST_SUITE_P(Kernels, MergeState, ::testing::ValuesIn(available_kern
 TEST_P(MergeState, AgreesWithTheReferenceAndIsAssociative) {
   std::uint64_t seed = 6000;
   for (const int dim : kDims) {
-    const Shape shape{PageFormat::kF16, 0, dim, 37};
+    const Shape shape{KvFormat::kF16, 0, dim, 37};
     SCOPED_TRACE(trace(shape, ++seed));
     Random random(seed);
     const State a = random_state(shape, random);
@@ -435,7 +435,7 @@ TEST_P(MergeState, AgreesWithTheReferenceAndIsAssociative) {
 TEST_P(MergeState, AnEmptyStateOnEitherSideIsTheIdentity) {
   std::uint64_t seed = 7000;
   for (const int dim : kDims) {
-    const Shape shape{PageFormat::kF16, 0, dim, 37};
+    const Shape shape{KvFormat::kF16, 0, dim, 37};
     SCOPED_TRACE(trace(shape, ++seed));
     Random random(seed);
     const State state = random_state(shape, random);

@@ -228,7 +228,7 @@ TEST_P(Elementwise, RotatedScoresDependOnTheDistanceAlone) {
 
 // The four parts of a page, each in memory of its exact size, filled with a pattern.
 struct PageBytes {
-  PageBytes(PageFormat page_format, int page_tokens, int head_dim)
+  PageBytes(KvFormat page_format, int page_tokens, int head_dim)
       : format(page_format),
         tokens(page_tokens),
         dim(head_dim),
@@ -249,7 +249,7 @@ struct PageBytes {
                         value_scales[static_cast<std::size_t>(slot)]);
   }
 
-  PageFormat format;
+  KvFormat format;
   int tokens, dim;
   ExactVector<std::byte> keys, values;
   ExactVector<std::uint16_t> key_scales, value_scales;
@@ -267,7 +267,7 @@ float element_to_write(Random& random, bool wild) {
 
 TEST_P(Elementwise, WrittenSlotsEqualTheReferenceBitForBit) {
   std::uint64_t seed = 0;
-  for (const PageFormat format : kPageFormats) {
+  for (const KvFormat format : kKvFormats) {
     for (const int dim : {1, 7, 8, 40, 64, 128, 512}) {
       for (const int tokens : {16, 64, 128}) {
         SCOPED_TRACE(concat(name(format), ", tokens ", tokens, ", dim ", dim, ", seed ", ++seed));
@@ -297,7 +297,7 @@ TEST_P(Elementwise, WrittenSlotsEqualTheReferenceBitForBit) {
 // Half a step of f16 or of the row's 8-bit scale, which is itself an f16 not below peak / 127; f32
 // not at all.
 TEST_P(Elementwise, PagesHoldWhatWasWrittenMadeFiniteAndRounded) {
-  for (const PageFormat format : kPageFormats) {
+  for (const KvFormat format : kKvFormats) {
     Random random(static_cast<std::uint64_t>(format));
     constexpr int kTokens = 16, kDim = 40;
     PageBytes page(format, kTokens, kDim);
@@ -308,7 +308,7 @@ TEST_P(Elementwise, PagesHoldWhatWasWrittenMadeFiniteAndRounded) {
       kernels().write_slot(page.view(), slot, key.data(), value.data());
       for (const bool is_key : {true, false}) {
         const Floats& row = is_key ? key : value;
-        const float limit = format == PageFormat::kF32 ? kLargest : 65504.0f;
+        const float limit = format == KvFormat::kF32 ? kLargest : 65504.0f;
         const auto wanted = [limit](float x) {
           return std::isnan(x) ? 0.0f : std::clamp(x, -limit, limit);
         };
@@ -317,9 +317,9 @@ TEST_P(Elementwise, PagesHoldWhatWasWrittenMadeFiniteAndRounded) {
         for (int d = 0; d < kDim; ++d) {
           const float stored = is_key ? page.key(slot, d) : page.value(slot, d);
           const float x = wanted(row[static_cast<std::size_t>(d)]);
-          const float step = format == PageFormat::kF32  ? 0.0f
-                             : format == PageFormat::kQ8 ? peak / 127.0f * 1.001f + 0x1p-24f
-                                                         : std::abs(x) * 0x1p-10f + 0x1p-24f;
+          const float step = format == KvFormat::kF32  ? 0.0f
+                             : format == KvFormat::kQ8 ? peak / 127.0f * 1.001f + 0x1p-24f
+                                                       : std::abs(x) * 0x1p-10f + 0x1p-24f;
           ASSERT_TRUE(std::isfinite(stored));
           ASSERT_NEAR(stored, x, 0.5001f * step) << "slot " << slot << ", element " << d;
         }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernels/packed_matrix.h"
+#include "redknot/kv_format.h"
 
 namespace redknot {
 
@@ -44,11 +45,9 @@ struct Matmul {
   bool accumulate = false;      // add to output
 };
 
-enum class PageFormat : std::uint8_t { kF16, kQ8, kF32 };
-
-// One page of keys and values as it lies in memory (layouts: kv/page_allocator.h).
+// One page of keys and values as it lies in memory (layouts: kv/page_shape.h).
 struct PageView {
-  PageFormat format = PageFormat::kF16;
+  KvFormat format = KvFormat::kF16;
   int page_tokens = 0;                    // T, slots: 16, 32, 64 or 128
   int head_dim = 0;                       // D
   std::byte* keys = nullptr;              // [D, T] f16, int8 or f32

@@ -2,7 +2,8 @@
 // What the kernel tests share: a run over every table of kernels this CPU has, random numbers from
 // a seed, memory of exact size, and comparison bit for bit.
 //
-// A test names its shape and seed with SCOPED_TRACE, so a failure can be repeated alone.
+// A test names its shape and seed with SCOPED_TRACE, so a failure can be repeated alone. The tests
+// of src/kernels include it, and everything in it lives on a test's one thread.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -62,25 +63,20 @@ template <typename T>
 using ExactVector = std::vector<T, ExactAllocator<T>>;
 using Floats = ExactVector<float>;
 
-inline constexpr std::array kPageFormats = {PageFormat::kF16, PageFormat::kQ8, PageFormat::kF32};
-
-inline std::string name(PageFormat format) {
-  return format == PageFormat::kQ8 ? "q8" : format == PageFormat::kF32 ? "f32" : "f16";
-}
-inline std::size_t element_bytes(PageFormat format) {
-  return format == PageFormat::kQ8 ? 1 : format == PageFormat::kF32 ? 4 : 2;
+inline std::size_t element_bytes(KvFormat format) {
+  return format == KvFormat::kQ8 ? 1 : format == KvFormat::kF32 ? 4 : 2;
 }
 
 // Element `index` of a part of a page; `scale` (f16) is that of its slot, for q8.
-inline float page_element(PageFormat format, const std::byte* part, std::size_t index,
+inline float page_element(KvFormat format, const std::byte* part, std::size_t index,
                           std::uint16_t scale) {
   const std::byte* at = part + index * element_bytes(format);
-  if (format == PageFormat::kQ8) {
+  if (format == KvFormat::kQ8) {
     return static_cast<float>(static_cast<std::int8_t>(*at)) * f16_to_f32(scale);
   }
   float single;
   std::uint16_t half;
-  if (format == PageFormat::kF32) {
+  if (format == KvFormat::kF32) {
     std::memcpy(&single, at, sizeof single);
     return single;
   }

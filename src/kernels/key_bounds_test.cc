@@ -15,7 +15,7 @@ constexpr std::array kDims = {1, 7, 8, 16, 40, 64, 80, 96, 128, 256};
 
 // A page of random keys in memory of its exact size; some elements are large, some all negative.
 struct Page {
-  Page(PageFormat page_format, int page_tokens, int head_dim, Random& random)
+  Page(KvFormat page_format, int page_tokens, int head_dim, Random& random)
       : format(page_format), tokens(page_tokens), dim(head_dim) {
     const auto slots = static_cast<std::size_t>(tokens);
     const auto elements = static_cast<std::size_t>(dim);
@@ -49,7 +49,7 @@ struct Page {
                         key_scales[static_cast<std::size_t>(slot)]);
   }
 
-  PageFormat format;
+  KvFormat format;
   int tokens, dim;
   ExactVector<std::byte> keys, values;
   ExactVector<std::uint16_t> key_scales, value_scales, bounds;
@@ -60,7 +60,7 @@ class KeyBounds : public KernelsTest {
   template <typename Check>
   void for_each_page(Check check) {
     std::uint64_t seed = 0;
-    for (const PageFormat format : kPageFormats) {
+    for (const KvFormat format : kKvFormats) {
       for (const int tokens : kTokens) {
         for (const int dim : kDims) {
           SCOPED_TRACE(concat(name(format), ", tokens ", tokens, ", dim ", dim, ", seed ", ++seed));

@@ -164,14 +164,14 @@ void write_q8(const float* x, int count, float scale, std::byte* out, int stride
 void write_slot(const PageView& page, int slot, const float* key, const float* value) {
   const int tokens = page.page_tokens;
   const int dim = page.head_dim;
-  if (page.format == PageFormat::kQ8) {
+  if (page.format == KvFormat::kQ8) {
     page.key_scales[slot] = scale_for(key, dim);
     page.value_scales[slot] = scale_for(value, dim);
     write_q8(key, dim, f16_to_f32(page.key_scales[slot]), page.keys + slot, tokens);
     write_q8(value, dim, f16_to_f32(page.value_scales[slot]), page.values + slot * dim, 1);
     return;
   }
-  if (page.format == PageFormat::kF32) {
+  if (page.format == KvFormat::kF32) {
     for (int d = 0; d < dim; ++d) {
       reinterpret_cast<float*>(page.keys)[d * tokens + slot] = finite(key[d], kLargestFloat);
       reinterpret_cast<float*>(page.values)[slot * dim + d] = finite(value[d], kLargestFloat);
@@ -187,10 +187,10 @@ void write_slot(const PageView& page, int slot, const float* key, const float* v
 }
 
 float element(const PageView& page, const std::byte* part, int index, float scale) {
-  if (page.format == PageFormat::kQ8) {
+  if (page.format == KvFormat::kQ8) {
     return static_cast<float>(static_cast<std::int8_t>(std::to_integer<int>(part[index]))) * scale;
   }
-  if (page.format == PageFormat::kF32) return reinterpret_cast<const float*>(part)[index];
+  if (page.format == KvFormat::kF32) return reinterpret_cast<const float*>(part)[index];
   std::uint16_t half;
   std::memcpy(&half, part + static_cast<std::ptrdiff_t>(index) * 2, 2);
   return f16_to_f32(half);
@@ -203,7 +203,7 @@ bool sees(const SlotRange& range, int slot) {
 void attend_page(const AttendPage& a) {
   const int tokens = a.page.page_tokens;
   const int dim = a.page.head_dim;
-  const bool quantized = a.page.format == PageFormat::kQ8;
+  const bool quantized = a.page.format == KvFormat::kQ8;
   for (int r = 0; r < a.rows; ++r) {
     const float* query = a.queries + static_cast<std::ptrdiff_t>(r) * dim;
     float* output = a.state.output + static_cast<std::ptrdiff_t>(r) * padded_dim(dim);
@@ -230,11 +230,11 @@ void attend_page(const AttendPage& a) {
 
 float key_element(const PageView& page, int d, int slot) {
   const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(d) * page.page_tokens + slot;
-  if (page.format == PageFormat::kQ8) {
+  if (page.format == KvFormat::kQ8) {
     const auto code = static_cast<std::int8_t>(page.keys[at]);
     return static_cast<float>(code) * f16_to_f32(page.key_scales[slot]);
   }
-  if (page.format == PageFormat::kF32) return reinterpret_cast<const float*>(page.keys)[at];
+  if (page.format == KvFormat::kF32) return reinterpret_cast<const float*>(page.keys)[at];
   return f16_to_f32(reinterpret_cast<const std::uint16_t*>(page.keys)[at]);
 }
 

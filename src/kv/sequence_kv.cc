@@ -257,6 +257,22 @@ std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
   return out;
 }
 
+SequenceKv SequenceKv::of_tables(PageAllocator& pages, const HeadProfile& profile,
+                                 const std::vector<PageTable>& tables, int tokens) {
+  SequenceKv out(pages, profile);
+  REDKNOT_CHECK(tables.size() == out.reused_.size());
+  out.length_ = tokens;
+  for (std::size_t head = 0; head < tables.size(); ++head) {
+    for (const PageRef& entry : tables[head]) {
+      pages.share(entry.page);
+      out.change({.kind = PageOp::Kind::kAppend, .head = static_cast<int>(head), .entry = entry});
+      out.reused_[head] += entry.reused ? 1 : 0;
+    }
+  }
+  out.forget(tokens);
+  return out;
+}
+
 void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens,
                        int shift) {
   const int head = index(layer, kv_head);

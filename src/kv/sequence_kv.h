@@ -73,6 +73,12 @@ class SequenceKv {
   // or if it would end within an adopted page. Requires 0 <= tokens <= length(). O(pages).
   std::optional<SequenceKv> prefix(int tokens) const;
 
+  // A sequence of so many tokens that holds what these tables name, [layers, kv_heads], and shares
+  // their pages, but for those that queries at its end cannot see. Requires that it then keeps the
+  // invariants. Both references must outlive it. O(pages).
+  static SequenceKv of_tables(PageAllocator& pages, const HeadProfile& profile,
+                              const std::vector<PageTable>& tables, int tokens);
+
   // Appends, for one head, pages that hold `tokens` tokens (all pages full but the last), shared by
   // reference, standing at the sequence's current end under `shift`. The caller does so for
   // every head and then calls advance(tokens). Requires the pages' format to be the head's.

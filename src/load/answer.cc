@@ -7,19 +7,14 @@
 #include <queue>
 #include <utility>
 
+#include "base/json_fields.h"
+
 namespace redknot::load {
 namespace {
 
 using Json = nlohmann::json;
 
 constexpr std::size_t kMostCauseBytes = 300;
-
-const Json& member(const Json& object, const char* name) {
-  static const Json kNothing;
-  if (!object.is_object()) return kNothing;
-  const auto found = object.find(name);
-  return found == object.end() ? kNothing : *found;
-}
 
 // A count of tokens; 0 for anything that is none.
 int count(const Json& value) {
@@ -39,15 +34,15 @@ void append_if_text(std::string& out, const Json& value) {
 // The text of a chunk of a chat or of a completion: whatever the model wrote.
 std::string chunk_text(const Json& choice) {
   std::string out;
-  const Json& delta = member(choice, "delta");
-  append_if_text(out, member(choice, "text"));
-  append_if_text(out, member(delta, "reasoning_content"));
-  append_if_text(out, member(delta, "content"));
-  const Json& calls = member(delta, "tool_calls");
+  const Json& delta = member_of(choice, "delta");
+  append_if_text(out, member_of(choice, "text"));
+  append_if_text(out, member_of(delta, "reasoning_content"));
+  append_if_text(out, member_of(delta, "content"));
+  const Json& calls = member_of(delta, "tool_calls");
   if (calls.is_array()) {
     for (const Json& call : calls) {
-      append_if_text(out, member(member(call, "function"), "name"));
-      append_if_text(out, member(member(call, "function"), "arguments"));
+      append_if_text(out, member_of(member_of(call, "function"), "name"));
+      append_if_text(out, member_of(member_of(call, "function"), "arguments"));
     }
   }
   return out;
@@ -55,25 +50,26 @@ std::string chunk_text(const Json& choice) {
 
 // Tokens that the chunk's log-probabilities list; 0 if it has none.
 int listed_tokens(const Json& choice) {
-  const Json& logprobs = member(choice, "logprobs");
-  const Json& content = member(logprobs, "content");
-  const Json& list = content.is_array() ? content : member(logprobs, "tokens");
+  const Json& logprobs = member_of(choice, "logprobs");
+  const Json& content = member_of(logprobs, "content");
+  const Json& list = content.is_array() ? content : member_of(logprobs, "tokens");
   return list.is_array() ? static_cast<int>(list.size()) : 0;
 }
 
 void take_usage(const Json& usage, Answer& answer) {
   if (!usage.is_object()) return;
   answer.has_usage = true;
-  answer.prompt_tokens = count(member(usage, "prompt_tokens"));
-  answer.output_tokens = count(member(usage, "completion_tokens"));
-  answer.cached_tokens = count(member(member(usage, "prompt_tokens_details"), "cached_tokens"));
-  const Json& reuse = member(usage, "redknot");
+  answer.prompt_tokens = count(member_of(usage, "prompt_tokens"));
+  answer.output_tokens = count(member_of(usage, "completion_tokens"));
+  answer.cached_tokens =
+      count(member_of(member_of(usage, "prompt_tokens_details"), "cached_tokens"));
+  const Json& reuse = member_of(usage, "redknot");
   if (!reuse.is_object()) return;
   answer.has_reuse = true;
-  answer.reuse = {.exact_tokens = count(member(reuse, "exact_tokens")),
-                  .adopted_tokens = count(member(reuse, "adopted_tokens")),
-                  .recovered_tokens = count(member(reuse, "recovered_tokens")),
-                  .new_tokens = count(member(reuse, "new_tokens"))};
+  answer.reuse = {.exact_tokens = count(member_of(reuse, "exact_tokens")),
+                  .adopted_tokens = count(member_of(reuse, "adopted_tokens")),
+                  .recovered_tokens = count(member_of(reuse, "recovered_tokens")),
+                  .new_tokens = count(member_of(reuse, "new_tokens"))};
 }
 
 std::string beginning(std::string_view text) {
@@ -103,14 +99,14 @@ void AnswerReader::take(std::string_view data, double at_s) {
   const Json chunk = Json::parse(data.begin(), data.end(), nullptr, /*allow_exceptions=*/false);
   if (!chunk.is_object()) return fail("malformed stream", beginning(data));
   if (chunk.contains("error")) return fail("error in stream", error_message(data));
-  take_usage(member(chunk, "usage"), answer_);
-  const Json& choices = member(chunk, "choices");
+  take_usage(member_of(chunk, "usage"), answer_);
+  const Json& choices = member_of(chunk, "choices");
   if (!choices.is_array() || choices.empty()) return;
   const Json& choice = choices.front();
-  append_if_text(answer_.finish_reason, member(choice, "finish_reason"));
+  append_if_text(answer_.finish_reason, member_of(choice, "finish_reason"));
   const std::string text = chunk_text(choice);
   int tokens = listed_tokens(choice);
-  const bool usage_here = member(chunk, "usage").is_object();
+  const bool usage_here = member_of(chunk, "usage").is_object();
   if (usage_here) {
     tokens = static_cast<int>(std::max<std::int64_t>(0, answer_.output_tokens - counted_tokens_));
   }
@@ -159,9 +155,9 @@ void spread_tokens(std::vector<AnswerEvent>& events, int tokens) {
 
 std::string error_message(std::string_view body) {
   const Json object = Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
-  const Json& error = member(object, "error");
+  const Json& error = member_of(object, "error");
   std::string message;
-  append_if_text(message, error.is_string() ? error : member(error, "message"));
+  append_if_text(message, error.is_string() ? error : member_of(error, "message"));
   return message.empty() ? beginning(body) : message;
 }
 

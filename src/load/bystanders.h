@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections beside the load that should not disturb it: some send nothing, some ask for a stream
-// and take a byte a second. On the load's thread; they end with its io_context.
+// and take a byte a second.
+//
+// The LoadRun owns them, gathers them before the load begins and reads their counts when it is
+// over. They run on the load's thread, and end with its io_context.
 #pragma once
 
 #include <memory>

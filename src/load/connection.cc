@@ -32,14 +32,15 @@ http::ClientOptions options_for(const Address& address, Connection::Clock::time_
   return out;
 }
 
-http::ClientRequest request_of(Ask ask, const Address& address) {
+http::ClientRequest request_of(OutgoingRequest request, const Address& address) {
   http::ClientRequest out;
-  out.method = std::move(ask.method);
-  out.target = address.path + ask.path;
+  out.method = std::move(request.method);
+  out.target = address.path + request.path;
   out.headers.emplace_back("User-Agent", "redknot-bench");
-  if (!ask.body.empty()) out.headers.emplace_back("Content-Type", "application/json");
-  if (!ask.api_key.empty()) out.headers.emplace_back("Authorization", "Bearer " + ask.api_key);
-  out.body = std::move(ask.body);
+  if (!request.body.empty()) out.headers.emplace_back("Content-Type", "application/json");
+  if (!request.api_key.empty())
+    out.headers.emplace_back("Authorization", "Bearer " + request.api_key);
+  out.body = std::move(request.body);
   return out;
 }
 
@@ -84,10 +85,10 @@ asio::awaitable<Status> Connection::open() {
   co_return Done{};
 }
 
-asio::awaitable<Result<int>> Connection::ask(Ask ask) {
+asio::awaitable<Result<int>> Connection::send(OutgoingRequest request) {
   const std::shared_ptr<State> state = state_;
-  http::ClientRequest request = request_of(std::move(ask), state->address);
-  const Result<http::ResponseHead> head = co_await state->client.send(std::move(request));
+  http::ClientRequest bytes = request_of(std::move(request), state->address);
+  const Result<http::ResponseHead> head = co_await state->client.send(std::move(bytes));
   if (!head.ok()) co_return state->failed(head.error());
   co_return head->status;
 }
@@ -99,13 +100,13 @@ asio::awaitable<Result<std::string>> Connection::read() {
   co_return piece;
 }
 
-asio::awaitable<Result<WholeAnswer>> ask_whole(Address address, Ask ask,
-                                               Connection::Clock::time_point deadline) {
+asio::awaitable<Result<WholeAnswer>> fetch(Address address, OutgoingRequest request,
+                                           Connection::Clock::time_point deadline) {
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   Connection connection(executor, address, deadline);
   const Status opened = co_await connection.open();
   if (!opened.ok()) co_return opened.error();
-  const Result<int> status = co_await connection.ask(std::move(ask));
+  const Result<int> status = co_await connection.send(std::move(request));
   if (!status.ok()) co_return status.error();
   WholeAnswer out{.status = *status};
   while (out.body.size() <= kMostWholeBytes) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One connection to the server under load: a request, and its answer in the pieces it comes in.
 //
-// Used by coroutines of one thread. Failures are those of http::Client, or kCancelled when the
-// deadline has passed.
+// A Connection owns its socket and its deadline. stream_request and fetch open one for each
+// request, in coroutines of the load's one thread. Failures are those of http::Client, or
+// kCancelled when the deadline has passed.
 #pragma once
 
 #include <chrono>
@@ -17,7 +18,7 @@
 
 namespace redknot::load {
 
-struct Ask {
+struct OutgoingRequest {
   std::string method = "POST";
   std::string path{};  // with what the address has in front
   std::string body{};  // JSON
@@ -37,7 +38,7 @@ class Connection {
 
   boost::asio::awaitable<Status> open();
   // Sends the request and waits for the head of the answer: its status.
-  boost::asio::awaitable<Result<int>> ask(Ask ask);
+  boost::asio::awaitable<Result<int>> send(OutgoingRequest request);
   // The next bytes of the body; empty at its end.
   boost::asio::awaitable<Result<std::string>> read();
 
@@ -51,8 +52,8 @@ struct WholeAnswer {
   std::string body{};
 };
 
-// Opens, asks and reads all; kResourceExhausted for bodies beyond 64 MiB.
-boost::asio::awaitable<Result<WholeAnswer>> ask_whole(Address address, Ask ask,
-                                                      Connection::Clock::time_point deadline);
+// Opens, sends and reads all; kResourceExhausted for bodies beyond 64 MiB.
+boost::asio::awaitable<Result<WholeAnswer>> fetch(Address address, OutgoingRequest request,
+                                                  Connection::Clock::time_point deadline);
 
 }  // namespace redknot::load

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files of one JSON object a line, and their fields. Pure functions.
+// Files of one JSON object a line. Pure functions.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -9,12 +9,6 @@
 #include "base/error.h"
 
 namespace redknot::load {
-
-inline Result<const nlohmann::json*> field(const nlohmann::json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end()) return invalid("there is no \"", name, "\"");
-  return &*found;
-}
 
 // What `parse_object` makes of each line, in their order; it is called with an object. Lines of
 // white space are passed over. kInvalidArgument naming the line that is none, or that it refuses.

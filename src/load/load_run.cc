@@ -17,10 +17,10 @@
 
 #include "base/error.h"
 #include "base/mix_bits.h"
-#include "load/asking.h"
 #include "load/bystanders.h"
 #include "load/server_probe.h"
 #include "load/slots.h"
+#include "load/stream_request.h"
 
 namespace redknot::load {
 
@@ -56,8 +56,8 @@ struct LoadRun::State {
   asio::awaitable<void> sleep_until(double at_s);
   asio::awaitable<void> prepare();
   asio::awaitable<void> converse(std::size_t index);
-  asio::awaitable<Answer> ask_turn(std::size_t index, std::size_t turn, double at_s,
-                                   std::vector<std::string> said);
+  asio::awaitable<Answer> send_turn(std::size_t index, std::size_t turn, double at_s,
+                                    std::vector<std::string> said);
   asio::awaitable<void> watch_gauges();
   asio::awaitable<void> tell_progress();
   asio::awaitable<void> check_answers();
@@ -97,7 +97,7 @@ std::string LoadRun::State::slow_reader_body() const {
   Conversation one;
   one.turns.push_back({.parts = {{.seed = kSlowReaderSeed, .tokens = 8}},
                        .output_tokens = options.slow_reader_tokens});
-  return prompt_body(one, 0, {}, maker, options.ask);
+  return prompt_body(one, 0, {}, maker, options.prompts);
 }
 
 void LoadRun::State::note_gauges(const ServerGauges& gauges) {
@@ -111,21 +111,21 @@ void LoadRun::State::note_gauges(const ServerGauges& gauges) {
 
 // Asks the server what has to be known of it, and lets the bystanders come.
 asio::awaitable<void> LoadRun::State::prepare() {
-  if (options.ask.model.empty()) {
+  if (options.prompts.model.empty()) {
     Result<std::string> model = co_await first_model(options.server, options.api_key);
     if (!model.ok()) {
       error = model.error();
       co_return;
     }
-    options.ask.model = *std::move(model);
+    options.prompts.model = *std::move(model);
   }
-  result.model = options.ask.model;
+  result.model = options.prompts.model;
   result.tokens_per_word =
-      co_await tokens_per_word(options.server, options.api_key, options.ask.model);
+      co_await tokens_per_word(options.server, options.api_key, options.prompts.model);
   maker = TextMaker(result.tokens_per_word.value_or(1));
   BystanderOptions beside{.idle_connections = options.idle_connections,
                           .slow_readers = options.slow_readers,
-                          .slow_path = path_of(options.ask.endpoint),
+                          .slow_path = path_of(options.prompts.endpoint),
                           .slow_body = slow_reader_body(),
                           .api_key = options.api_key};
   bystanders.emplace(context.get_executor(), options.server, std::move(beside));
@@ -134,24 +134,25 @@ asio::awaitable<void> LoadRun::State::prepare() {
   preemptions_before = before.preemptions;
 }
 
-asio::awaitable<Answer> LoadRun::State::ask_turn(std::size_t index, std::size_t turn, double at_s,
-                                                 std::vector<std::string> said) {
+asio::awaitable<Answer> LoadRun::State::send_turn(std::size_t index, std::size_t turn, double at_s,
+                                                  std::vector<std::string> said) {
   const auto body = [&] {
-    return prompt_body(workload.conversations[index], turn, said, maker, options.ask);
+    return prompt_body(workload.conversations[index], turn, said, maker, options.prompts);
   };
-  Ask ask{.path = path_of(options.ask.endpoint), .api_key = options.api_key};
+  OutgoingRequest request{.path = path_of(options.prompts.endpoint), .api_key = options.api_key};
   // Prompts that wait for a slot are made when they have one, so that they do not fill the memory.
   const bool make_ahead = options.max_concurrency == 0;
   if (make_ahead) {
     co_await sleep_until(at_s - kAheadS);
-    ask.body = body();
+    request.body = body();
   }
   co_await sleep_until(at_s);
   co_await slots.acquire();
-  if (!make_ahead) ask.body = body();
+  if (!make_ahead) request.body = body();
   ++now.sent;
   result.peak_streams = std::max(result.peak_streams, ++now.running);
-  Answer answer = co_await ask_stream(options.server, std::move(ask), origin, options.timeout_s);
+  Answer answer =
+      co_await stream_request(options.server, std::move(request), origin, options.timeout_s);
   --now.running;
   slots.release();
   answer.conversation = static_cast<int>(index);
@@ -187,7 +188,7 @@ asio::awaitable<void> LoadRun::State::converse(std::size_t index) {
       result.unsent += static_cast<int>(turns.size() - turn);
       break;
     }
-    Answer answer = co_await ask_turn(index, turn, at_s, said);
+    Answer answer = co_await send_turn(index, turn, at_s, said);
     answered_s = answer.end_s;
     said.push_back(answer.text);
     const bool failed = !answer.ok();
@@ -229,7 +230,7 @@ asio::awaitable<void> LoadRun::State::check_answers() {
   now.due = static_cast<int>(result.answers.size());
   now.done = 0;
   result.agreement.emplace();
-  AskOptions exact = options.ask;
+  PromptOptions exact = options.prompts;
   exact.reuse = "none";
   exact.recovery.clear();
   exact.ratio.reset();
@@ -239,14 +240,15 @@ asio::awaitable<void> LoadRun::State::check_answers() {
     const auto index = static_cast<std::size_t>(answer.conversation);
     ++now.done;
     if (!answer.ok()) continue;
-    Ask ask{.path = path_of(exact.endpoint), .api_key = options.api_key};
-    ask.body = prompt_body(workload.conversations[index], static_cast<std::size_t>(answer.turn),
-                           said[index], maker, exact);
+    OutgoingRequest request{.path = path_of(exact.endpoint), .api_key = options.api_key};
+    request.body = prompt_body(workload.conversations[index], static_cast<std::size_t>(answer.turn),
+                               said[index], maker, exact);
     said[index].push_back(answer.text);
-    auto found = known.find(ask.body);
+    auto found = known.find(request.body);
     if (found == known.end()) {
-      const std::string body = ask.body;
-      Answer alone = co_await ask_stream(options.server, std::move(ask), origin, options.timeout_s);
+      const std::string body = request.body;
+      Answer alone =
+          co_await stream_request(options.server, std::move(request), origin, options.timeout_s);
       found = known.emplace(body, std::move(alone)).first;
     }
     if (found->second.ok()) {

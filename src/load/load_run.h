@@ -2,7 +2,8 @@
 // Sends a workload to a server, open loop: a request goes out when it arrives, however many have
 // not been answered yet, and its times count from its arrival.
 //
-// One thread, that of run(), carries all connections as coroutines.
+// `bench serve` owns the LoadRun. One thread, that of run(), carries all connections as coroutines;
+// only stop() may be called from others.
 #pragma once
 
 #include <functional>
@@ -24,7 +25,7 @@ namespace redknot::load {
 struct LoadOptions {
   Address server{};
   std::string api_key{};
-  AskOptions ask{};          // an empty model: the server's first
+  PromptOptions prompts{};   // an empty model: the server's first
   int max_concurrency = 0;   // requests under way; later ones wait, which is charged. 0: no limit
   double duration_s = 0;     // what arrives later is not sent; 0: all is
   double timeout_s = 600;    // of one request

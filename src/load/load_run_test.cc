@@ -169,10 +169,10 @@ TEST(LoadRun, DocumentsAreMarkedReusableParts) {
   FakeModel model;
   model.start();
   LoadOptions how;
-  how.ask.reuse = "segment";
-  how.ask.recovery = "knot";
-  how.ask.ratio = 0.1;
-  how.ask.ignore_eos = true;
+  how.prompts.reuse = "segment";
+  how.prompts.recovery = "knot";
+  how.prompts.ratio = 0.1;
+  how.prompts.ignore_eos = true;
   run_load(model, {.mix = Mix::kShared, .prompts = 1, .documents_per_prompt = 2}, how);
   ASSERT_EQ(model.bodies.size(), 1u);
   const Json& body = model.bodies[0];
@@ -190,8 +190,8 @@ TEST(LoadRun, CompletionsAndSeedsAreSentWhereWanted) {
   FakeModel model;
   model.start();
   LoadOptions how;
-  how.ask.endpoint = Endpoint::kCompletions;
-  how.ask.temperature = 0.5;
+  how.prompts.endpoint = Endpoint::kCompletions;
+  how.prompts.temperature = 0.5;
   run_load(model, {.prompts = 2}, how);
   ASSERT_EQ(model.bodies.size(), 2u);
   EXPECT_TRUE(model.bodies[0]["prompt"].is_string());

@@ -56,7 +56,7 @@ std::string whole_text(const Conversation& conversation, std::size_t turn,
   return out + joined_text(conversation.turns[turn], maker);
 }
 
-Json reuse_of(const AskOptions& options) {
+Json reuse_of(const PromptOptions& options) {
   Json out = Json::object();
   if (!options.reuse.empty()) out["reuse"] = options.reuse;
   if (!options.recovery.empty()) out["recovery"] = options.recovery;
@@ -87,7 +87,7 @@ const char* path_of(Endpoint endpoint) {
 
 std::string prompt_body(const Conversation& conversation, std::size_t turn,
                         const std::vector<std::string>& answers, const TextMaker& maker,
-                        const AskOptions& options) {
+                        const PromptOptions& options) {
   REDKNOT_CHECK(turn < conversation.turns.size() && turn <= answers.size());
   Json body = {{"model", options.model}};
   const Turn& asked = conversation.turns[turn];

@@ -18,7 +18,7 @@ enum class Endpoint { kChat, kCompletions };
 // "/v1/chat/completions" or "/v1/completions"
 const char* path_of(Endpoint endpoint);
 
-struct AskOptions {
+struct PromptOptions {
   Endpoint endpoint = Endpoint::kChat;
   std::string model{};
   double temperature = 0;
@@ -35,6 +35,6 @@ struct AskOptions {
 // Requires turn <= answers.size().
 std::string prompt_body(const Conversation& conversation, std::size_t turn,
                         const std::vector<std::string>& answers, const TextMaker& maker,
-                        const AskOptions& options);
+                        const PromptOptions& options);
 
 }  // namespace redknot::load

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/json_fields.h"
 #include "load/json_lines.h"
 
 namespace redknot::load {
@@ -12,17 +13,15 @@ namespace {
 using nlohmann::json;
 
 // Missing or null: empty.
-Result<std::string> optional_text(const json& object, const char* name) {
-  const auto found = object.find(name);
-  if (found == object.end() || found->is_null()) return std::string();
-  if (!found->is_string()) return invalid("\"", name, "\" is not a string");
-  return found->get<std::string>();
+Result<std::string> text_or_empty(const json& object, const char* name) {
+  REDKNOT_TRY(const auto text, JsonFields(object).optional_text(name));
+  return text.value_or("");
 }
 
 Result<AnsweredQuestion> question_of(const json& object) {
   AnsweredQuestion out;
-  REDKNOT_TRY(out.question, optional_text(object, "question"));
-  REDKNOT_TRY(out.answer, optional_text(object, "answer"));
+  REDKNOT_TRY(out.question, text_or_empty(object, "question"));
+  REDKNOT_TRY(out.answer, text_or_empty(object, "answer"));
   if (out.question.empty()) return invalid("there is no \"question\", or it is empty");
   return out;
 }
@@ -48,8 +47,8 @@ Result<std::vector<AnsweredQuestion>> questions_of(const json& object) {
 
 Result<QuestionSet> parse_set(const json& object) {
   QuestionSet out;
-  REDKNOT_TRY(out.system, optional_text(object, "system"));
-  REDKNOT_TRY(const json* documents, field(object, "documents"));
+  REDKNOT_TRY(out.system, text_or_empty(object, "system"));
+  REDKNOT_TRY(const json* documents, JsonFields(object).required("documents"));
   if (!documents->is_array() || documents->empty()) {
     return invalid("\"documents\" is not a list of texts");
   }

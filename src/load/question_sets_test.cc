@@ -59,14 +59,14 @@ TEST(QuestionSets, AreAskedWithDocumentsAsAFieldOrAsText) {
   const auto workload =
       make_workload({.mix = Mix::kQuestions, .output_tokens = 9}, {.questions = *sets});
   ASSERT_TRUE(workload.ok());
-  AskOptions ask{.model = "m"};
-  EXPECT_EQ(prompt_body(workload->conversations[0], 0, {}, TextMaker(), ask),
+  PromptOptions options{.model = "m"};
+  EXPECT_EQ(prompt_body(workload->conversations[0], 0, {}, TextMaker(), options),
             R"({"model":"m","messages":[{"role":"system","content":"be brief"},)"
             R"({"role":"user","content":"what?"}],"documents":[{"text":"one"}],)"
             R"("max_tokens":9,"temperature":0.0,"stream":true,)"
             R"("stream_options":{"include_usage":true}})");
-  ask.endpoint = Endpoint::kCompletions;
-  const std::string plain = prompt_body(workload->conversations[0], 0, {}, TextMaker(), ask);
+  options.endpoint = Endpoint::kCompletions;
+  const std::string plain = prompt_body(workload->conversations[0], 0, {}, TextMaker(), options);
   EXPECT_NE(plain.find(R"("prompt":"be brief one what?")"), std::string::npos) << plain;
 }
 

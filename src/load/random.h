@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chance of a load: equal seeds give equal numbers with every compiler and library. The standard
-// fixes mt19937_64 but not its distributions, so these are ours. A value; not shared between
-// threads.
+// fixes mt19937_64 but not its distributions, so these are ours.
+//
+// A Random is a value: whoever draws a workload or a text owns one. Threads do not share it.
 #pragma once
 
 #include <cmath>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json_fields.h"
 #include "load/answer.h"
 #include "load/connection.h"
 #include "load/metrics_text.h"
@@ -19,9 +20,9 @@ using Json = nlohmann::json;
 
 constexpr auto kPatience = std::chrono::seconds(30);
 
-asio::awaitable<Result<WholeAnswer>> ask_now(Address address, Ask ask) {
+asio::awaitable<Result<WholeAnswer>> fetch_now(Address address, OutgoingRequest request) {
   const auto deadline = Connection::Clock::now() + kPatience;
-  Result<WholeAnswer> out = co_await ask_whole(std::move(address), std::move(ask), deadline);
+  Result<WholeAnswer> out = co_await fetch(std::move(address), std::move(request), deadline);
   co_return out;
 }
 
@@ -31,12 +32,10 @@ Result<std::string> model_of(const WholeAnswer& answer) {
                  concat("HTTP ", answer.status, ": ", error_message(answer.body)));
   }
   const Json object = Json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
-  const Json* list = object.is_object() && object.contains("data") ? &object["data"] : nullptr;
-  if (list != nullptr && list->is_array() && !list->empty()) {
-    const Json& first = list->front();
-    if (first.is_object() && first.contains("id") && first["id"].is_string()) {
-      return first["id"].get<std::string>();
-    }
+  const Json& list = member_of(object, "data");
+  if (list.is_array() && !list.empty()) {
+    const Json& id = member_of(list.front(), "id");
+    if (id.is_string()) return id.get<std::string>();
   }
   return Error(ErrorCode::kUnavailable, "the server names no model; give one by name");
 }
@@ -44,14 +43,13 @@ Result<std::string> model_of(const WholeAnswer& answer) {
 // vLLM says a count, llama.cpp and others list the tokens.
 std::optional<double> tokens_of(const std::string& body) {
   const Json object = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return std::nullopt;
   for (const char* name : {"count", "token_count"}) {
-    const auto found = object.find(name);
-    if (found != object.end() && found->is_number_unsigned()) return found->get<double>();
+    const Json& count = member_of(object, name);
+    if (count.is_number_unsigned()) return count.get<double>();
   }
-  const auto found = object.find("tokens");
-  if (found == object.end() || !found->is_array()) return std::nullopt;
-  return static_cast<double>(found->size());
+  const Json& tokens = member_of(object, "tokens");
+  if (!tokens.is_array()) return std::nullopt;
+  return static_cast<double>(tokens.size());
 }
 
 std::optional<double> first_value(const std::string& text, const char* ours, const char* theirs) {
@@ -63,8 +61,8 @@ std::optional<double> first_value(const std::string& text, const char* ours, con
 
 asio::awaitable<Result<std::string>> first_model(Address address, std::string api_key) {
   const std::string place = concat("ask ", address.text(), " for its models");
-  Ask ask{.method = "GET", .path = "/v1/models", .api_key = std::move(api_key)};
-  const Result<WholeAnswer> answer = co_await ask_now(std::move(address), std::move(ask));
+  OutgoingRequest request{.method = "GET", .path = "/v1/models", .api_key = std::move(api_key)};
+  const Result<WholeAnswer> answer = co_await fetch_now(std::move(address), std::move(request));
   if (!answer.ok())
     co_return Error(ErrorCode::kUnavailable, answer.error().message()).within(place);
   Result<std::string> model = model_of(*answer);
@@ -81,8 +79,8 @@ asio::awaitable<std::optional<double>> tokens_per_word(Address address, std::str
                      {"content", text},
                      {"add_special_tokens", false},
                      {"add_special", false}};
-  Ask ask{.path = "/tokenize", .body = body.dump(), .api_key = std::move(api_key)};
-  const Result<WholeAnswer> answer = co_await ask_now(std::move(address), std::move(ask));
+  OutgoingRequest request{.path = "/tokenize", .body = body.dump(), .api_key = std::move(api_key)};
+  const Result<WholeAnswer> answer = co_await fetch_now(std::move(address), std::move(request));
   if (!answer.ok() || answer->status != 200) co_return std::nullopt;
   const std::optional<double> tokens = tokens_of(answer->body);
   if (!tokens || *tokens < 1) co_return std::nullopt;
@@ -90,8 +88,8 @@ asio::awaitable<std::optional<double>> tokens_per_word(Address address, std::str
 }
 
 asio::awaitable<ServerGauges> read_gauges(Address address, std::string api_key) {
-  Ask ask{.method = "GET", .path = "/metrics", .api_key = std::move(api_key)};
-  const Result<WholeAnswer> answer = co_await ask_now(std::move(address), std::move(ask));
+  OutgoingRequest request{.method = "GET", .path = "/metrics", .api_key = std::move(api_key)};
+  const Result<WholeAnswer> answer = co_await fetch_now(std::move(address), std::move(request));
   ServerGauges out;
   if (!answer.ok() || answer->status != 200) co_return out;
   out.running =

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// At most so many at a time, the others wait in the order they came. For coroutines of one thread.
+// At most so many at a time, the others wait in the order they came.
+//
+// The LoadRun owns the slots of its requests: each turn acquires one before it is sent and releases
+// it when it has ended. All callers are coroutines of the load's one thread.
 #pragma once
 
 #include <deque>

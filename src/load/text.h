@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Text of a wanted length, made of common English words: equal seeds give equal text, different
 // seeds texts that begin differently. How many tokens a word is depends on the server's tokenizer
-// and is measured once, on calibration_text(). Values, safe to pass between threads.
+// and is measured once, on calibration_text().
+//
+// The LoadRun owns a TextMaker and makes the bodies of its requests with it. It is a value that any
+// thread may read.
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/json_fields.h"
 #include "load/json_lines.h"
 
 namespace redknot::load {
@@ -15,18 +16,20 @@ using Json = nlohmann::json;
 
 // A whole number from 1 to kMaxTraceTokens.
 Result<int> token_count(const Json& object, const char* name) {
-  REDKNOT_TRY(const Json* value, field(object, name));
-  if (!value->is_number_integer()) return invalid("\"", name, "\" is not a whole number");
+  const JsonFields fields(object);
+  REDKNOT_TRY(const Json* value, fields.required(name));
+  if (!value->is_number_integer()) return fields.wrong_type(name, "a whole number");
   const bool huge = value->is_number_unsigned() && value->get<std::uint64_t>() > kMaxTraceTokens;
   if (huge || value->get<std::int64_t>() < 1) {
-    return invalid("\"", name, "\" is not in the range 1 to ", kMaxTraceTokens);
+    return invalid(fields.at(name), " is not in the range 1 to ", kMaxTraceTokens);
   }
   return value->get<int>();
 }
 
 Result<double> timestamp(const Json& object) {
-  REDKNOT_TRY(const Json* value, field(object, "timestamp"));
-  if (!value->is_number()) return invalid("\"timestamp\" is not a number");
+  const JsonFields fields(object);
+  REDKNOT_TRY(const Json* value, fields.required("timestamp"));
+  if (!value->is_number()) return fields.wrong_type("timestamp", "a number");
   const double ms = value->get<double>();
   if (!(ms >= 0 && ms <= kMaxTraceMs)) {
     return invalid("\"timestamp\" is not in the range 0 to ", kMaxTraceMs, " ms");
@@ -35,8 +38,9 @@ Result<double> timestamp(const Json& object) {
 }
 
 Result<std::vector<std::uint64_t>> block_ids(const Json& object, int input_tokens) {
-  REDKNOT_TRY(const Json* list, field(object, "hash_ids"));
-  if (!list->is_array()) return invalid("\"hash_ids\" is not an array");
+  const JsonFields fields(object);
+  REDKNOT_TRY(const Json* list, fields.required("hash_ids"));
+  if (!list->is_array()) return fields.wrong_type("hash_ids", "an array");
   const auto wanted =
       static_cast<std::size_t>((input_tokens + kTraceBlockTokens - 1) / kTraceBlockTokens);
   if (list->size() != wanted) {

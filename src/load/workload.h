@@ -44,7 +44,7 @@ struct WorkloadOptions {
   int max_input_tokens = 0;  // kTrace: longer prompts are left out; 0: none are
 };
 
-// A run of text of a prompt.
+// A stretch of text of a prompt.
 struct TextPart {
   std::uint64_t seed = 0;
   int tokens = 0;

@@ -13,24 +13,25 @@ namespace redknot {
 namespace {
 
 // The fields of an object, each within a range.
-class CheckedFields : public JsonFields {
+class CheckedFields : public FileFields {
  public:
-  CheckedFields(const Json& object, std::string_view place) : JsonFields(object, place) {}
+  CheckedFields(const Json& object, std::string_view place)
+      : FileFields(file_fields(object, place)) {}
 
   Result<int> count(const char* key, int low, int high,
                     std::optional<int> fallback = std::nullopt) const {
-    REDKNOT_TRY(const auto value, integer(key));
+    REDKNOT_TRY(const auto value, optional_integer(key));
     return int_within(concat("config.json: ", key), value, fallback, low, high);
   }
   Result<double> number_in(const char* key, double low, double high,
                            std::optional<double> fallback = std::nullopt) const {
-    REDKNOT_TRY(const auto value, number(key));
+    REDKNOT_TRY(const auto value, optional_number(key));
     return number_within(concat("config.json: ", key), value, fallback, low, high);
   }
 };
 
 Result<Architecture> architecture_of(const CheckedFields& fields) {
-  REDKNOT_TRY(const auto type, fields.text("model_type"));
+  REDKNOT_TRY(const auto type, fields.optional_text("model_type"));
   if (!type) return corrupt("config.json: model_type is missing");
   if (*type == "llama" || *type == "mistral") return Architecture::kLlama;
   if (*type == "qwen2") return Architecture::kQwen2;
@@ -43,15 +44,16 @@ Result<Architecture> architecture_of(const CheckedFields& fields) {
 Status check_switches(const CheckedFields& fields) {
   const Json* quantization = fields.find("quantization_config");
   if (quantization != nullptr) {
-    REDKNOT_TRY(const auto method, JsonFields(*quantization, "config.json").text("quant_method"));
+    REDKNOT_TRY(const auto method,
+                file_fields(*quantization, "config.json").optional_text("quant_method"));
     return unsupported("config.json: quantization_config (", method.value_or("unnamed"),
                        ") does not run; F32, F16 and BF16 safetensors do, and GGUF files");
   }
-  REDKNOT_TRY(const auto activation, fields.text("hidden_act"));
+  REDKNOT_TRY(const auto activation, fields.optional_text("hidden_act"));
   if (activation.value_or("silu") != "silu" && *activation != "swish") {
     return unsupported("config.json: hidden_act is \"", activation->substr(0, 40), "\"; silu runs");
   }
-  REDKNOT_TRY(const auto ffn_bias, fields.boolean("mlp_bias"));
+  REDKNOT_TRY(const auto ffn_bias, fields.optional_boolean("mlp_bias"));
   if (ffn_bias.value_or(false)) return unsupported("config.json: mlp_bias does not run");
   return Done{};
 }
@@ -65,10 +67,10 @@ bool has_sliding_layers(const CheckedFields& fields) {
 // Mistral's window is on where it is given; Qwen's where use_sliding_window says so, for the layers
 // from max_window_layers.
 Status check_window(const CheckedFields& fields, const ModelConfig& config) {
-  REDKNOT_TRY(const auto window, fields.integer("sliding_window"));
-  REDKNOT_TRY(const auto use, fields.boolean("use_sliding_window"));
-  REDKNOT_TRY(const auto type, fields.text("model_type"));
-  REDKNOT_TRY(const auto first_layer, fields.integer("max_window_layers"));
+  REDKNOT_TRY(const auto window, fields.optional_integer("sliding_window"));
+  REDKNOT_TRY(const auto use, fields.optional_boolean("use_sliding_window"));
+  REDKNOT_TRY(const auto type, fields.optional_text("model_type"));
+  REDKNOT_TRY(const auto first_layer, fields.optional_integer("max_window_layers"));
   const bool all_layers_full = fields.find("layer_types") == nullptr && type != "mistral" &&
                                first_layer.value_or(0) >= config.layers;
   const bool on = has_sliding_layers(fields) || type == "mistral" || use.value_or(false);
@@ -101,7 +103,7 @@ Status read_yarn(const CheckedFields& scaling, ModelConfig& config) {
   REDKNOT_TRY(rope.factor, scaling.number_in("factor", 1e-3, kMaxRopeFactor, stretch));
   REDKNOT_TRY(rope.yarn_beta_fast, scaling.number_in("beta_fast", 1e-3, 1e6, 32.0));
   REDKNOT_TRY(rope.yarn_beta_slow, scaling.number_in("beta_slow", 1e-3, 1e6, 1.0));
-  REDKNOT_TRY(const auto truncate, scaling.boolean("truncate"));
+  REDKNOT_TRY(const auto truncate, scaling.optional_boolean("truncate"));
   if (!truncate.value_or(true)) {
     return unsupported("config.json: YaRN with truncate false does not run");
   }
@@ -142,8 +144,8 @@ Status read_llama3(const CheckedFields& scaling, ModelConfig& config) {
 }
 
 Status read_scaling(const CheckedFields& scaling, ModelConfig& config) {
-  REDKNOT_TRY(auto type, scaling.text("rope_type"));
-  REDKNOT_TRY(const auto old_type, scaling.text("type"));
+  REDKNOT_TRY(auto type, scaling.optional_text("rope_type"));
+  REDKNOT_TRY(const auto old_type, scaling.optional_text("type"));
   if (!type) type = old_type;
   RopeConfig& rope = config.rope;
   if (!type || *type == "default" || *type == "none") return Done{};
@@ -192,9 +194,9 @@ Status read_experts(const CheckedFields& fields, ModelConfig& config) {
   REDKNOT_TRY(config.experts, fields.count("num_experts", 1, kMaxExperts));
   REDKNOT_TRY(config.experts_per_token, fields.count("num_experts_per_tok", 1, kMaxExperts));
   REDKNOT_TRY(config.intermediate_size, fields.count("moe_intermediate_size", 1, kMaxFfnWidth));
-  REDKNOT_TRY(const auto renormalize, fields.boolean("norm_topk_prob"));
+  REDKNOT_TRY(const auto renormalize, fields.optional_boolean("norm_topk_prob"));
   config.renormalize_experts = renormalize.value_or(false);
-  REDKNOT_TRY(const auto step, fields.integer("decoder_sparse_step"));
+  REDKNOT_TRY(const auto step, fields.optional_integer("decoder_sparse_step"));
   const Json* dense_layers = fields.find("mlp_only_layers");
   if (step.value_or(1) != 1 || (dense_layers != nullptr && !dense_layers->empty())) {
     return unsupported("config.json: layers without experts beside layers with them do not run");
@@ -223,8 +225,8 @@ Result<JsonConfig> config_from_json(std::string_view text) {
   REDKNOT_RETURN_IF_ERROR(read_heads(fields, config));
   REDKNOT_RETURN_IF_ERROR(check_window(fields, config));
   REDKNOT_RETURN_IF_ERROR(read_rope(fields, config));
-  REDKNOT_TRY(out.tied, fields.boolean("tie_word_embeddings"));
-  REDKNOT_TRY(const auto attention_bias, fields.boolean("attention_bias"));
+  REDKNOT_TRY(out.tied, fields.optional_boolean("tie_word_embeddings"));
+  REDKNOT_TRY(const auto attention_bias, fields.optional_boolean("attention_bias"));
   out.attention_bias = attention_bias.value_or(false);
   REDKNOT_RETURN_IF_ERROR(check_config(config));
   return out;

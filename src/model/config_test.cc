@@ -5,8 +5,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/config_files.h"
-#include "model/gguf_writer.h"
 #include "model/json.h"
+#include "tests/models/gguf_writer.h"
 
 namespace redknot {
 namespace {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads GGUF v2 and v3: metadata and the directory of tensors, from bytes nobody vouches for.
+// A Gguf reads GGUF v2 and v3: metadata and the directory of tensors, from bytes nobody vouches
+// for.
 //
 // parse() walks the whole header once and checks it: counts against the bytes that are there,
 // lengths, types, alignment, shapes, and that every tensor lies inside the file and none overlaps
 // another. Values stay in the mapped bytes, which must outlive the Gguf. What follows from it is
-// cheap: lookups by key with the type checked. Immutable; const methods may be called from any
-// thread. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+// cheap: lookups by key with the type checked. The readers of configuration, vocabulary and tensors
+// look them up while a model opens. It is immutable; const methods may be called from any thread.
+// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
 #include <cstddef>

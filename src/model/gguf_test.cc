@@ -7,7 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "model/gguf_writer.h"
+#include "tests/models/gguf_writer.h"
 
 namespace redknot {
 namespace {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model file, opened: configuration, vocabulary, and the weights as views into the mapped bytes.
+// A Model is a model file, opened: it owns the mapped bytes, the configuration and the vocabulary,
+// and has the weights as views into those bytes.
 //
 // Model::open checks everything that later code relies on: the architecture is one we run, every
-// tensor of it is present, has the expected shape and lies inside the file. Move-only, immutable
-// after open; const methods may be called from any thread.
+// tensor of it is present, has the expected shape and lies inside the file. The engine opens one
+// and keeps it; so do the verbs that only look into files. Move-only and immutable after open;
+// const methods may be called from any thread.
 #pragma once
 
 #include <cstdint>

@@ -81,7 +81,7 @@ Result<ModelParts> model_from_huggingface(const HuggingFaceModelFiles& files) {
 Result<std::vector<std::string>> shard_names(std::string_view index_json) {
   constexpr const char* kIndex = "model.safetensors.index.json";
   REDKNOT_TRY(const Json root, parse_json_object(index_json, kIndex));
-  const JsonFields fields(root, kIndex);
+  const FileFields fields = file_fields(root, kIndex);
   const Json* map = fields.find("weight_map");
   if (map == nullptr || !map->is_object()) return fields.wrong_type("weight_map", "an object");
   std::set<std::string> names;

@@ -11,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "model/model_parts.h"
-#include "model/random_model.h"
+#include "tests/models/random_model.h"
 
 namespace redknot {
 namespace {

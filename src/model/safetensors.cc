@@ -54,8 +54,8 @@ Result<std::size_t> expected_bytes(const StoredTensor& tensor, const std::string
 Result<StoredTensor> read_tensor(const std::string& name, const Json& entry,
                                  std::span<const std::byte> file, std::size_t data_begin) {
   const std::string what = "tensor " + name.substr(0, 80);
-  const JsonFields fields(entry, what);
-  REDKNOT_TRY(auto type, fields.text("dtype"));
+  const FileFields fields = file_fields(entry, what);
+  REDKNOT_TRY(auto type, fields.optional_text("dtype"));
   if (!type) return corrupt(what, " has no dtype");
   StoredTensor tensor{.name = name, .type = std::move(*type)};
   tensor.dtype = dtype_of(tensor.type);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a model by name, handed out as views once their type and shape are what the model
-// needs. Remembers which were asked for: a tensor nobody asked for belongs to a model that RedKnot
-// would run wrongly. Borrows the directory; used by one thread while a model opens.
+// A TensorTable hands out the tensors of a model by name, as views, once their type and shape are
+// what the model needs. It remembers which were asked for: a tensor nobody asked for belongs to a
+// model that RedKnot would run wrongly. It borrows the directory; Model::open uses it on its own
+// thread.
 #pragma once
 
 #include <cstdint>

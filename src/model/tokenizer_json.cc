@@ -13,8 +13,8 @@ constexpr const char* kByteLevelExpression =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 constexpr const char* kPunctuationClass = R"([\p{P}!-/:-@\[-`{-~])";
 
-Result<std::string> type_of(const JsonFields& step, std::string_view what) {
-  REDKNOT_TRY(auto type, step.text("type"));
+Result<std::string> type_of(const FileFields& step, std::string_view what) {
+  REDKNOT_TRY(auto type, step.optional_text("type"));
   if (!type) return corrupt("tokenizer.json: ", what, " has no type");
   return std::move(*type);
 }
@@ -29,7 +29,7 @@ template <typename Visit>
 Status for_each_step(const Json* step, const char* what, const char* list, Visit visit) {
   if (step == nullptr) return Done{};
   if (!step->is_object()) return corrupt("tokenizer.json: ", what, " is not an object");
-  const JsonFields fields(*step, what);
+  const FileFields fields = file_fields(*step, what);
   REDKNOT_TRY(const std::string type, type_of(fields, what));
   if (type != "Sequence") return visit(*step);
   const Json* steps = fields.find(list);
@@ -43,20 +43,20 @@ Status for_each_step(const Json* step, const char* what, const char* list, Visit
 
 // Prepend and Replace are SentencePiece's alphabet. NFC is passed over: see vocabulary_files.h.
 Status read_normalizer(const Json& step, TokenizerPipeline& pipeline) {
-  const JsonFields fields(step, "tokenizer.json: normalizer");
+  const FileFields fields = file_fields(step, "tokenizer.json: normalizer");
   REDKNOT_TRY(const std::string type, type_of(fields, "a normalizer"));
   if (type == "NFC") return Done{};
   if (type == "Prepend") {
-    REDKNOT_TRY(const auto prefix, fields.text("prepend"));
+    REDKNOT_TRY(const auto prefix, fields.optional_text("prepend"));
     if (prefix != kSpacePiece) return refused("a normalizer", "Prepend with other than U+2581");
     pipeline.kind = TokenizerKind::kRankedPieces;
     pipeline.add_space_prefix = true;
     return Done{};
   }
   if (type == "Replace") {
-    REDKNOT_TRY(const auto content, fields.text("content"));
+    REDKNOT_TRY(const auto content, fields.optional_text("content"));
     const Json* pattern = fields.find("pattern");
-    const Json* space = pattern ? JsonFields(*pattern, "").find("String") : nullptr;
+    const Json* space = pattern ? file_fields(*pattern, "").find("String") : nullptr;
     if (content != kSpacePiece || space == nullptr || *space != " ") {
       return refused("a normalizer", "Replace of other than spaces by U+2581");
     }
@@ -76,16 +76,16 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-Status read_split(const JsonFields& fields, TokenizerPipeline& pipeline) {
+Status read_split(const FileFields& fields, TokenizerPipeline& pipeline) {
   const Json* pattern = fields.find("pattern");
   if (pattern == nullptr) return corrupt("tokenizer.json: a Split has no pattern");
-  const JsonFields pattern_fields(*pattern, "tokenizer.json: pattern of a Split");
-  REDKNOT_TRY(auto expression, pattern_fields.text("Regex"));
-  REDKNOT_TRY(const auto literal, pattern_fields.text("String"));
+  const FileFields pattern_fields = file_fields(*pattern, "tokenizer.json: pattern of a Split");
+  REDKNOT_TRY(auto expression, pattern_fields.optional_text("Regex"));
+  REDKNOT_TRY(const auto literal, pattern_fields.optional_text("String"));
   if (!expression && literal) expression = escaped(*literal);
   if (!expression) return corrupt("tokenizer.json: a Split has no pattern");
-  REDKNOT_TRY(const auto behavior, fields.text("behavior"));
-  REDKNOT_TRY(const auto invert, fields.boolean("invert"));
+  REDKNOT_TRY(const auto behavior, fields.optional_text("behavior"));
+  REDKNOT_TRY(const auto invert, fields.optional_boolean("invert"));
   // Inverted, "Removed" takes out what lies between matches, where such expressions leave nothing.
   const bool stands_apart =
       behavior == "Isolated" || (behavior == "Removed" && invert.value_or(false));
@@ -94,11 +94,11 @@ Status read_split(const JsonFields& fields, TokenizerPipeline& pipeline) {
   return Done{};
 }
 
-Status read_metaspace(const JsonFields& fields, TokenizerPipeline& pipeline) {
-  REDKNOT_TRY(const auto replacement, fields.text("replacement"));
-  REDKNOT_TRY(const auto scheme, fields.text("prepend_scheme"));
-  REDKNOT_TRY(const auto prefix_space, fields.boolean("add_prefix_space"));
-  REDKNOT_TRY(const auto split, fields.boolean("split"));
+Status read_metaspace(const FileFields& fields, TokenizerPipeline& pipeline) {
+  REDKNOT_TRY(const auto replacement, fields.optional_text("replacement"));
+  REDKNOT_TRY(const auto scheme, fields.optional_text("prepend_scheme"));
+  REDKNOT_TRY(const auto prefix_space, fields.optional_boolean("add_prefix_space"));
+  REDKNOT_TRY(const auto split, fields.optional_boolean("split"));
   if (replacement.value_or(kSpacePiece) != kSpacePiece) {
     return refused("a pre-tokenizer", "Metaspace with other than U+2581");
   }
@@ -114,25 +114,25 @@ Status read_metaspace(const JsonFields& fields, TokenizerPipeline& pipeline) {
 }
 
 Status read_pre_tokenizer(const Json& step, TokenizerPipeline& pipeline) {
-  const JsonFields fields(step, "tokenizer.json: pre_tokenizer");
+  const FileFields fields = file_fields(step, "tokenizer.json: pre_tokenizer");
   REDKNOT_TRY(const std::string type, type_of(fields, "a pre-tokenizer"));
   if (type == "Split") return read_split(fields, pipeline);
   if (type == "Metaspace") return read_metaspace(fields, pipeline);
   if (type == "Digits") {
-    REDKNOT_TRY(const auto individual, fields.boolean("individual_digits"));
+    REDKNOT_TRY(const auto individual, fields.optional_boolean("individual_digits"));
     pipeline.split_expressions.push_back(individual.value_or(false) ? R"(\p{N})" : R"(\p{N}+)");
     return Done{};
   }
   if (type == "Punctuation") {
-    REDKNOT_TRY(const auto behavior, fields.text("behavior"));
+    REDKNOT_TRY(const auto behavior, fields.optional_text("behavior"));
     const std::string how = behavior.value_or("Isolated");
     if (how != "Isolated" && how != "Contiguous") return refused("a Punctuation", how);
     pipeline.split_expressions.push_back(concat(kPunctuationClass, how == "Contiguous" ? "+" : ""));
     return Done{};
   }
   if (type == "ByteLevel") {
-    REDKNOT_TRY(const auto use_regex, fields.boolean("use_regex"));
-    REDKNOT_TRY(const auto prefix_space, fields.boolean("add_prefix_space"));
+    REDKNOT_TRY(const auto use_regex, fields.optional_boolean("use_regex"));
+    REDKNOT_TRY(const auto prefix_space, fields.optional_boolean("add_prefix_space"));
     if (prefix_space.value_or(false)) return refused("a ByteLevel", "add_prefix_space");
     pipeline.kind = TokenizerKind::kByteLevelBpe;
     if (use_regex.value_or(true)) pipeline.split_expressions.push_back(kByteLevelExpression);
@@ -142,18 +142,19 @@ Status read_pre_tokenizer(const Json& step, TokenizerPipeline& pipeline) {
 }
 
 // "single" is a list of special tokens and, once, the text itself.
-Status read_template(const JsonFields& fields, TokenizerPipeline& pipeline) {
+Status read_template(const FileFields& fields, TokenizerPipeline& pipeline) {
   const Json* single = fields.find("single");
   if (single == nullptr || !single->is_array()) return fields.wrong_type("single", "an array");
   bool after_text = false;
   for (const Json& piece : *single) {
-    const JsonFields piece_fields(piece, "tokenizer.json: post_processor");
+    const FileFields piece_fields = file_fields(piece, "tokenizer.json: post_processor");
     const Json* special = piece_fields.find("SpecialToken");
     if (special == nullptr) {
       after_text = true;
       continue;
     }
-    REDKNOT_TRY(auto id, JsonFields(*special, "tokenizer.json: post_processor").text("id"));
+    REDKNOT_TRY(auto id,
+                file_fields(*special, "tokenizer.json: post_processor").optional_text("id"));
     std::optional<std::string>& token = after_text ? pipeline.last_token : pipeline.first_token;
     if (!id || token) return refused("a post-processor", "TemplateProcessing with several tokens");
     token = std::move(id);
@@ -162,7 +163,7 @@ Status read_template(const JsonFields& fields, TokenizerPipeline& pipeline) {
 }
 
 Status read_post_processor(const Json& step, TokenizerPipeline& pipeline) {
-  const JsonFields fields(step, "tokenizer.json: post_processor");
+  const FileFields fields = file_fields(step, "tokenizer.json: post_processor");
   REDKNOT_TRY(const std::string type, type_of(fields, "a post-processor"));
   if (type == "ByteLevel") return Done{};  // trims offsets only
   if (type == "TemplateProcessing") return read_template(fields, pipeline);
@@ -172,7 +173,7 @@ Status read_post_processor(const Json& step, TokenizerPipeline& pipeline) {
 }  // namespace
 
 Result<TokenizerPipeline> read_tokenizer_pipeline(const Json& root) {
-  const JsonFields fields(root, "tokenizer.json");
+  const FileFields fields = file_fields(root, "tokenizer.json");
   TokenizerPipeline pipeline;
   REDKNOT_RETURN_IF_ERROR(
       for_each_step(fields.find("normalizer"), "normalizer", "normalizers",

@@ -36,10 +36,10 @@ bool is_byte_token(std::string_view text) {
 }
 
 Status read_tokens(const Json& model, std::size_t file_bytes, Vocabulary& vocabulary) {
-  const JsonFields fields(model, "tokenizer.json: model");
+  const FileFields fields = file_fields(model, "tokenizer.json: model");
   const Json* tokens = fields.find("vocab");
   if (tokens == nullptr || !tokens->is_object()) return fields.wrong_type("vocab", "an object");
-  REDKNOT_TRY(const auto byte_fallback, fields.boolean("byte_fallback"));
+  REDKNOT_TRY(const auto byte_fallback, fields.optional_boolean("byte_fallback"));
   for (const auto& [text, id] : tokens->items()) {
     REDKNOT_RETURN_IF_ERROR(check_id(id, file_bytes, text));
     const bool byte = byte_fallback.value_or(false) && is_byte_token(text);
@@ -50,18 +50,18 @@ Status read_tokens(const Json& model, std::size_t file_bytes, Vocabulary& vocabu
 }
 
 Status read_added_tokens(const Json& root, std::size_t file_bytes, Vocabulary& vocabulary) {
-  const Json* added = JsonFields(root, "tokenizer.json").find("added_tokens");
+  const Json* added = file_fields(root, "tokenizer.json").find("added_tokens");
   if (added == nullptr) return Done{};
   if (!added->is_array()) return corrupt("tokenizer.json: added_tokens is not an array");
   for (const Json& entry : *added) {
-    const JsonFields fields(entry, "tokenizer.json: added_tokens");
-    REDKNOT_TRY(auto text, fields.text("content"));
+    const FileFields fields = file_fields(entry, "tokenizer.json: added_tokens");
+    REDKNOT_TRY(auto text, fields.optional_text("content"));
     const Json* id = fields.find("id");
     if (!text || id == nullptr) return corrupt("tokenizer.json: added_tokens: no content or no id");
     REDKNOT_RETURN_IF_ERROR(check_id(*id, file_bytes, *text));
-    REDKNOT_TRY(const auto special, fields.boolean("special"));
-    REDKNOT_TRY(const auto strip_left, fields.boolean("lstrip"));
-    REDKNOT_TRY(const auto strip_right, fields.boolean("rstrip"));
+    REDKNOT_TRY(const auto special, fields.optional_boolean("special"));
+    REDKNOT_TRY(const auto strip_left, fields.optional_boolean("lstrip"));
+    REDKNOT_TRY(const auto strip_right, fields.optional_boolean("rstrip"));
     set_token(vocabulary, id->get<std::size_t>(),
               {.text = std::move(*text),
                .kind = special.value_or(false) ? TokenKind::kControl : TokenKind::kUserDefined,
@@ -73,7 +73,7 @@ Status read_added_tokens(const Json& root, std::size_t file_bytes, Vocabulary& v
 
 // A merge is "a b", or in newer files ["a", "b"].
 Status read_merges(const Json& model, Vocabulary& vocabulary) {
-  const Json* merges = JsonFields(model, "").find("merges");
+  const Json* merges = file_fields(model, "").find("merges");
   if (merges == nullptr || !merges->is_array()) {
     return corrupt("tokenizer.json: model: merges is not an array");
   }
@@ -113,8 +113,8 @@ std::optional<TokenId> find_id(const Ids& ids, const std::optional<std::string>&
 
 // A special token is its text, or an object with its text as "content".
 std::optional<std::string> special_text(const Json& config, const char* key) {
-  const Json* value = JsonFields(config, "").find(key);
-  if (value != nullptr && value->is_object()) value = JsonFields(*value, "").find("content");
+  const Json* value = file_fields(config, "").find(key);
+  if (value != nullptr && value->is_object()) value = file_fields(*value, "").find("content");
   if (value == nullptr || !value->is_string()) return std::nullopt;
   return value->get_ref<const std::string&>();
 }
@@ -127,7 +127,7 @@ std::vector<TokenId> ids_under(const Json& config, const char* key, std::size_t 
       out.push_back(TokenId{id.get<std::int32_t>()});
     }
   };
-  const Json* value = JsonFields(config, "").find(key);
+  const Json* value = file_fields(config, "").find(key);
   if (value == nullptr) return out;
   if (!value->is_array()) add(*value);
   if (value->is_array()) std::ranges::for_each(*value, add);
@@ -183,9 +183,9 @@ Status apply_specials(const Configs& configs, const TokenizerPipeline& pipeline,
   if (vocabulary.unknown) {
     vocabulary.tokens[static_cast<std::size_t>(*vocabulary.unknown)].kind = TokenKind::kUnknown;
   }
-  const JsonFields fields(configs.tokenizer, "tokenizer_config.json");
-  REDKNOT_TRY(const auto add_bos, fields.boolean("add_bos_token"));
-  REDKNOT_TRY(const auto add_eos, fields.boolean("add_eos_token"));
+  const FileFields fields = file_fields(configs.tokenizer, "tokenizer_config.json");
+  REDKNOT_TRY(const auto add_bos, fields.optional_boolean("add_bos_token"));
+  REDKNOT_TRY(const auto add_eos, fields.optional_boolean("add_eos_token"));
   vocabulary.add_bos = add_bos.value_or(first.has_value()) && vocabulary.bos;
   vocabulary.add_eos = add_eos.value_or(last.has_value()) && vocabulary.eos;
   for (const Json* config : {&configs.generation, &configs.model}) {
@@ -198,7 +198,7 @@ Status apply_specials(const Configs& configs, const TokenizerPipeline& pipeline,
 
 // One template, or several with names, of which "default" is the one for chats.
 std::string chat_template(const Json& config) {
-  const Json* value = JsonFields(config, "").find("chat_template");
+  const Json* value = file_fields(config, "").find("chat_template");
   if (value == nullptr) return "";
   if (value->is_string()) return value->get<std::string>();
   if (!value->is_array()) return "";
@@ -215,11 +215,11 @@ std::string chat_template(const Json& config) {
 Result<Vocabulary> vocabulary_from_huggingface(const HuggingFaceTokenizerFiles& files) {
   REDKNOT_TRY(const Json root, parse_json_object(files.tokenizer, "tokenizer.json"));
   REDKNOT_TRY(const Configs configs, parse_configs(files));
-  const JsonFields fields(root, "tokenizer.json");
+  const FileFields fields = file_fields(root, "tokenizer.json");
   const Json* model = fields.find("model");
   if (model == nullptr || !model->is_object()) return fields.wrong_type("model", "an object");
-  const JsonFields model_fields(*model, "tokenizer.json: model");
-  REDKNOT_TRY(const auto type, model_fields.text("type"));
+  const FileFields model_fields = file_fields(*model, "tokenizer.json: model");
+  REDKNOT_TRY(const auto type, model_fields.optional_text("type"));
   if (type.value_or("BPE") != "BPE") {
     return unsupported("tokenizer.json: the model is ", type->substr(0, 40), "; BPE runs");
   }
@@ -231,7 +231,7 @@ Result<Vocabulary> vocabulary_from_huggingface(const HuggingFaceTokenizerFiles& 
   vocabulary.add_space_prefix = pipeline.add_space_prefix;
   vocabulary.prefix_unless_space = pipeline.prefix_unless_space;
   vocabulary.prefix_at_start_only = pipeline.prefix_at_start_only;
-  REDKNOT_TRY(const auto ignore_merges, model_fields.boolean("ignore_merges"));
+  REDKNOT_TRY(const auto ignore_merges, model_fields.optional_boolean("ignore_merges"));
   vocabulary.ignore_merges = ignore_merges.value_or(false);
   REDKNOT_RETURN_IF_ERROR(read_tokens(*model, files.tokenizer.size(), vocabulary));
   REDKNOT_RETURN_IF_ERROR(read_added_tokens(root, files.tokenizer.size(), vocabulary));

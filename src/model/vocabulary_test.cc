@@ -3,9 +3,9 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "model/gguf_writer.h"
 #include "model/json.h"
 #include "model/vocabulary_files.h"
+#include "tests/models/gguf_writer.h"
 
 namespace redknot {
 namespace {

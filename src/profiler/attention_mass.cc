@@ -103,7 +103,7 @@ void AttentionMass::attended(int layer, std::span<const SequenceRows> sequences,
   }
   // A head's sums are added up by one thread, in one order.
   core_.thread_pool().parallel_for(core_.model().config().kv_heads, [&](int kv_head, int) {
-    for (const Query& query : chosen) measure(layer, query, kv_head, queries);
+    for (const Query& query : chosen) add_mass(layer, query, kv_head, queries);
   });
 }
 
@@ -138,7 +138,7 @@ void AttentionMass::attend(const PageTable& table, const PositionRange& keys, Sc
   }
 }
 
-void AttentionMass::measure(int layer, const Query& query, int kv_head, const float* queries) {
+void AttentionMass::add_mass(int layer, const Query& query, int kv_head, const float* queries) {
   const auto group = static_cast<std::size_t>(core_.model().config().group_size());
   const int dim = core_.model().config().head_dim;
   const int position = query.sequence->positions[static_cast<std::size_t>(query.row)];
@@ -148,7 +148,7 @@ void AttentionMass::measure(int layer, const Query& query, int kv_head, const fl
   std::vector<double> logs(group * bins);  // base 2
   for (std::size_t bin = 0; bin < bins; ++bin) {
     const AttentionState state = memory.cleared(static_cast<int>(group), dim);
-    const PageTable& table = query.sequence->tables->at(layer, kv_head);
+    const PageTable& table = query.sequence->table(layer, kv_head);
     attend(table, keys_of(bins_, bin, position), memory, state);
     for (std::size_t i = 0; i < group; ++i) {
       logs[i * bins + bin] = state.maximum[i] + std::log2(static_cast<double>(state.sum[i]));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far KV heads look: shares of attention mass by distance, measured on the pages themselves.
+// How far KV heads look: shares of attention mass by distance, found on the pages themselves.
 // The mass of a range of keys is what an attention state over them alone sums up to: the engine's
-// own kernels measure it, and no matrix of probabilities is ever made.
+// own kernels give it, and no matrix of probabilities is ever made. Owned by profiling.cc, which
+// shows it to the transformer during dense passes; called on the thread of that pass, one at a
+// time. It borrows the core and owns the sums.
 #pragma once
 
 #include <span>
@@ -16,7 +18,7 @@ namespace redknot {
 // where each begins, and after the last its end. The sink's entry is 0, too.
 std::vector<int> distance_bins(int context_tokens);
 
-// Sums over the queries of many texts. Measures `rows_per_step` rows of each step it is shown,
+// Sums over the queries of many texts. Takes in `rows_per_step` rows of each step it is shown,
 // spread evenly. One thread at a time.
 class AttentionMass : public AttentionObserver {
  public:
@@ -39,7 +41,7 @@ class AttentionMass : public AttentionObserver {
   void load(const Query& query, int kv_head, const float* queries, float* out) const;
   void attend(const PageTable& table, const PositionRange& keys, Scratch& memory,
               const AttentionState& state) const;
-  void measure(int layer, const Query& query, int kv_head, const float* queries);
+  void add_mass(int layer, const Query& query, int kv_head, const float* queries);
   double* sums(int layer, int kv_head);
 
   EngineCore& core_;

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "profiler/rehearsal.h"
+#include "profiler/dense_comparison.h"
 #include "runtime/page_read.h"
 #include "tensor/half.h"
 #include "tests/dense_forward.h"
@@ -58,7 +58,7 @@ class NaiveMass : public AttentionObserver {
     std::vector<double> rotated(query, query + dim);
     tests::rotate_dense(config.rope, frequencies_, position, rotated);
     std::vector<double> weights(static_cast<std::size_t>(position) + 1);
-    for (const PageRef& page : sequence.tables->at(layer, kv_head)) {
+    for (const PageRef& page : sequence.table(layer, kv_head)) {
       const PageView view = page_view(core_.backend().memory(), page.frame);
       const auto* keys = reinterpret_cast<const std::uint16_t*>(view.keys);
       for (int slot = 0; slot < page.tokens && page.position + slot <= position; ++slot) {
@@ -95,14 +95,14 @@ TEST(AttentionMass, IsWhatPlainLoopsAddUp) {
     options.page_tokens = 16;
     options.context_tokens = 100;
     options.max_step_tokens = 40;
-    auto rehearsal = Rehearsal::open(options);
-    ASSERT_TRUE(rehearsal.ok()) << rehearsal.error().message();
-    EngineCore& core = rehearsal->core();
+    auto comparison = DenseComparison::open(options);
+    ASSERT_TRUE(comparison.ok()) << comparison.error().message();
+    EngineCore& core = comparison->core();
     AttentionMass mass(core, 40);
     EXPECT_EQ(mass.evidence(0, 0).windows, (std::array{0, 0, 0}));
     NaiveMass naive(core, mass);
     core.backend().transformer().show(&naive);
-    rehearsal->run_dense(tests::random_tokens(97, 300, 1));
+    comparison->pass_dense(tests::random_tokens(97, 300, 1));
     const ModelConfig& config = core.model().config();
     for (int layer = 0; layer < config.layers; ++layer) {
       for (int head = 0; head < config.kv_heads; ++head) {

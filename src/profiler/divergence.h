@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far the predictions of one run are from those of another, position by position.
+// How far some predictions are from others of the same text, position by position. DivergenceSum is
+// a value that owns what was collected; DenseComparison fills it, profiling and `redknot eval` add
+// up and read it. Safe to pass between threads, and used by one at a time.
 #pragma once
 
 #include <cstdint>

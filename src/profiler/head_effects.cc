@@ -11,16 +11,16 @@ namespace {
 
 class Search {
  public:
-  Search(const HeadProfile& dense, const EffectOptions& options, const MeasureKl& measure)
-      : dense_(dense), options_(options), measure_(measure), found_(dense.policies.size()) {}
+  Search(const HeadProfile& dense, const EffectOptions& options, const KlOfProfiles& kl_of)
+      : dense_(dense), options_(options), kl_of_(kl_of), found_(dense.policies.size()) {}
 
-  Result<std::vector<HeadEffect>> run() {
+  Result<std::vector<HeadEffect>> search() {
     std::vector<Group> level = {options_.order};
     while (!level.empty()) {
       std::vector<Group> halves;
       for (std::size_t first = 0; first < level.size(); first += options_.most_at_once) {
         const std::size_t count = std::min(options_.most_at_once, level.size() - first);
-        REDKNOT_RETURN_IF_ERROR(run(std::span(level).subspan(first, count), halves));
+        REDKNOT_RETURN_IF_ERROR(try_groups(std::span(level).subspan(first, count), halves));
       }
       level = std::move(halves);
     }
@@ -41,11 +41,11 @@ class Search {
     return profile;
   }
 
-  // Measures the groups; those to be taken apart add their halves.
-  Status run(std::span<const Group> groups, std::vector<Group>& halves) {
+  // Finds the effects of the groups; those to be taken apart add their halves.
+  Status try_groups(std::span<const Group> groups, std::vector<Group>& halves) {
     std::vector<HeadProfile> profiles;
     for (const Group& heads : groups) profiles.push_back(without(heads));
-    REDKNOT_TRY(const std::vector<double> kls, measure_(profiles));
+    REDKNOT_TRY(const std::vector<double> kls, kl_of_(profiles));
     for (std::size_t i = 0; i < groups.size(); ++i) {
       const Group& heads = groups[i];
       if (heads.size() > 1 && kls[i] > options_.negligible_kl) {
@@ -64,7 +64,7 @@ class Search {
 
   const HeadProfile& dense_;
   const EffectOptions& options_;
-  const MeasureKl& measure_;
+  const KlOfProfiles& kl_of_;
   std::vector<HeadEffect> found_;
   std::size_t settled_ = 0;
 };
@@ -72,10 +72,10 @@ class Search {
 }  // namespace
 
 Result<std::vector<HeadEffect>> find_effects(const HeadProfile& dense, const EffectOptions& options,
-                                             const MeasureKl& measure) {
+                                             const KlOfProfiles& kl_of) {
   REDKNOT_CHECK(options.order.size() == dense.policies.size() && options.most_at_once > 0);
   if (options.order.empty()) return std::vector<HeadEffect>();
-  return Search(dense, options, measure).run();
+  return Search(dense, options, kl_of).search();
 }
 
 }  // namespace redknot

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What heads do, found with few trials: how far predictions move when heads lose what lies beyond a
-// trial window. Groups first; only a group with an effect is taken apart, half by half.
+// trial window. Groups first; only a group with an effect is taken apart, half by half. A pure
+// search over a function that its caller, profiling.cc, gives it; it owns nothing that outlives the
+// call, and calls back on the caller's thread.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +16,8 @@
 namespace redknot {
 
 // Mean KL to dense attention under each of the profiles, in nats; an error ends the search.
-using MeasureKl = std::function<Result<std::vector<double>>(std::span<const HeadProfile> profiles)>;
+using KlOfProfiles =
+    std::function<Result<std::vector<double>>(std::span<const HeadProfile> profiles)>;
 
 struct HeadEffect {
   double kl = 0;       // of the group that the head was tried in last
@@ -27,13 +30,13 @@ struct EffectOptions {
   // Heads that are expected to matter less come first: neighbours are tried together. Indices into
   // policies, each once.
   std::vector<int> order{};
-  std::size_t most_at_once = 8;  // profiles given to one call of the measure
+  std::size_t most_at_once = 8;  // profiles given to one call of kl_of
   // Called when the effects of more heads are known, with how many by now.
   std::function<void(std::size_t heads)> settled{};
 };
 
 // [layers, kv_heads]. With k heads that matter among n, about 2 k log2(n / k) trials.
 Result<std::vector<HeadEffect>> find_effects(const HeadProfile& dense, const EffectOptions& options,
-                                             const MeasureKl& measure);
+                                             const KlOfProfiles& kl_of);
 
 }  // namespace redknot

@@ -39,9 +39,9 @@ class Search {
                      [&](std::size_t a, std::size_t b) { return share(a) < share(b); });
   }
 
-  Result<PolicySearchResult> run() {
+  Result<PolicySearchResult> search() {
     result_.trial = costs(result_.profile);
-    REDKNOT_TRY(result_.trial.divergence, options_.measure(result_.profile));
+    REDKNOT_TRY(result_.trial.divergence, options_.divergence(result_.profile));
     result_.trials.push_back(result_.trial);
     if (options_.try_q8) REDKNOT_RETURN_IF_ERROR(use_q8(order_, options_.budget_kl / 2));
     REDKNOT_RETURN_IF_ERROR(choose_windows());
@@ -69,7 +69,7 @@ class Search {
             .kv_bytes_read = options_.bytes_read ? options_.bytes_read(profile) : 0};
   }
 
-  // Whether it is worth measuring: it takes less, or, in the last step, saves enough of what is
+  // Whether it is worth a trial: it takes less, or, in the last step, saves enough of what is
   // read for what it adds to what is held.
   bool pays(const ProfileTrial& trial) const {
     const auto product = [](const ProfileTrial& of) {
@@ -81,11 +81,11 @@ class Search {
 
   enum class Outcome { kKept, kOverBudget, kDoesNotPay };
 
-  // Measures a profile that pays, and keeps it if it holds the budget.
+  // Tries a profile that pays, and keeps it if it holds the budget.
   Result<Outcome> keep(HeadProfile profile, double budget_kl) {
     ProfileTrial trial = costs(profile);
     if (!pays(trial)) return Outcome::kDoesNotPay;
-    REDKNOT_TRY(trial.divergence, options_.measure(profile));
+    REDKNOT_TRY(trial.divergence, options_.divergence(profile));
     result_.trials.push_back(trial);
     if (!(trial.divergence.kl_mean <= budget_kl)) return Outcome::kOverBudget;  // or NaN
     result_.profile = std::move(profile);
@@ -193,9 +193,9 @@ Result<PolicySearchResult> search_policies(const HeadProfile& dense,
                                            const std::vector<HeadEffect>& effects,
                                            const PolicySearchOptions& options) {
   REDKNOT_CHECK(effects.size() == dense.policies.size());
-  REDKNOT_CHECK(options.bytes && options.measure && options.sink_tokens >= 0);
+  REDKNOT_CHECK(options.bytes && options.divergence && options.sink_tokens >= 0);
   REDKNOT_CHECK(options.selections.empty() || options.bytes_read);
-  return Search(dense, effects, options).run();
+  return Search(dense, effects, options).search();
 }
 
 }  // namespace redknot

@@ -3,7 +3,7 @@
 // stays within a budget, end to end.
 //
 // Effects of single heads say in which order to try, never what holds: every set of policies that
-// is kept has been measured as a whole. In order: 8-bit pages for all, if they take no more than
+// is kept has had a trial as a whole. In order: 8-bit pages for all, if they take no more than
 // half of the budget; the largest window for as many heads as a part of the budget allows, then
 // smaller and smaller ones for as many of those; 8-bit pages for as many as are left.
 // What of the budget is left then goes into reading less: heads that are still global select pages,
@@ -21,18 +21,18 @@
 namespace redknot {
 
 struct PolicySearchOptions {
-  double budget_kl = 0.005;    // mean, nats: what is measured stays within it
+  double budget_kl = 0.005;    // mean, nats: that of the chosen policies stays within it
   int sink_tokens = 4;         // of heads with a window
   std::vector<int> windows{};  // that may be tried, increasing
   bool try_q8 = true;          // 8-bit pages
   // Policies of heads that select pages, those that see least first; but for the format.
   std::vector<HeadPolicy> selections{};
-  // What the policies take; a set that takes no less than another is not measured.
+  // What the policies take; a set that takes no less than another gets no trial.
   std::function<std::size_t(const HeadProfile& profile)> bytes{};
   // What a token decoded under them reads of it. Needed for selections.
   std::function<std::size_t(const HeadProfile& profile)> bytes_read{};
   // Of the policies as a whole from dense attention; an error ends the search.
-  std::function<Result<Divergence>(const HeadProfile& profile)> measure{};
+  std::function<Result<Divergence>(const HeadProfile& profile)> divergence{};
   std::function<void(double fraction)> progress{};  // of the search, about
 };
 
@@ -42,7 +42,7 @@ struct PolicySearchResult {
   std::vector<ProfileTrial> trials{};  // all, in the order of the search
 };
 
-// The errors of `measure`. Without any policies within the budget the profile is dense.
+// The errors of `divergence`. Without any policies within the budget the profile is dense.
 Result<PolicySearchResult> search_policies(const HeadProfile& dense,
                                            const std::vector<HeadEffect>& effects,
                                            const PolicySearchOptions& options);

@@ -51,7 +51,7 @@ std::vector<HeadEffect> effects_of(const Pretended& model, int window) {
 PolicySearchOptions options_for(const Pretended& model) {
   return {.windows = {16, 32, 64, 256, 1024},
           .bytes = [&](const HeadProfile& profile) { return model.bytes(profile); },
-          .measure = [&](const HeadProfile& profile) -> Result<Divergence> {
+          .divergence = [&](const HeadProfile& profile) -> Result<Divergence> {
             return model.divergence(profile);
           }};
 }
@@ -139,7 +139,7 @@ TEST(PolicySearch, HeadsThatNeedEverythingSelectPagesWhereThatIsEnough) {
     return sum;
   };
   // The second head is content with more pages, the third with none.
-  options.measure = [&](const HeadProfile& profile) -> Result<Divergence> {
+  options.divergence = [&](const HeadProfile& profile) -> Result<Divergence> {
     Divergence found = model.divergence(profile);
     if (selects(profile.policies[1]) && profile.policies[1].top_pages < 16) found.kl_mean += 1;
     if (selects(profile.policies[2])) found.kl_mean += 1;
@@ -164,7 +164,7 @@ TEST(PolicySearch, HeadsThatNeedEverythingSelectPagesWhereThatIsEnough) {
 TEST(PolicySearch, ReportsErrors) {
   const Pretended model{.needed = {1}};
   PolicySearchOptions options = options_for(model);
-  options.measure = [](const HeadProfile&) -> Result<Divergence> { return io_error("no"); };
+  options.divergence = [](const HeadProfile&) -> Result<Divergence> { return io_error("no"); };
   EXPECT_FALSE(search_policies(uniform_profile(1, 1, {}), {{}}, options).ok());
 }
 

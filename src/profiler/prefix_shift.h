@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How much the output of each KV head's attention for a text depends on what stands before the
-// text: the same tokens at the same positions behind two prefixes.
+// text: the same tokens at the same positions behind two prefixes. Owned by profiling.cc, which
+// shows it to the transformer during dense passes; called on the thread of that pass. It owns the
+// outputs of one text behind its first prefix, and the sums.
 #pragma once
 
 #include <span>
@@ -14,10 +16,10 @@ namespace redknot {
 // One thread at a time.
 class PrefixShift : public AttentionObserver {
  public:
-  // Measures the rows of positions [first, end) of each text.
+  // Compares the rows of positions [first, end) of each text.
   PrefixShift(const ModelConfig& config, int first, int end);
 
-  // The runs shown from here on are of the first, or of the second prefix of the same text.
+  // The rows shown from here on are of the first, or of the second prefix of the same text.
   void begin_first();
   void begin_second();
 

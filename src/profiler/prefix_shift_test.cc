@@ -42,7 +42,7 @@ TEST(PrefixShift, IsTheMeanChangeOfTheMeasuredRows) {
   show(shift, 0, 6, [](int, int, int) { return 2.0f; });
   show(shift, 6, 10, [](int, int, int) { return 2.0f; });
   shift.begin_second();
-  // Only layer 1, head 0 changes, and only at position 5 and, not measured, 9.
+  // Only layer 1, head 0 changes, and only at position 5 and, not compared, 9.
   show(shift, 0, 10, [](int layer, int head, int position) {
     return layer == 1 && head == 0 && (position == 5 || position == 9) ? -1.0f : 2.0f;
   });

@@ -32,9 +32,9 @@ void mark_context_bound(ProfileFile& file) {
 }
 
 constexpr int kMassRowsPerStep = 64;
-// The end of a text behind two prefixes, and how much of it is measured.
+// The end of a text behind two prefixes, and how much of it is compared.
 constexpr int kShiftTokens = 64;
-constexpr int kShiftMeasured = 32;
+constexpr int kShiftCompared = 32;
 // Of the budget, what the search may use: predictions on other text move a little more than on the
 // text that policies were chosen on.
 constexpr double kSearchShare = 0.8;
@@ -43,29 +43,29 @@ constexpr double kMassDone = 0.05, kEffectsDone = 0.5, kSearchDone = 0.95;
 
 MeasuredText describe(const CalibrationText& text) {
   TextDigest digest;
-  for (const RehearsedText& sequence : text.sequences) digest.add(sequence);
+  for (const ComparedText& sequence : text.sequences) digest.add(sequence);
   return std::move(digest).describe(text.description);
 }
 
 class Profiling {
  public:
-  Profiling(const ProfilingOptions& options, Rehearsal& rehearsal, TrialJournal& journal,
+  Profiling(const ProfilingOptions& options, DenseComparison& comparison, TrialJournal& journal,
             const CalibrationText& calibration, const CalibrationText& validation)
       : options_(options),
-        rehearsal_(rehearsal),
+        comparison_(comparison),
         calibration_(calibration),
         validation_(validation),
-        fingerprint_(fingerprint(rehearsal.model(), rehearsal.core().thread_pool())),
-        trials_(rehearsal, journal, calibration.sequences, base(calibration), kMostKeptFloats),
-        proof_(rehearsal, journal, validation.sequences, base(validation), 0) {}
+        fingerprint_(fingerprint(comparison.model(), comparison.core().thread_pool())),
+        trials_(comparison, journal, calibration.sequences, base(calibration), kMostKeptFloats),
+        proof_(comparison, journal, validation.sequences, base(validation), 0) {}
 
-  Result<ProfilingResult> run() {
+  Result<ProfilingResult> make() {
     ProfileFile& file = result_.file;
-    file.model_name = rehearsal_.model().config().name;
+    file.model_name = comparison_.model().config().name;
     file.fingerprint = fingerprint_;
     file.budget_kl = options_.budget_kl;
-    file.calibration = measured(calibration_);
-    file.validation = measured(validation_);
+    file.calibration = described(calibration_);
+    file.validation = described(validation_);
     REDKNOT_RETURN_IF_ERROR(check_trial());
     measure_evidence();
     REDKNOT_RETURN_IF_ERROR(measure_effects());
@@ -74,57 +74,57 @@ class Profiling {
     file.validated =
         ProfileTrial{.kv_bytes = bytes(file.profile), .kv_bytes_read = bytes_read(file.profile)};
     REDKNOT_TRY(file.validated->divergence, proof_.whole(file.profile));
-    result_.measured = trials_.measured() + proof_.measured();
+    result_.made = trials_.made() + proof_.made();
     result_.found = trials_.found() + proof_.found();
     return std::move(result_);
   }
 
  private:
-  // All that a measurement depends on beside the profile.
+  // All that a trial depends on beside the profile.
   std::string base(const CalibrationText& text) const {
-    return concat(fingerprint_, " ", describe(text).sha256, " ", rehearsal_.core().kernels().name,
+    return concat(fingerprint_, " ", describe(text).sha256, " ", comparison_.core().kernels().name,
                   " ", options_.engine.page_tokens);
   }
 
   std::size_t bytes(const HeadProfile& profile) const {
-    return kv_bytes(profile, rehearsal_.core().pages().shape(), rehearsal_.context_tokens());
+    return kv_bytes(profile, comparison_.core().pages().shape(), comparison_.context_tokens());
   }
 
-  MeasuredText measured(const CalibrationText& text) const {
+  MeasuredText described(const CalibrationText& text) const {
     MeasuredText out = describe(text);
-    out.page_tokens = rehearsal_.core().pages().shape().page_tokens;
-    out.dense_bytes = bytes(rehearsal_.dense());
+    out.page_tokens = comparison_.core().pages().shape().page_tokens;
+    out.dense_bytes = bytes(comparison_.dense());
     return out;
   }
 
   std::size_t bytes_read(const HeadProfile& profile) const {
-    return kv_bytes_read(profile, rehearsal_.core().pages().shape(), rehearsal_.context_tokens());
+    return kv_bytes_read(profile, comparison_.core().pages().shape(), comparison_.context_tokens());
   }
 
   Status check_trial() const {
-    HeadProfile local = rehearsal_.dense();
+    HeadProfile local = comparison_.dense();
     for (HeadPolicy& policy : local.policies) policy = options_.trial;
-    if (bytes(local) < bytes(rehearsal_.dense())) return Done{};
+    if (bytes(local) < bytes(comparison_.dense())) return Done{};
     return invalid("measure heads: ", options_.trial.sink_tokens, " first tokens and a window of ",
                    options_.trial.window_tokens, " leave out no page of ",
-                   rehearsal_.context_tokens(), " tokens");
+                   comparison_.context_tokens(), " tokens");
   }
 
   void report(const char* activity, double fraction) const {
     if (options_.progress) options_.progress(activity, fraction);
   }
 
-  // Attention mass and prefix shift of every head, on dense runs.
+  // Attention mass and prefix shift of every head, on dense passes.
   void measure_evidence() {
-    const ModelConfig& config = rehearsal_.model().config();
-    AttentionMass mass(rehearsal_.core(), kMassRowsPerStep);
-    rehearsal_.core().backend().transformer().show(&mass);
+    const ModelConfig& config = comparison_.model().config();
+    AttentionMass mass(comparison_.core(), kMassRowsPerStep);
+    comparison_.core().backend().transformer().show(&mass);
     double done = 0;
-    for (const RehearsedText& text : calibration_.sequences) {
+    for (const ComparedText& text : calibration_.sequences) {
       report("measuring attention", kMassDone * done++ / calibration_.sequences.size());
-      rehearsal_.run_dense(text.tokens);
+      comparison_.pass_dense(text.tokens);
     }
-    rehearsal_.core().backend().transformer().show(nullptr);
+    comparison_.core().backend().transformer().show(nullptr);
     for (int layer = 0; layer < config.layers; ++layer) {
       for (int head = 0; head < config.kv_heads; ++head) {
         result_.file.heads.push_back(mass.evidence(layer, head));
@@ -136,25 +136,25 @@ class Profiling {
   // The end of each sequence behind its own beginning and behind that of the next. Left out for
   // fewer than two sequences, or too short ones.
   void measure_shift() {
-    const ModelConfig& config = rehearsal_.model().config();
+    const ModelConfig& config = comparison_.model().config();
     const auto& texts = calibration_.sequences;
     std::size_t shortest = texts[0].tokens.size();
-    for (const RehearsedText& text : texts) shortest = std::min(shortest, text.tokens.size());
+    for (const ComparedText& text : texts) shortest = std::min(shortest, text.tokens.size());
     if (texts.size() < 2 || shortest < 2 * kShiftTokens) return;
     const int end = static_cast<int>(shortest);
-    PrefixShift shift(config, end - kShiftMeasured, end);
-    rehearsal_.core().backend().transformer().show(&shift);
+    PrefixShift shift(config, end - kShiftCompared, end);
+    comparison_.core().backend().transformer().show(&shift);
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const std::span<const TokenId> first = std::span(texts[i].tokens).first(shortest);
       std::vector<TokenId> second(first.begin(), first.end());
       const std::vector<TokenId>& other = texts[(i + 1) % texts.size()].tokens;
       std::copy_n(other.begin(), shortest - kShiftTokens, second.begin());
       shift.begin_first();
-      rehearsal_.run_dense(first);
+      comparison_.pass_dense(first);
       shift.begin_second();
-      rehearsal_.run_dense(second);
+      comparison_.pass_dense(second);
     }
-    rehearsal_.core().backend().transformer().show(nullptr);
+    comparison_.core().backend().transformer().show(nullptr);
     for (std::size_t i = 0; i < result_.file.heads.size(); ++i) {
       const int head = static_cast<int>(i);
       result_.file.heads[i].prefix_shift =
@@ -164,7 +164,7 @@ class Profiling {
 
   // The mass that a head has beyond the trial's window.
   double far_mass(const HeadEvidence& head) const {
-    const std::vector<int> bins = distance_bins(rehearsal_.context_tokens());
+    const std::vector<int> bins = distance_bins(comparison_.context_tokens());
     double sum = 0;
     for (std::size_t bin = 1; bin < head.mass.size(); ++bin) {
       if (bins[bin] >= options_.trial.window_tokens) sum += head.mass[bin];
@@ -187,7 +187,7 @@ class Profiling {
                                                         static_cast<double>(count) /
                                                         static_cast<double>(heads.size()));
     };
-    REDKNOT_TRY(effects_, find_effects(rehearsal_.dense(), options,
+    REDKNOT_TRY(effects_, find_effects(comparison_.dense(), options,
                                        [this](std::span<const HeadProfile> profiles) {
                                          return trials_.effects(profiles);
                                        }));
@@ -201,7 +201,7 @@ class Profiling {
   // A sixteenth, an eighth and a quarter of the pages, beside a window of two.
   std::vector<HeadPolicy> selections() const {
     const int page_tokens = options_.engine.page_tokens;
-    const int pages = rehearsal_.context_tokens() / page_tokens;
+    const int pages = comparison_.context_tokens() / page_tokens;
     std::vector<HeadPolicy> out;
     for (const int share : {16, 8, 4}) {
       if (pages < 2 * share) continue;
@@ -217,17 +217,17 @@ class Profiling {
     PolicySearchOptions options{.budget_kl = kSearchShare * options_.budget_kl,
                                 .sink_tokens = options_.trial.sink_tokens};
     for (const int window : options_.windows) {
-      if (window < rehearsal_.context_tokens()) options.windows.push_back(window);
+      if (window < comparison_.context_tokens()) options.windows.push_back(window);
     }
     options.try_q8 = options_.try_q8;
     options.selections = selections();
     options.bytes = [this](const HeadProfile& profile) { return bytes(profile); };
     options.bytes_read = [this](const HeadProfile& profile) { return bytes_read(profile); };
-    options.measure = [this](const HeadProfile& profile) { return trials_.whole(profile); };
+    options.divergence = [this](const HeadProfile& profile) { return trials_.whole(profile); };
     options.progress = [this](double fraction) {
       report("choosing policies", kEffectsDone + (kSearchDone - kEffectsDone) * fraction);
     };
-    REDKNOT_TRY(PolicySearchResult found, search_policies(rehearsal_.dense(), effects_, options));
+    REDKNOT_TRY(PolicySearchResult found, search_policies(comparison_.dense(), effects_, options));
     if (!std::isfinite(found.trials.front().divergence.kl_mean)) {
       return Error(ErrorCode::kCorrupt, "measure predictions: the model's logits are not finite");
     }
@@ -242,7 +242,7 @@ class Profiling {
   }
 
   const ProfilingOptions& options_;
-  Rehearsal& rehearsal_;
+  DenseComparison& comparison_;
   const CalibrationText& calibration_;
   const CalibrationText& validation_;
   std::string fingerprint_;
@@ -257,10 +257,10 @@ Result<ProfilingResult> make_profile(const ProfilingOptions& options,
                                      const CalibrationText& calibration,
                                      const CalibrationText& validation) {
   REDKNOT_CHECK(!calibration.sequences.empty() && !validation.sequences.empty());
-  REDKNOT_TRY(Rehearsal rehearsal, Rehearsal::open(options.engine));
+  REDKNOT_TRY(DenseComparison comparison, DenseComparison::open(options.engine));
   REDKNOT_TRY(TrialJournal journal, TrialJournal::open(options.journal));
   REDKNOT_TRY(ProfilingResult result,
-              Profiling(options, rehearsal, journal, calibration, validation).run());
+              Profiling(options, comparison, journal, calibration, validation).make());
   return result;
 }
 

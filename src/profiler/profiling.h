@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the head profile of a model: measures how far heads look, what their outputs depend on and
-// what they do, chooses policies under a budget, and measures the choice on other text.
+// Makes the head profile of a model: finds how far heads look, what their outputs depend on and
+// what they do, chooses policies under a budget, and tries the choice on other text. Called by
+// `redknot profile`, which owns the texts and the options; blocks its thread until the profile is
+// made, and calls back for progress on that thread.
 #pragma once
 
 #include <cstddef>
@@ -9,32 +11,32 @@
 #include <vector>
 
 #include "heads/profile_file.h"
-#include "profiler/rehearsal.h"
+#include "profiler/dense_comparison.h"
 #include "redknot/redknot.h"
 
 namespace redknot {
 
 struct CalibrationText {
   std::string description{};
-  std::vector<RehearsedText> sequences{};  // 1 or more; each of 2..context_tokens tokens
+  std::vector<ComparedText> sequences{};  // 1 or more; each of 2..context_tokens tokens
 };
 
 struct ProfilingOptions {
   EngineOptions engine{};    // model, threads, kernels, page_tokens, context_tokens, progress
-  Progress progress{};       // of the measurements, when the model is open
+  Progress progress{};       // of the making, when the model is open
   double budget_kl = 0.005;  // mean, nats; the search keeps a fifth of it for other text
   HeadPolicy trial{.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64};
   std::vector<int> windows = {32, 64, 128, 256, 512, 1024, 2048};  // those that may be chosen
   bool try_q8 = true;
-  std::size_t most_at_once = 16;    // effects measured behind one dense run, journalled together
-  std::filesystem::path journal{};  // of measurements made; the caller deletes it
+  std::size_t most_at_once = 16;    // effects found behind one dense pass, journalled together
+  std::filesystem::path journal{};  // of trials that were made; the caller deletes it
 };
 
 struct ProfilingResult {
   ProfileFile file{};
-  ProfileTrial chosen{};     // the profile, on the text of the search
-  std::size_t measured = 0;  // profiles that were run over the text
-  std::size_t found = 0;     // of them, in the journal
+  ProfileTrial chosen{};  // the profile, on the text of the search
+  std::size_t made = 0;   // trials that were made: profiles that passed over the text
+  std::size_t found = 0;  // trials that were in the journal instead
 };
 
 // The errors of Engine::open, of the journal; kInvalidArgument if the trial's window leaves out

@@ -29,7 +29,7 @@ class ProfilingTest : public testing::Test {
     for (int i = 0; i < 3; ++i) {
       text.sequences.push_back(
           {.tokens = tests::random_tokens(150, 300, seed + static_cast<std::uint64_t>(i)),
-           .first_measured = 75});
+           .first_compared = 75});
     }
     return text;
   }
@@ -69,12 +69,12 @@ TEST_F(ProfilingTest, GoesOnFromTheJournal) {
   const ProfilingResult first = make();
   const ProfilingResult again = make();
   EXPECT_EQ(again.file, first.file);
-  EXPECT_EQ(again.measured, 0u);
-  EXPECT_EQ(again.found, first.measured);
+  EXPECT_EQ(again.made, 0u);
+  EXPECT_EQ(again.found, first.made);
   // What was measured on other text says nothing.
   const auto other = make_profile(options_, text(50), text(100));
   ASSERT_TRUE(other.ok());
-  EXPECT_GT(other->measured, 1u);
+  EXPECT_GT(other->made, 1u);
 }
 
 TEST_F(ProfilingTest, WithAllTheBudgetEverythingIsLocal) {

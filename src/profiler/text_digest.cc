@@ -16,11 +16,11 @@ void TextDigest::add(std::uint32_t value) {
   sha_.add(bytes);
 }
 
-// Before the tokens their number and what is measured of them.
-void TextDigest::add(const RehearsedText& text) {
+// Before the tokens their number and from which one on they are compared.
+void TextDigest::add(const ComparedText& text) {
   const int tokens = static_cast<int>(text.tokens.size());
   add(static_cast<std::uint32_t>(tokens));
-  add(static_cast<std::uint32_t>(text.first_measured));
+  add(static_cast<std::uint32_t>(text.first_compared));
   for (const TokenId token : text.tokens) add(static_cast<std::uint32_t>(token));
   tokens_ += tokens;
   context_tokens_ = std::max(context_tokens_, tokens);

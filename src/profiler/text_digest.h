@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a measurement was made on, for the file that holds it: its size, and a hash of its tokens.
+// What a comparison was made on, for the file that holds it: its size, and a hash of its tokens.
+// TextDigest owns a hash in progress. Profiling and `redknot eval` make one for the texts of one
+// comparison, add each text once, and end it with a description. One thread.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +9,13 @@
 
 #include "base/sha256.h"
 #include "heads/profile_file.h"
-#include "profiler/rehearsal.h"
+#include "profiler/dense_comparison.h"
 
 namespace redknot {
 
 class TextDigest {
  public:
-  void add(const RehearsedText& text);
+  void add(const ComparedText& text);
   // Of all that was added, in its order. Ends the object.
   MeasuredText describe(std::string description) &&;
 

@@ -8,9 +8,9 @@
 namespace redknot {
 namespace {
 
-MeasuredText digest(const std::vector<RehearsedText>& texts) {
+MeasuredText digest(const std::vector<ComparedText>& texts) {
   TextDigest digest;
-  for (const RehearsedText& text : texts) digest.add(text);
+  for (const ComparedText& text : texts) digest.add(text);
   return std::move(digest).describe("a text");
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_fields.h"
 
 namespace redknot {
 namespace {
@@ -29,20 +30,22 @@ std::string line_of(const std::string& key, const Divergence& found) {
          "\n";
 }
 
-// Nothing for a line that is damaged: its measurement is made again.
+// Nothing for a line that is damaged: its trial is made again.
 std::optional<std::pair<std::string, Divergence>> parse_line(std::string_view line) {
   const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("key") || !json["key"].is_string()) return std::nullopt;
+  const Json& key = member_of(json, "key");
+  if (!key.is_string()) return std::nullopt;
   const auto number = [&](const char* name) -> std::optional<double> {
-    if (!json.contains(name) || !json[name].is_number()) return std::nullopt;
-    return json[name].get<double>();
+    const Json& value = member_of(json, name);
+    if (!value.is_number()) return std::nullopt;
+    return value.get<double>();
   };
   const auto positions = number("positions"), mean = number("kl_mean"), p99 = number("kl_p99"),
              p999 = number("kl_p999"), top1 = number("same_top1"),
              ratio = number("perplexity_ratio");
   if (!positions || !mean || !p99 || !p999 || !top1 || !ratio) return std::nullopt;
   if (*positions < 1 || *positions > 9e15) return std::nullopt;
-  return std::pair(json["key"].get<std::string>(),
+  return std::pair(key.get<std::string>(),
                    Divergence{.positions = static_cast<std::int64_t>(*positions),
                               .kl_mean = *mean,
                               .kl_p99 = *p99,

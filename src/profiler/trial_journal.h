@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measurements that were made already, on disk: a search that is started again finds them and goes
-// on where it was, because it asks for the same ones in the same order.
+// Trials that were made already, on disk: a search that is started again finds them and goes on
+// where it was, because it asks for the same ones in the same order. Owned by profiling.cc for one
+// search, used from one thread; it owns the open file, and its caller deletes that at the end.
 //
-// A file of JSON lines, each written and flushed when its measurement is done. A last line that was
-// cut off is taken away, others that are damaged are passed over. The first line has a version, to
-// be raised when equal measurements would give other numbers.
+// A file of JSON lines, each written and flushed when its trial is done. A last line that was cut
+// off is taken away, others that are damaged are passed over. The first line has a version, to be
+// raised when equal trials would give other numbers.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +27,7 @@ class TrialJournal {
   // something there that is not a journal, which is left as it is.
   static Result<TrialJournal> open(const std::filesystem::path& path);
 
-  // `key`: of everything that the measurement depends on.
+  // `key`: of everything that the trial depends on.
   std::optional<Divergence> find(const std::string& key) const;
   // kIo if it cannot be written.
   Status add(const std::string& key, const Divergence& found);

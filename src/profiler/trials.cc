@@ -9,9 +9,9 @@
 
 namespace redknot {
 
-Trials::Trials(Rehearsal& rehearsal, TrialJournal& journal, std::span<const RehearsedText> texts,
-               std::string base, std::size_t most_kept)
-    : rehearsal_(rehearsal),
+Trials::Trials(DenseComparison& comparison, TrialJournal& journal,
+               std::span<const ComparedText> texts, std::string base, std::size_t most_kept)
+    : comparison_(comparison),
       journal_(journal),
       texts_(texts),
       base_(std::move(base)),
@@ -19,16 +19,16 @@ Trials::Trials(Rehearsal& rehearsal, TrialJournal& journal, std::span<const Rehe
 
 Result<Divergence> Trials::whole(const HeadProfile& profile) {
   REDKNOT_TRY(const auto found,
-              measure("whole", {&profile, 1}, [this](std::span<const HeadProfile> missing) {
-                return std::vector{run_whole(missing.front())};
+              divergences("whole", {&profile, 1}, [this](std::span<const HeadProfile> missing) {
+                return std::vector{pass_whole(missing.front())};
               }));
   return found[0];
 }
 
 Result<std::vector<double>> Trials::effects(std::span<const HeadProfile> profiles) {
   REDKNOT_TRY(const auto found,
-              measure("behind", profiles, [this](std::span<const HeadProfile> missing) {
-                return run_behind(missing);
+              divergences("behind", profiles, [this](std::span<const HeadProfile> missing) {
+                return pass_behind(missing);
               }));
   std::vector<double> kls;
   kls.reserve(found.size());
@@ -47,10 +47,10 @@ std::string Trials::key(std::string_view way, const HeadProfile& profile) const 
   return hex(std::move(sha).finish());
 }
 
-// What the journal has of them, and what `run` gives for the others.
-Result<std::vector<Divergence>> Trials::measure(std::string_view way,
-                                                std::span<const HeadProfile> profiles,
-                                                const Run& run) {
+// What the journal has of them, and what `pass` gives for the others.
+Result<std::vector<Divergence>> Trials::divergences(std::string_view way,
+                                                    std::span<const HeadProfile> profiles,
+                                                    const Pass& pass) {
   std::vector<std::optional<Divergence>> known;
   std::vector<HeadProfile> missing;
   for (const HeadProfile& profile : profiles) {
@@ -58,9 +58,9 @@ Result<std::vector<Divergence>> Trials::measure(std::string_view way,
     if (!known.back()) missing.push_back(profile);
   }
   found_ += profiles.size() - missing.size();
-  measured_ += missing.size();
+  made_ += missing.size();
   std::vector<DivergenceSum> sums;
-  if (!missing.empty()) sums = run(missing);
+  if (!missing.empty()) sums = pass(missing);
   std::vector<Divergence> out;
   for (std::size_t i = 0, next = 0; i < profiles.size(); ++i) {
     if (!known[i]) {
@@ -72,18 +72,18 @@ Result<std::vector<Divergence>> Trials::measure(std::string_view way,
   return out;
 }
 
-DivergenceSum Trials::run_whole(const HeadProfile& profile) {
+DivergenceSum Trials::pass_whole(const HeadProfile& profile) {
   DivergenceSum sum;
   for (std::size_t i = 0; i < texts_.size(); ++i) {
-    sum.add(rehearsal_.compare(texts_[i], profile, {.dense = dense(i)}));
+    sum.add(comparison_.compare(texts_[i], profile, {.dense = dense(i)}));
   }
   return sum;
 }
 
-std::vector<DivergenceSum> Trials::run_behind(std::span<const HeadProfile> profiles) {
+std::vector<DivergenceSum> Trials::pass_behind(std::span<const HeadProfile> profiles) {
   std::vector<DivergenceSum> sums(profiles.size());
-  for (const RehearsedText& text : texts_) {
-    const auto part = rehearsal_.compare_behind(text.first_measured, text, profiles);
+  for (const ComparedText& text : texts_) {
+    const auto part = comparison_.compare_behind(text.first_compared, text, profiles);
     for (std::size_t i = 0; i < sums.size(); ++i) sums[i].add(part[i]);
   }
   return sums;
@@ -92,7 +92,7 @@ std::vector<DivergenceSum> Trials::run_behind(std::span<const HeadProfile> profi
 // Dense logits of a text, computed once; nothing where they do not fit any more.
 std::span<const float> Trials::dense(std::size_t text) {
   for (std::size_t next = dense_.size(); next <= text; ++next) {
-    dense_.push_back(rehearsal_.predict(texts_[next], left_));
+    dense_.push_back(comparison_.predict(texts_[next], left_));
     left_ -= dense_.back().size();
   }
   return dense_[text];

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rows of a step that are still under way: a row passes as many layers as its plan says, and
-// costs nothing behind them.
+// ActiveRows: the rows of a step that are still under way. A row passes as many layers as its plan
+// says, and costs nothing behind them.
+//
+// The transformer makes one for each step, and drops the rows that end at a layer from it, in the
+// thread that runs the step. While a layer runs, any worker thread may read it.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include "runtime/attention.h"
+#include "runtime/sequence_rows.h"
 
 namespace redknot {
 
@@ -29,11 +32,15 @@ class ActiveRows {
   std::vector<int> keep(int layer);
 
  private:
+  // Makes sequences_ say where their rows are, from counts_.
   void point_sequences();
 
+  // By active row.
   std::vector<int> rows_, positions_, depths_;
-  std::vector<SequenceRows> sequences_;
-  std::vector<int> counts_;  // of rows, by sequence
+
+  // By sequence of the step, also those of which no row is left.
+  std::vector<SequenceRows> sequences_;  // their positions are in positions_
+  std::vector<int> counts_;              // of rows
 };
 
 }  // namespace redknot

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // SegPagedAttention: attention of one layer straight over page tables.
 //
-// For each sequence and KV head, the query rows of the whole group walk the head's pages; K and V
-// are read once per block of rows. A query is rotated once per run, at its position minus the run's
-// shift, so shared pages are used where they lie: (R(p) q) . (R(j + shift) k) = (R(p - shift) q) .
-// (R(j) k).
+// A layer has four stages: plan_units (attention_plan.h) says which rows meet which pages,
+// PageSelector marks the pages that queries of retrieval heads select, plan_cuts cuts what is
+// looked at, and the units are run with the kernels, page by page. A page that no query of a unit
+// looks at is not read.
 //
-// Pages are cut into groups by position (kCutTokens), each group gives a partial state, and states
-// merge in position order. The cuts depend on the sequence alone, so a token's result is the same
-// bit for bit whatever else is in the step and whichever thread computes which cut.
-//
-// Heads whose queries select pages (page_select.h) do so before the cuts are made: a page that no
-// query of a block looks at is not read.
+// The transformer owns it and calls it, in the thread that runs the step; it spreads units, or
+// where these are few their cuts, over the pool's threads. Memory grows to what the largest layer
+// needed and is used again.
 #pragma once
 
 #include <cstddef>
@@ -22,34 +19,13 @@
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "kv/page_memory.h"
-#include "kv/page_table.h"
+#include "runtime/attention_plan.h"
+#include "runtime/page_mass.h"
+#include "runtime/page_select.h"
 #include "runtime/rope_table.h"
-#include "step/step_plan.h"
+#include "runtime/sequence_rows.h"
 
 namespace redknot {
-
-// The rows of one sequence in a step.
-struct SequenceRows {
-  const PageTables* tables = nullptr;
-  std::span<const int> positions{};  // strictly increasing
-  int first_row = 0;
-  Measure measure = Measure::kNothing;
-};
-
-struct AttentionShape {
-  int query_heads = 0;
-  int kv_heads = 0;
-  int head_dim = 0;
-};
-
-// Is shown what the attention of every layer was asked and what it answered: for measuring.
-class AttentionObserver {
- public:
-  virtual ~AttentionObserver() = default;
-  // queries and outputs [rows, query_heads * head_dim]; queries not rotated.
-  virtual void attended(int layer, std::span<const SequenceRows> sequences, const float* queries,
-                        const float* outputs) = 0;
-};
 
 class SegPagedAttention {
  public:
@@ -65,78 +41,65 @@ class SegPagedAttention {
   // Of the latest run: how many slots each row attended to, summed over the KV heads; by row.
   std::span<const std::int64_t> attended() const { return attended_; }
 
-  // Of the latest run: the share of attention that the queries of a sequence under a KV head gave
-  // to each entry of its table, summed over rows and query heads, in units of kWholeMass for one
-  // query: whole numbers, whose sums do not depend on how rows are cut into steps. Nothing unless
-  // the sequence measures that and the head keeps everything.
-  std::span<const std::int64_t> page_mass(std::size_t sequence, int kv_head) const;
-  static constexpr std::int64_t kWholeMass = std::int64_t{1} << 30;
+  // Of the latest run: PageMass::of a sequence and KV head.
+  std::span<const std::int64_t> page_mass(std::size_t sequence, int kv_head) const {
+    return mass_.of(sequence, kv_head);
+  }
 
  private:
-  static constexpr int kCutTokens = 256;
-  static constexpr int kBlockRows = 96;  // query rows that share a widened page
-
-  // Pages [first, last) of a table, all of one cut.
-  struct Cut {
-    int first, last;
-  };
-  // A block of tokens of one sequence under one KV head, and the cuts it looks at.
-  struct Unit {
-    const SequenceRows* sequence = nullptr;
-    const HeadPolicy* policy = nullptr;
-    const PageTable* table = nullptr;
-    int kv_head = 0;
-    int first_token = 0, tokens = 0;   // within the sequence's rows
-    std::ptrdiff_t first_mark = -1;    // in marks_; -1: its queries select no pages
-    int first_cut = 0, cuts = 0;       // in cuts_
-    std::ptrdiff_t first_partial = 0;  // in partials_, when its cuts are computed apart
-    std::ptrdiff_t first_share = -1;   // in shares_; -1: it measures no mass
-    std::ptrdiff_t first_mass = 0;     // in unit_mass_
-  };
-  // What one page gave one query row: the sum of its weights under a maximum.
-  struct Share {
-    float maximum, sum;
-  };
   struct Worker;  // one thread's scratch memory
+  // A cut of a unit, computed apart.
+  struct CutTask {
+    const AttentionUnit* unit;
+    int cut;  // counted within the unit
+  };
 
-  void plan(int layer, std::span<const SequenceRows> sequences);
-  void plan_head(Unit unit);
+  // Computes the rotations that the plan's units need, before threads look them up.
+  void prepare_rotations();
+
+  // Has every unit whose queries select pages mark them in the plan.
   void select_pages(const float* queries);
-  void select_for_unit(Worker& worker, const Unit& unit);
-  std::span<std::uint8_t> marks(const Unit& unit, int token);
-  bool selected(const Unit& unit, int token, int page) const;
-  void cut(Unit& unit);
-  void count_attended(const Unit& unit);
-  void add_share(const Unit& unit, int page, Worker& worker, const AttentionState& state);
-  void find_page_mass(const Unit& unit, const AttentionState& whole);
-  bool split_units();
-  void load_queries(Worker& worker, const Unit& unit, const float* queries) const;
-  void rotate_queries(Worker& worker, const Unit& unit, int shift) const;
-  void attend_cut(Worker& worker, const Unit& unit, const Cut& cut, const AttentionState& state);
+
+  // Whether there are too few units to keep all threads busy, so that cuts are computed apart. Has
+  // memory for their states then.
+  bool splits_units();
+
+  // Compute all units: one task a unit, or one a cut and then the merging of each unit's states.
   void run_whole(const float* queries, float* out);
   void run_split(const float* queries, float* out);
-  void write_output(const Unit& unit, const AttentionState& state, float* out) const;
-  void add_page_mass(std::span<const SequenceRows> sequences);
-  AttentionState partial(const Unit& unit, int cut);
-  int group() const { return shape_.query_heads / shape_.kv_heads; }
-  int rows(const Unit& unit) const { return unit.tokens * group(); }
 
+  // Adds the pages of one cut to a state, which it empties first.
+  void attend_cut(const AttentionUnit& unit, const PageCut& cut, int thread,
+                  const AttentionState& state);
+
+  // Writes to the worker's slots what each row sees of an entry of the table. False: nothing.
+  bool find_slots(const AttentionUnit& unit, int entry, Worker& worker) const;
+
+  // A unit's state over all cuts becomes its rows of `out`, and its masses.
+  void finish(const AttentionUnit& unit, const AttentionState& whole, float* out);
+
+  // Where the state of a cut that is computed apart lies.
+  AttentionState partial(const AttentionUnit& unit, int cut);
+
+  PageView view(const PageRef& page) const;
+
+  // Constant after construction.
   AttentionShape shape_;
   PageMemory& memory_;
   const Kernels& kernels_;
   ThreadPool& threads_;
   RopeTable& rope_;
+
+  // Scratch memory by thread, and of all threads together, each in places of its own.
   std::vector<Worker> workers_;
-  std::vector<Unit> units_;
-  // [tokens of the unit + 1, pages of its table]: 1 if selected; the last row: by any token.
-  std::vector<std::uint8_t> marks_;
-  std::vector<Cut> cuts_;
-  std::vector<float> partials_;  // states of separately computed cuts
+  PageSelector selector_;
+  std::vector<float> partials_;  // states of cuts that are computed apart
+
+  // Of the latest run.
+  AttentionPlan plan_;
+  std::vector<CutTask> cut_tasks_;
   std::vector<std::int64_t> attended_;
-  std::vector<Share> shares_;            // [pages of the unit's table, rows of the unit]
-  std::vector<std::int64_t> unit_mass_;  // [pages of the unit's table]
-  std::vector<std::vector<std::int64_t>>
-      page_mass_;  // [sequences * kv_heads], [pages of the table]
+  PageMass mass_;
 };
 
 }  // namespace redknot

@@ -221,8 +221,8 @@ class World {
     KnownSequence::Head& known = sequence.heads[static_cast<std::size_t>(head)];
     known.keys.emplace_back(key.begin(), key.end());
     known.values.emplace_back(value.begin(), value.end());
-    if (view.format == PageFormat::kF32) return;
-    const bool q8 = view.format == PageFormat::kQ8;
+    if (view.format == KvFormat::kF32) return;
+    const bool q8 = view.format == KvFormat::kQ8;
     for (std::size_t d = 0; d < dim; ++d) {
       known.keys.back()[d] = page_element(view.format, view.keys,
                                           d * static_cast<std::size_t>(view.page_tokens) + slot,

@@ -44,12 +44,7 @@ StepResult CpuExecutor::run(const StepPlan& plan) {
                                                   .depths = plan.depths,
                                                   .ffn_groups = plan.ffn_groups,
                                                   .logit_rows = plan.logit_rows});
-  StepResult result;
-  for (SequenceOutput& one : output.sequences) {
-    result.slices.push_back({.flops = one.flops,
-                             .deviations = std::move(one.deviations),
-                             .page_mass = std::move(one.page_mass)});
-  }
+  StepResult result{.slices = std::move(output.slices)};
   add_logits(plan, output.logits, result);
   result.sampled = sample_rows(plan, output.logits);
   return result;

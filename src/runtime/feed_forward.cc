@@ -62,12 +62,6 @@ void FeedForward::run(const PackedLayer& weights, Activations& residual,
   }
 }
 
-double FeedForward::row_flops() const {
-  const double network = 6.0 * config_.hidden_size * config_.intermediate_size;
-  if (config_.experts == 0) return network;
-  return network * config_.experts_per_token + 2.0 * config_.hidden_size * config_.experts;
-}
-
 void FeedForward::dense(const PackedLayer& weights, Activations& residual) {
   const auto intermediate_size = static_cast<std::size_t>(config_.intermediate_size);
   const Matmul inward[] = {product(weights.ffn.gate, normed_, gate_.data(), intermediate_size),
@@ -115,7 +109,6 @@ void FeedForward::choose_for_row(int row) {
   }
 }
 
-// Lists the rows of each expert, so that its weights are read once for all of them.
 void FeedForward::group_by_expert() {
   const int used = config_.experts_per_token;
   const int pairs = rows_ * used;
@@ -138,7 +131,6 @@ void FeedForward::choose_experts() {
   group_by_expert();
 }
 
-// The networks of all chosen experts: experts_.down by slot.
 void FeedForward::run_experts(const PackedLayer& weights) {
   const auto intermediate_size = static_cast<std::size_t>(config_.intermediate_size);
   const auto hidden_size = static_cast<std::size_t>(config_.hidden_size);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The feed-forward network of a layer on rows of a residual stream: SwiGLU, dense or as a mixture
-// of experts (top-k of a softmax over the router's outputs).
+// FeedForward: the feed-forward network of a layer on rows of a residual stream, SwiGLU, dense or
+// as a mixture of experts (top-k of a softmax over the router's outputs).
 //
-// Allocates its memory at construction, for max_rows rows. Used by one thread at a time.
+// The transformer owns it and calls it, in the thread that runs the step; it spreads the work over
+// the pool's threads itself. It owns the activations within the network, allocated at construction
+// for max_rows rows.
 #pragma once
 
 #include <span>
@@ -28,9 +30,6 @@ class FeedForward {
   // The same for the rows listed, increasing; what a row gets does not depend on the others.
   void run(const PackedLayer& weights, Activations& residual, std::span<const int> rows);
 
-  // Multiplications and additions that a row takes.
-  double row_flops() const;
-
  private:
   // Memory of the mixture of experts.
   struct Experts {
@@ -43,23 +42,35 @@ class FeedForward {
     Activations gate;            // [rows * used, intermediate_size]
     std::vector<float> up, down;
   };
+
+  // Add the network of normed_ to the residual.
   void dense(const PackedLayer& weights, Activations& residual);
   void mixture(const PackedLayer& weights, Activations& residual);
-  void run_experts(const PackedLayer& weights);
+
+  // The steps of a mixture, between the router's product and the sum: each row chooses its experts,
+  // rows are listed by expert, so that an expert's weights are read once for all of them, and each
+  // expert computes experts_.down of its slots.
   void choose_experts();
   void choose_for_row(int row);
   void group_by_expert();
+  void run_experts(const PackedLayer& weights);
+
+  // A product of all rows of the current run.
   Matmul product(const PackedMatrix& matrix, const Activations& input, float* output,
                  std::size_t stride) const;
 
+  // Constant after construction.
   const ModelConfig& config_;
   const Kernels& kernels_;
   ThreadPool& threads_;
+
   int rows_ = 0;          // of the current run
   Activations normed_;    // [rows, hidden_size]
   Activations gathered_;  // [rows, hidden_size]: listed rows of the residual
-  Activations gate_;      // [rows, intermediate_size]
-  std::vector<float> up_;
+
+  // Of a dense network, or of a mixture.
+  Activations gate_;       // [rows, intermediate_size]
+  std::vector<float> up_;  // [rows, intermediate_size]
   Experts experts_;
 };
 

@@ -31,7 +31,8 @@ KeyValues::KeyValues(const ModelConfig& config, PageMemory& memory, const Kernel
   values_.resize(keys_.size());
 }
 
-// Where the key and value of a head's item are.
+PageView KeyValues::view(const PageRef& page) const { return page_view(memory_, page.frame); }
+
 std::ptrdiff_t KeyValues::offset(int kv_head, int index) const {
   const Item& item = items_[static_cast<std::size_t>(kv_head)][static_cast<std::size_t>(index)];
   const std::ptrdiff_t row = gathered_ ? index : item.row;
@@ -42,7 +43,7 @@ void KeyValues::add_items(int layer, int kv_head, const SequenceRows& sequence,
                           std::span<const int> depths) {
   if (sequence.positions.empty()) return;
   std::vector<Item>& items = items_[static_cast<std::size_t>(kv_head)];
-  const PageTable& table = sequence.tables->at(layer, kv_head);
+  const PageTable& table = sequence.table(layer, kv_head);
   auto page =
       std::upper_bound(table.begin(), table.end(), sequence.positions.front(),
                        [](int wanted, const PageRef& entry) { return wanted < entry.position; });
@@ -53,9 +54,9 @@ void KeyValues::add_items(int layer, int kv_head, const SequenceRows& sequence,
     while (page != table.end() && page->end() <= position) ++page;
     REDKNOT_CHECK(page != table.end() && page->position <= position);
     const int row = sequence.first_row + static_cast<int>(i);
-    const bool measured =
+    const bool compared =
         sequence.measure == Measure::kDeviation && depths[static_cast<std::size_t>(row)] == layer;
-    if (!page->reused || measured) items.push_back({row, position, &*page});
+    if (!page->reused || compared) items.push_back({row, position, &*page});
   }
 }
 
@@ -100,20 +101,7 @@ void KeyValues::plan(int layer, const PackedLayer& weights, const ActiveRows& ac
   add_products(weights.value, active.count(), input, values_.data(), products);
 }
 
-void KeyValues::add_flops(const ActiveRows& active, std::span<double> flops) const {
-  const double one = 4.0 * config_.hidden_size * config_.head_dim;
-  for (const std::vector<int>& own : rows_) {
-    for (const int row : own) {
-      const int step_row = active.rows()[static_cast<std::size_t>(row)];
-      flops[static_cast<std::size_t>(step_row)] += one;
-    }
-  }
-}
-
 void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& active) {
-  struct Task {
-    int kv_head, first, end;
-  };
   std::vector<Task> tasks;
   for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) {
     const int count = static_cast<int>(items_[static_cast<std::size_t>(kv_head)].size());
@@ -125,12 +113,7 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
     if (sequence.positions.empty()) continue;
     rope_.prepare(sequence.positions.front(), sequence.positions.back() + 1);
   }
-  const std::span<const SequenceRows> sequences = active.sequences();
-  const bool measures = std::any_of(
-      sequences.begin(), sequences.end(),
-      [](const SequenceRows& sequence) { return sequence.measure == Measure::kDeviation; });
-  const auto measured = static_cast<std::size_t>(measures ? active.count() : 0);
-  head_deviations_.assign(measured * static_cast<std::size_t>(config_.kv_heads), 0.0f);
+  clear_deviations(active);
   const auto run = [&](int index, int) {
     const Task& task = tasks[static_cast<std::size_t>(index)];
     for (int item = task.first; item < task.end; ++item) store_item(weights, task.kv_head, item);
@@ -140,11 +123,24 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
   } else {
     threads_.parallel_for(static_cast<int>(tasks.size()), run);
   }
-  deviations_.assign(measured, 0.0f);
+  sum_deviations();
+  if (memory_.shape().key_bounds) bound_keys(layer, active);
+}
+
+void KeyValues::clear_deviations(const ActiveRows& active) {
+  const std::span<const SequenceRows> sequences = active.sequences();
+  const bool asked = std::any_of(
+      sequences.begin(), sequences.end(),
+      [](const SequenceRows& sequence) { return sequence.measure == Measure::kDeviation; });
+  const auto rows = static_cast<std::size_t>(asked ? active.count() : 0);
+  head_deviations_.assign(rows * static_cast<std::size_t>(config_.kv_heads), 0.0f);
+  deviations_.assign(rows, 0.0f);
+}
+
+void KeyValues::sum_deviations() {
   for (std::size_t i = 0; i < head_deviations_.size(); ++i) {
     deviations_[i / static_cast<std::size_t>(config_.kv_heads)] += head_deviations_[i];
   }
-  if (memory_.shape().key_bounds) bound_keys(layer, active);
 }
 
 void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
@@ -152,7 +148,7 @@ void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
   const Item& item = items_[static_cast<std::size_t>(kv_head)][static_cast<std::size_t>(index)];
   const std::ptrdiff_t at = offset(kv_head, index);
   if (item.page->reused) {
-    measure(kv_head, item, values_.data() + at);
+    compare_value(kv_head, item, values_.data() + at);
     return;
   }
   REDKNOT_DCHECK(item.page->shift == 0);
@@ -162,13 +158,13 @@ void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
   }
   float rotated[512];
   kernels_.rotate(key, rope_.at(item.position), dim, 1.0f, rotated);
-  kernels_.write_slot(page_view(memory_, item.page->frame), item.position - item.page->position,
-                      rotated, values_.data() + at);
+  kernels_.write_slot(view(*item.page), item.position - item.page->position, rotated,
+                      values_.data() + at);
 }
 
-void KeyValues::measure(int kv_head, const Item& item, const float* value) {
+void KeyValues::compare_value(int kv_head, const Item& item, const float* value) {
   float stored[512];
-  read_value(page_view(memory_, item.page->frame), item.position - item.page->position, stored);
+  read_value(view(*item.page), item.position - item.page->position, stored);
   float sum = 0.0f;
   for (int d = 0; d < config_.head_dim; ++d) {
     const float difference = value[d] - stored[d];
@@ -179,12 +175,11 @@ void KeyValues::measure(int kv_head, const Item& item, const float* value) {
       sum;
 }
 
-// Of the pages that the step's rows have filled.
 void KeyValues::bound_keys(int layer, const ActiveRows& active) {
   const auto run = [&](int kv_head, int) {
     for (const SequenceRows& sequence : active.sequences()) {
       if (sequence.positions.empty()) continue;
-      redknot::bound_keys(sequence.tables->at(layer, kv_head),
+      redknot::bound_keys(sequence.table(layer, kv_head),
                           {sequence.positions.front(), sequence.positions.back() + 1}, memory_,
                           kernels_);
     }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of a layer's rows: projected for the heads whose page at the row's position is
-// the sequence's own, and written there. A head that keeps what was adopted costs nothing.
+// KeyValues: keys and values of a layer's rows. They are projected for the heads whose page at the
+// row's position is the sequence's own, and written there. A head that keeps what was adopted costs
+// nothing.
 //
-// Rows that end at the layer in a slice that measures deviation are projected where pages are
-// reused, compared with what those hold, and not written.
+// Rows that end at the layer in a slice whose measure is Measure::kDeviation are projected where
+// pages are reused, compared with what those hold, and not written.
 //
-// Allocates its memory at construction, for max_rows rows. Used by one thread at a time.
+// The transformer owns it and calls it, in the thread that runs the step; it spreads the work over
+// the pool's threads itself. It owns the projected keys and values, allocated at construction for
+// max_rows rows.
 #pragma once
 
 #include <span>
@@ -35,11 +38,14 @@ class KeyValues {
             const Activations& input, std::vector<Matmul>& products);
   void store(int layer, const PackedLayer& weights, const ActiveRows& active);
 
-  // Of the latest plan: adds what each active row's projections take to flops, by row of the step.
-  void add_flops(const ActiveRows& active, std::span<double> flops) const;
+  // Of the latest plan: the active rows whose key and value are projected for a head.
+  std::span<const int> projected(int kv_head) const {
+    return rows_[static_cast<std::size_t>(kv_head)];
+  }
 
-  // Of the latest store, by active row, if a slice measures deviation: the squared distance of a
-  // row's values to those of its reused pages, summed over the heads; 0 of rows not measured.
+  // Of the latest store, by active row, if the measure of a slice is the deviation: the squared
+  // distance of a row's values to those of its reused pages, summed over the heads; 0 of rows that
+  // were not compared.
   std::span<const float> deviations() const { return deviations_; }
 
  private:
@@ -49,25 +55,51 @@ class KeyValues {
     int position = 0;
     const PageRef* page = nullptr;
   };
+  // A part of a head's items, stored by one thread.
+  struct Task {
+    int kv_head, first, end;
+  };
+
+  // Adds to a head's items those of one sequence.
   void add_items(int layer, int kv_head, const SequenceRows& sequence, std::span<const int> depths);
+
+  // Adds the products of keys, or of values: one of all heads, or one for each.
   void add_products(const Linear& linear, int rows, const Activations& input, float* output,
                     std::vector<Matmul>& products) const;
+
+  // Writes an item's key and value to its page, or compares its value if the page is reused.
   void store_item(const PackedLayer& weights, int kv_head, int index);
-  void measure(int kv_head, const Item& item, const float* value);
+  void compare_value(int kv_head, const Item& item, const float* value);
+
+  // Makes room for deviations, if some sequence asks for them; adds up those of the heads.
+  void clear_deviations(const ActiveRows& active);
+  void sum_deviations();
+
+  // Writes the bounds of the pages that the step's rows have filled.
   void bound_keys(int layer, const ActiveRows& active);
+
+  // Where the key and value of a head's item are, in keys_ and values_.
   std::ptrdiff_t offset(int kv_head, int index) const;
 
+  PageView view(const PageRef& page) const;
+
+  // Constant after construction.
   const ModelConfig& config_;
   PageMemory& memory_;
   const Kernels& kernels_;
   ThreadPool& threads_;
   RopeTable& rope_;
+
+  // Of the latest plan.
   std::vector<std::vector<Item>> items_;  // by KV head, in row order
   std::vector<std::vector<int>> rows_;    // the same items' rows
   // Whether the outputs of a head are those of its items, not of all rows.
   bool gathered_ = false;
   std::vector<float> keys_, values_;  // [rows or items, kv_heads * head_dim]
-  std::vector<float> head_deviations_, deviations_;
+
+  // Of the latest store; empty if no sequence asks for them.
+  std::vector<float> head_deviations_;  // [rows, kv_heads]
+  std::vector<float> deviations_;       // [rows]
 };
 
 }  // namespace redknot

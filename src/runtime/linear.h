@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linear layers over all threads: products that share their input run as one loop.
+// Linear layers over all threads: Activations, which own the rows that a product reads and where
+// some weights are integers also what they are rounded to, and products that run as one loop where
+// they share their input. Transformer and FeedForward own the activations and start the products,
+// in the thread that runs the step; worker threads write rows of their own.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +23,6 @@ class Activations {
   Activations() = default;
   Activations(int max_rows, int width, bool quantized);
 
-  int width() const { return width_; }
   float* row(int index) { return floats_.data() + offset(index); }
   const float* row(int index) const { return floats_.data() + offset(index); }
   float* data() { return floats_.data(); }
@@ -32,11 +34,15 @@ class Activations {
   void quantize(const Kernels& kernels, int index);
 
  private:
+  // Where a row begins, in floats and in codes.
   std::size_t offset(int index) const {
     return static_cast<std::size_t>(index) * static_cast<std::size_t>(width_);
   }
-  int width_ = 0;
+
+  int width_ = 0;  // floats of a row
   std::vector<float> floats_;
+
+  // The same rounded to 8 bits, and a view of that; empty if no consumer needs it.
   std::vector<std::int8_t> codes_;
   std::vector<float> scales_;
   std::vector<std::int32_t> sums_;
@@ -58,6 +64,7 @@ void for_rows(ThreadPool& threads, int count, const Body& body) {
   });
 }
 
+// Computes products, which all may run at the same time, on all threads.
 void multiply_all(ThreadPool& pool, const Kernels& kernels, std::span<const Matmul> products);
 
 }  // namespace redknot

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model's weights as the forward pass wants them: matrices in panels (kernels/packed_matrix.h),
-// vectors as floats. Packed once at load, into one allocation. Immutable after pack; any thread.
+// PackedWeights: a model's weights as the forward pass wants them, matrices in panels
+// (kernels/packed_matrix.h), vectors as floats. It owns the one allocation that they are packed
+// into, once, when the engine loads a model. The engine's core owns it and the transformer reads
+// it. It does not change after pack(), so any thread may read it at any time.
 #pragma once
 
 #include <cstddef>
@@ -60,7 +62,9 @@ class PackedWeights {
  private:
   PackedWeights() = default;
 
-  const TensorView* embedding_ = nullptr;
+  const TensorView* embedding_ = nullptr;  // in the model's file
+
+  // Matrices lie in buffer_.
   std::vector<PackedLayer> layers_;
   PackedMatrix output_;
   std::vector<float> output_norm_;

@@ -21,9 +21,9 @@ constexpr int kDim = 20, kKvHeads = 2, kGroup = 2, kPageTokens = 16;
 constexpr PageOptions kPages = {.shape = {.page_tokens = kPageTokens, .head_dim = kDim},
                                 .page_count = {0, 0, 200}};
 
-class PageMass : public KernelsTest {
+class PageMassTest : public KernelsTest {
  protected:
-  PageMass()
+  PageMassTest()
       : pool_(PageAllocator::create(kPages).value()), memory_(PageMemory::create(kPages).value()) {
     profile_ = uniform_profile(1, kKvHeads, {.kv_format = KvFormat::kF32});
     profile_.policies[1] = {HeadClass::kLocal, 4, 9, KvFormat::kF32};
@@ -54,9 +54,10 @@ class PageMass : public KernelsTest {
   HeadProfile profile_;
   RopeConfig rope_config_{};
 };
-INSTANTIATE_TEST_SUITE_P(Kernels, PageMass, ::testing::ValuesIn(available_kernels()), table_name);
+INSTANTIATE_TEST_SUITE_P(Kernels, PageMassTest, ::testing::ValuesIn(available_kernels()),
+                         table_name);
 
-TEST_P(PageMass, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
+TEST_P(PageMassTest, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
   for (const int threads : {1, 3}) {
     SequenceKv donor(*pool_, profile_), kv(*pool_, profile_);
     ASSERT_TRUE(donor.extend(40).ok() && kv.extend(21).ok());
@@ -110,8 +111,7 @@ TEST_P(PageMass, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
     const std::span<const std::int64_t> found = attention.page_mass(0, 0);
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t page = 0; page < expected.size(); ++page) {
-      EXPECT_NEAR(static_cast<double>(found[page]) / SegPagedAttention::kWholeMass, expected[page],
-                  1e-5)
+      EXPECT_NEAR(static_cast<double>(found[page]) / PageMass::kWhole, expected[page], 1e-5)
           << "page " << page;
     }
     EXPECT_TRUE(attention.page_mass(0, 1).empty());  // a local head

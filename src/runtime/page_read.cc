@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/page_read.h"
 
-#include <array>
 #include <cstring>
 
 #include "tensor/half.h"
@@ -12,9 +11,7 @@ PageView page_view(PageMemory& memory, FrameId frame) {
   const PageShape& shape = memory.shape();
   const KvFormat format = memory.format(frame);
   std::byte* bytes = memory.bytes(frame);
-  constexpr std::array<PageFormat, kKvFormatCount> kFormats = {PageFormat::kF16, PageFormat::kQ8,
-                                                               PageFormat::kF32};
-  PageView view{.format = kFormats[index_of(format)],
+  PageView view{.format = format,
                 .page_tokens = shape.page_tokens,
                 .head_dim = shape.head_dim,
                 .keys = bytes,
@@ -32,9 +29,9 @@ PageView page_view(PageMemory& memory, FrameId frame) {
 void read_value(const PageView& page, int slot, float* out) {
   const int dim = page.head_dim;
   const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(slot) * dim;
-  if (page.format == PageFormat::kF32) {
+  if (page.format == KvFormat::kF32) {
     std::memcpy(out, page.values + first * 4, static_cast<std::size_t>(dim) * 4);
-  } else if (page.format == PageFormat::kF16) {
+  } else if (page.format == KvFormat::kF16) {
     const auto* values = reinterpret_cast<const std::uint16_t*>(page.values) + first;
     for (int d = 0; d < dim; ++d) out[d] = f16_to_f32(values[d]);
   } else {

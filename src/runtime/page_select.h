@@ -4,6 +4,9 @@
 //
 // What is selected depends on the query and on the pages that were full at its position, never on
 // how the prompt was cut into steps or on what came later.
+//
+// KeyValues calls bound_keys when it has filled pages; SegPagedAttention owns the PageSelector, and
+// its worker threads call it, each for units of its own.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +18,8 @@
 #include "kernels/kernels.h"
 #include "kv/page_memory.h"
 #include "kv/page_table.h"
+#include "runtime/attention_plan.h"
+#include "runtime/unit_queries.h"
 
 namespace redknot {
 
@@ -36,5 +41,36 @@ bool may_select(const PageRef& page, int page_tokens, int position, const Visibl
 // NaN. Their order is lost.
 void mark_best(std::span<std::pair<float, int>> scores, int top_pages,
                std::span<std::uint8_t> marks);
+
+// Selects the pages of whole units.
+class PageSelector {
+ public:
+  // Pool and kernels must outlive the object.
+  PageSelector(const AttentionShape& shape, PageMemory& memory, const Kernels& kernels,
+               int threads);
+
+  // Marks what each token of the unit selects, and what any of them does. Requires a unit of the
+  // plan that selects pages, with its queries loaded, and pages with key bounds.
+  void select(const AttentionUnit& unit, UnitQueries& queries, int thread, AttentionPlan& plan);
+
+ private:
+  // By token of a unit: the scores of pages that it may select, each with its place in the table.
+  using Scores = std::vector<std::vector<std::pair<float, int>>>;
+
+  // Marks entry `entry` of the unit's table for the tokens that see it in any case, and scores it
+  // for those that may select it.
+  void consider(const AttentionUnit& unit, int entry, UnitQueries& queries, Scores& scores,
+                AttentionPlan& plan) const;
+
+  // A page counts for a token by the best of the group's queries: they read it together.
+  float best_score(const PageView& page, const float* queries) const;
+
+  PageView view(const PageRef& page) const;
+
+  AttentionShape shape_;
+  PageMemory& memory_;
+  const Kernels& kernels_;
+  std::vector<Scores> scores_;  // [threads]
+};
 
 }  // namespace redknot

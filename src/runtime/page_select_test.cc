@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <random>
 
-#include "kv/page_allocator.h"
 #include "kv/sequence_kv.h"
-#include "runtime/attention.h"
 #include "runtime/page_read.h"
 #include "tensor/half.h"
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/check.h"
 #include "runtime/ffn_select.h"
@@ -45,20 +44,21 @@ Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights
       attention_({config.query_heads, config.kv_heads, config.head_dim}, memory, kernels, threads,
                  rope_),
       key_values_(config, memory, kernels, threads, rope_, options.max_rows),
-      feed_forward_(config, kernels, threads, options.max_rows, any_integer(weights)) {
-  const int rows = options.max_rows;
-  const bool quantized = any_integer(weights);
-  residual_ = Activations(rows, config.hidden_size, false);
-  normed_ = Activations(rows, config.hidden_size, quantized);
-  attended_ = Activations(rows, config.query_heads * config.head_dim, quantized);
-  queries_.resize(static_cast<std::size_t>(rows) *
-                  static_cast<std::size_t>(config.query_heads * config.head_dim));
-  logits_.resize(static_cast<std::size_t>(options.max_logit_rows) *
-                 static_cast<std::size_t>(config.vocabulary_size));
+      feed_forward_(config, kernels, threads, options.max_rows, any_integer(weights)),
+      flops_(config) {
+  rows_ = allocate(any_integer(weights));
 }
 
-void Transformer::add_flops(const ActiveRows& active, double per_row) {
-  for (const int row : active.rows()) flops_[static_cast<std::size_t>(row)] += per_row;
+Transformer::RowValues Transformer::allocate(bool quantized) const {
+  const int rows = options_.max_rows;
+  const int query_floats = config_.query_heads * config_.head_dim;
+  return {.residual = Activations(rows, config_.hidden_size, false),
+          .normed = Activations(rows, config_.hidden_size, quantized),
+          .attended = Activations(rows, query_floats, quantized),
+          .queries = std::vector<float>(static_cast<std::size_t>(rows) *
+                                        static_cast<std::size_t>(query_floats)),
+          .logits = std::vector<float>(static_cast<std::size_t>(options_.max_logit_rows) *
+                                       static_cast<std::size_t>(config_.vocabulary_size))};
 }
 
 StepOutput Transformer::run(const StepRows& step) {
@@ -68,121 +68,128 @@ StepOutput Transformer::run(const StepRows& step) {
   ActiveRows active(step.sequences, step.depths, step.logit_rows, config_.layers);
   REDKNOT_CHECK(active.count() == static_cast<int>(rows));
   StepOutput output;
-  output.sequences.resize(step.sequences.size());
-  flops_.assign(rows, 0.0);
+  output.slices.resize(step.sequences.size());
+  flops_.begin(rows);
   const auto hidden_size = static_cast<std::size_t>(config_.hidden_size);
   for_rows(threads_, active.count(), [&](int row) {
-    weights_.embed(step.tokens[static_cast<std::size_t>(row)], {residual_.row(row), hidden_size});
+    weights_.embed(step.tokens[static_cast<std::size_t>(row)],
+                   {rows_.residual.row(row), hidden_size});
   });
   for (int layer = 0; layer < config_.layers && active.count() > 0; ++layer) {
-    attend(layer, active, output);
-    if (active.count() > 0) feed_forward(layer, active, step.ffn_groups);
+    project(layer, active);
+    measure_deviations(layer, active, output);
+    compact(active.keep(layer));
+    if (active.count() == 0) break;
+    attend(layer, active);
+    measure_page_mass(layer, active, output);
+    feed_forward(layer, active, step.ffn_groups);
   }
   output.logits = logits_of(step.logit_rows, active);
   for (std::size_t i = 0; i < step.sequences.size(); ++i) {
-    const auto first = flops_.begin() + step.sequences[i].first_row;
-    const auto end = first + static_cast<std::ptrdiff_t>(step.sequences[i].positions.size());
-    output.sequences[i].flops = std::accumulate(first, end, 0.0);
+    const SequenceRows& sequence = step.sequences[i];
+    output.slices[i].flops =
+        flops_.sum(sequence.first_row, static_cast<int>(sequence.positions.size()));
   }
   return output;
 }
 
-// Logits of rows of the step, all of which have passed all layers.
 std::span<const float> Transformer::logits_of(std::span<const int> rows, const ActiveRows& active) {
   const auto vocabulary = static_cast<std::size_t>(config_.vocabulary_size);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto found = std::lower_bound(active.rows().begin(), active.rows().end(), rows[i]);
     const auto from = static_cast<int>(found - active.rows().begin());
     const auto to = static_cast<int>(i);
-    kernels_.rms_norm(residual_.row(from), weights_.output_norm().data(), config_.rms_norm_epsilon,
-                      config_.hidden_size, normed_.row(to));
-    normed_.quantize(kernels_, to);
-    flops_[static_cast<std::size_t>(rows[i])] +=
-        2.0 * config_.hidden_size * config_.vocabulary_size;
+    kernels_.rms_norm(rows_.residual.row(from), weights_.output_norm().data(),
+                      config_.rms_norm_epsilon, config_.hidden_size, rows_.normed.row(to));
+    rows_.normed.quantize(kernels_, to);
   }
-  const Matmul head = product_of(weights_.output(), normed_, static_cast<int>(rows.size()),
-                                 logits_.data(), vocabulary);
+  flops_.add_logits(rows);
+  const Matmul head = product_of(weights_.output(), rows_.normed, static_cast<int>(rows.size()),
+                                 rows_.logits.data(), vocabulary);
   multiply_all(threads_, kernels_, {&head, 1});
-  return {logits_.data(), rows.size() * vocabulary};
+  return {rows_.logits.data(), rows.size() * vocabulary};
 }
 
-// Keys and values of all active rows; attention of those that pass the layer, which remain.
-void Transformer::attend(int layer, ActiveRows& active, StepOutput& output) {
-  const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
-  for_rows(threads_, active.count(), [&](int row) {
-    kernels_.rms_norm(residual_.row(row), weights.attention_norm.data(), config_.rms_norm_epsilon,
-                      config_.hidden_size, normed_.row(row));
-    normed_.quantize(kernels_, row);
+void Transformer::norm_rows(const std::vector<float>& weight, int rows) {
+  for_rows(threads_, rows, [&](int row) {
+    kernels_.rms_norm(rows_.residual.row(row), weight.data(), config_.rms_norm_epsilon,
+                      config_.hidden_size, rows_.normed.row(row));
+    rows_.normed.quantize(kernels_, row);
   });
-  const int query_width = config_.query_heads * config_.head_dim;
+}
+
+void Transformer::project(int layer, const ActiveRows& active) {
+  const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
+  norm_rows(weights.attention_norm, active.count());
   std::vector<Matmul> projections;
   const bool some_pass = std::any_of(active.depths().begin(), active.depths().end(),
                                      [layer](int depth) { return depth > layer; });
   if (some_pass) {
-    Matmul& query = projections.emplace_back(product_of(weights.query.matrix, normed_,
-                                                        active.count(), queries_.data(),
-                                                        static_cast<std::size_t>(query_width)));
+    const auto query_floats = static_cast<std::size_t>(config_.query_heads * config_.head_dim);
+    Matmul& query = projections.emplace_back(product_of(
+        weights.query.matrix, rows_.normed, active.count(), rows_.queries.data(), query_floats));
     if (!weights.query.bias.empty()) query.bias = weights.query.bias.data();
-    add_flops(active, 2.0 * config_.hidden_size * query_width);
+    flops_.add_query(active.rows());
   }
-  key_values_.plan(layer, weights, active, normed_, projections);
-  key_values_.add_flops(active, flops_);
+  key_values_.plan(layer, weights, active, rows_.normed, projections);
+  for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) {
+    flops_.add_key_value(active.rows(), key_values_.projected(kv_head));
+  }
   multiply_all(threads_, kernels_, projections);
   key_values_.store(layer, weights, active);
-  measure_deviations(layer, active, output);
-  const std::vector<int> kept = active.keep(layer);
-  if (active.count() == 0) return;
-  if (!kept.empty()) compact(kept);
+}
+
+void Transformer::attend(int layer, const ActiveRows& active) {
+  const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
+  const float* queries = rows_.queries.data();
   if (config_.qk_norm) norm_queries(weights, active.count());
-  attention_.run(layer, active.sequences(), queries_.data(), attended_.data());
+  attention_.run(layer, active.sequences(), queries, rows_.attended.data());
+  flops_.add_attention(active.rows(), attention_.attended());
   if (observer_ != nullptr) {
-    observer_->attended(layer, active.sequences(), queries_.data(), attended_.data());
+    observer_->attended(layer, active.sequences(), queries, rows_.attended.data());
   }
-  measure_page_mass(layer, active, output);
-  const double per_slot = 4.0 * config_.head_dim * (config_.query_heads / config_.kv_heads);
-  for (int row = 0; row < active.count(); ++row) {
-    const auto at = static_cast<std::size_t>(row);
-    flops_[static_cast<std::size_t>(active.rows()[at])] +=
-        per_slot * static_cast<double>(attention_.attended()[at]);
-  }
-  for_rows(threads_, active.count(), [&](int row) { attended_.quantize(kernels_, row); });
-  Matmul product = product_of(weights.attention_output.matrix, attended_, active.count(),
-                              residual_.data(), static_cast<std::size_t>(config_.hidden_size));
+  add_attention_output(weights, active.count());
+  flops_.add_attention_output(active.rows());
+}
+
+void Transformer::add_attention_output(const PackedLayer& weights, int rows) {
+  for_rows(threads_, rows, [&](int row) { rows_.attended.quantize(kernels_, row); });
+  Matmul product = product_of(weights.attention_output.matrix, rows_.attended, rows,
+                              rows_.residual.data(), static_cast<std::size_t>(config_.hidden_size));
   product.accumulate = true;
   if (!weights.attention_output.bias.empty()) product.bias = weights.attention_output.bias.data();
   multiply_all(threads_, kernels_, {&product, 1});
-  add_flops(active, 2.0 * config_.hidden_size * query_width);
 }
 
-// Moves the rows that go on to the front.
 void Transformer::compact(std::span<const int> kept) {
   const int query_width = config_.query_heads * config_.head_dim;
   for (std::size_t i = 0; i < kept.size(); ++i) {
     const auto to = static_cast<int>(i);
     if (kept[i] == to) continue;
-    std::copy_n(residual_.row(kept[i]), config_.hidden_size, residual_.row(to));
-    std::copy_n(queries_.data() + static_cast<std::ptrdiff_t>(kept[i]) * query_width, query_width,
-                queries_.data() + static_cast<std::ptrdiff_t>(to) * query_width);
+    std::copy_n(rows_.residual.row(kept[i]), config_.hidden_size, rows_.residual.row(to));
+    std::copy_n(rows_.queries.data() + static_cast<std::ptrdiff_t>(kept[i]) * query_width,
+                query_width, rows_.queries.data() + static_cast<std::ptrdiff_t>(to) * query_width);
   }
 }
 
 // Of the rows that end at this layer, before they are dropped.
-void Transformer::measure_deviations(int layer, const ActiveRows& active, StepOutput& output) {
+void Transformer::measure_deviations(int layer, const ActiveRows& active,
+                                     StepOutput& output) const {
   for (std::size_t i = 0; i < active.sequences().size(); ++i) {
     const SequenceRows& sequence = active.sequences()[i];
     if (sequence.measure != Measure::kDeviation) continue;
     const auto first = static_cast<std::size_t>(sequence.first_row);
     for (std::size_t row = first; row < first + sequence.positions.size(); ++row) {
       if (active.depths()[row] != layer) continue;
-      output.sequences[i].deviations.push_back(key_values_.deviations()[row]);
+      output.slices[i].deviations.push_back(key_values_.deviations()[row]);
     }
   }
 }
 
-void Transformer::measure_page_mass(int layer, const ActiveRows& active, StepOutput& output) {
+void Transformer::measure_page_mass(int layer, const ActiveRows& active, StepOutput& output) const {
   for (std::size_t i = 0; i < active.sequences().size(); ++i) {
     if (active.sequences()[i].measure != Measure::kPageMass) continue;
-    SequenceOutput& own = output.sequences[i];
+    SliceResult& own = output.slices[i];
     for (int kv_head = 0; kv_head < config_.kv_heads; ++kv_head) {
       const std::span<const std::int64_t> mass = attention_.page_mass(i, kv_head);
       if (mass.empty()) continue;
@@ -199,14 +206,13 @@ void Transformer::norm_queries(const PackedLayer& weights, int rows) {
   const int dim = config_.head_dim;
   for_rows(threads_, rows, [&](int row) {
     for (int head = 0; head < config_.query_heads; ++head) {
-      float* query =
-          queries_.data() + (static_cast<std::ptrdiff_t>(row) * config_.query_heads + head) * dim;
+      float* query = rows_.queries.data() +
+                     (static_cast<std::ptrdiff_t>(row) * config_.query_heads + head) * dim;
       kernels_.rms_norm(query, weights.query_norm.data(), config_.rms_norm_epsilon, dim, query);
     }
   });
 }
 
-// The active rows that pass the network of a layer: all but those that lose in their group.
 std::vector<int> Transformer::ffn_rows(int layer, const ActiveRows& active,
                                        std::span<const FfnGroup> groups) {
   std::vector<std::uint8_t> marks(static_cast<std::size_t>(active.count()), 1);
@@ -220,7 +226,7 @@ std::vector<int> Transformer::ffn_rows(int layer, const ActiveRows& active,
     const auto count = static_cast<std::size_t>(at(group.first_row + group.rows)) - first;
     std::vector<float> scores(count);
     for (std::size_t i = 0; i < count; ++i) {
-      scores[i] = length_of(attended_.row(static_cast<int>(first + i)),
+      scores[i] = length_of(rows_.attended.row(static_cast<int>(first + i)),
                             config_.query_heads * config_.head_dim);
     }
     const std::span<std::uint8_t> own = std::span(marks).subspan(first, count);
@@ -238,20 +244,16 @@ std::vector<int> Transformer::ffn_rows(int layer, const ActiveRows& active,
 void Transformer::feed_forward(int layer, const ActiveRows& active,
                                std::span<const FfnGroup> groups) {
   const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
-  const double per_row = feed_forward_.row_flops();
   if (!groups.empty()) {
     const std::vector<int> chosen = ffn_rows(layer, active, groups);
     if (static_cast<int>(chosen.size()) < active.count()) {
-      feed_forward_.run(weights, residual_, chosen);
-      for (const int row : chosen) {
-        const int step_row = active.rows()[static_cast<std::size_t>(row)];
-        flops_[static_cast<std::size_t>(step_row)] += per_row;
-      }
+      feed_forward_.run(weights, rows_.residual, chosen);
+      flops_.add_feed_forward(active.rows(), chosen);
       return;
     }
   }
-  feed_forward_.run(weights, residual_, active.count());
-  add_flops(active, per_row);
+  feed_forward_.run(weights, rows_.residual, active.count());
+  flops_.add_feed_forward(active.rows());
 }
 
 }  // namespace redknot

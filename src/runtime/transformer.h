@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The forward pass of one step: token rows in, logits of the wanted rows out. Llama-family decoder:
-// RMSNorm, grouped-query attention with rotary embedding, SwiGLU feed-forward, dense or mixture of
-// experts.
+// Transformer: the forward pass of one step, from token rows to the logits of the rows of which
+// they are wanted. It is a decoder of the Llama family: RMSNorm, grouped-query attention with
+// rotary embedding, SwiGLU feed-forward, dense or as a mixture of experts.
 //
-// Allocates all activation memory at construction, for max_rows rows. Used by one thread at a time.
+// It owns the parts of a layer (SegPagedAttention, KeyValues, FeedForward) and all memory of
+// activations, which it allocates at construction for max_rows rows. An executor calls it, from one
+// thread at a time; it spreads the work over the pool's threads itself.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +20,14 @@
 #include "model/config.h"
 #include "runtime/active_rows.h"
 #include "runtime/attention.h"
+#include "runtime/attention_observer.h"
 #include "runtime/feed_forward.h"
+#include "runtime/flops.h"
 #include "runtime/key_values.h"
 #include "runtime/linear.h"
 #include "runtime/packed_weights.h"
 #include "runtime/rope_table.h"
+#include "step/step_result.h"
 
 namespace redknot {
 
@@ -40,21 +45,10 @@ struct StepRows {
   std::span<const int> logit_rows{};
 };
 
-// What a step gave for one of its sequences, beside logits.
-struct SequenceOutput {
-  // Multiplications and additions that its rows took in products of matrices and in attention.
-  double flops = 0;
-  // Measure::kDeviation: by row, the squared distance of its values to those of its reused pages
-  // in the layer behind those that it passes, summed over the heads.
-  std::vector<float> deviations{};
-  // Measure::kPageMass: [layers * kv_heads, entries of the page table], the attention that the rows
-  // give to each page (SegPagedAttention::page_mass); 0 for heads that do not keep everything.
-  std::vector<std::int64_t> page_mass{};
-};
-
+// What a step gave.
 struct StepOutput {
-  std::span<const float> logits;  // [logit_rows, vocabulary_size], valid until the next run
-  std::vector<SequenceOutput> sequences;
+  std::span<const float> logits;    // [logit_rows, vocabulary_size], valid until the next run
+  std::vector<SliceResult> slices;  // by sequence, without their logits
 };
 
 class Transformer {
@@ -72,33 +66,56 @@ class Transformer {
   StepOutput run(const StepRows& step);
 
  private:
-  void attend(int layer, ActiveRows& active, StepOutput& output);
+  // What the active rows carry from layer to layer and from one operation to the next.
+  struct RowValues {
+    Activations residual;        // [rows, hidden_size]
+    Activations normed;          // [rows, hidden_size]
+    Activations attended;        // [rows, query_heads * head_dim]
+    std::vector<float> queries;  // [rows, query_heads * head_dim]
+    std::vector<float> logits;   // [logit rows, vocabulary_size]
+  };
+  RowValues allocate(bool quantized) const;
+
+  // The stages of a layer, in this order.
+  // Queries of the active rows, if some pass the layer; keys and values of all, in their pages.
+  void project(int layer, const ActiveRows& active);
+  // Moves the rows that go on, `kept` of those that were active, to the front.
   void compact(std::span<const int> kept);
-  void measure_deviations(int layer, const ActiveRows& active, StepOutput& output);
-  void measure_page_mass(int layer, const ActiveRows& active, StepOutput& output);
-  void norm_queries(const PackedLayer& weights, int rows);
+  // Adds their attention to the residual.
+  void attend(int layer, const ActiveRows& active);
+  void add_attention_output(const PackedLayer& weights, int rows);
+  // Adds the network's output to the residual, for the rows that ffn_rows lets pass: all but those
+  // that lose in their group.
   void feed_forward(int layer, const ActiveRows& active, std::span<const FfnGroup> groups);
   std::vector<int> ffn_rows(int layer, const ActiveRows& active, std::span<const FfnGroup> groups);
-  std::span<const float> logits_of(std::span<const int> rows, const ActiveRows& active);
-  void add_flops(const ActiveRows& active, double per_row);
 
+  // The norms before projections, and those of the queries of Qwen3.
+  void norm_rows(const std::vector<float>& weight, int rows);
+  void norm_queries(const PackedLayer& weights, int rows);
+
+  // Copy to the output what slices are run to learn (Measure) of this layer.
+  void measure_deviations(int layer, const ActiveRows& active, StepOutput& output) const;
+  void measure_page_mass(int layer, const ActiveRows& active, StepOutput& output) const;
+
+  // Logits of rows of the step, all of which have passed all layers.
+  std::span<const float> logits_of(std::span<const int> rows, const ActiveRows& active);
+
+  // Constant after construction, but for who is shown the attention.
   const ModelConfig& config_;
   const PackedWeights& weights_;
   const Kernels& kernels_;
   ThreadPool& threads_;
-  TransformerOptions options_;
+  const TransformerOptions options_;
+  AttentionObserver* observer_ = nullptr;  // null: nobody
+
+  // Each with the memory of its part of a layer.
   RopeTable rope_;
   SegPagedAttention attention_;
   KeyValues key_values_;
   FeedForward feed_forward_;
-  AttentionObserver* observer_ = nullptr;
-  // By active row.
-  Activations residual_;  // [rows, hidden_size]
-  Activations normed_;    // [rows, hidden_size]
-  Activations attended_;  // [rows, query_heads * head_dim]
-  std::vector<float> queries_;
-  std::vector<float> logits_;
-  std::vector<double> flops_;  // by row of the step
+  FlopCount flops_;
+
+  RowValues rows_;  // by active row
 };
 
 }  // namespace redknot

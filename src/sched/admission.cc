@@ -5,79 +5,19 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/error.h"
+#include "sched/page_needs.h"
 #include "sched/scheduler.h"
 
 namespace redknot {
-namespace {
 
-bool shares(const SequenceSpec& spec) {
-  return spec.shares_prompt && !spec.all_logits && spec.prompt.tokens.size() > 1;
-}
-
-// Own pages, from the beginning to the end: of the sequence, and of the trunk that it may need.
-struct Needs {
-  PageCounts sequence{}, trunk{};
-};
-
-Needs needs_of(const PageAllocator& pool, const HeadProfile& profile, const SequenceSpec& spec,
-               std::span<const SequencePart> parts, int chunk_tokens) {
-  const PageShape& shape = pool.shape();
-  if (!shares(spec)) {
-    return {own_pages(profile, shape, parts, spec.max_tokens, chunk_tokens, spec.recovery), {}};
-  }
-  return {branch_pages(profile, shape, parts, spec.max_tokens, chunk_tokens),
-          own_pages(profile, shape, parts, 0, chunk_tokens, spec.recovery)};
-}
-
-}  // namespace
-
-Status fits_alone(const PageAllocator& pool, const HeadProfile& profile, const SequenceSpec& spec,
-                  std::span<const SequencePart> parts, int chunk_tokens) {
-  const Needs needs = needs_of(pool, profile, spec, parts, chunk_tokens);
-  PageCounts needed = sum(needs.sequence, needs.trunk);
-  const std::size_t own_bytes = pool.shape().bytes(needed);
-  std::set<SegmentKey> counted;
-  for (const SequencePart& part : parts) {
-    if (!part.segment || !counted.insert(*part.segment).second) continue;
-    needed = sum(needed, segment_pages(profile, pool.shape(), part.tokens()));
-  }
-  const int page_tokens = pool.shape().page_tokens;
-  const bool elastic = spec.recovery.policy == Recovery::Policy::kElastic && !counted.empty();
-  if (elastic && chunk_tokens < page_tokens) {
-    return invalid("elastic recovery computes whole pages of ", page_tokens,
-                   " tokens; a step holds ", chunk_tokens, " (max_step_tokens)");
-  }
-  const std::size_t tokens = spec.prompt.tokens.size() + static_cast<std::size_t>(spec.max_tokens);
-  for (const KvFormat format : kKvFormats) {
-    if (needed[index_of(format)] > pool.total_pages(format)) {
-      return exhausted("a sequence of ", tokens, " tokens needs ", needed[index_of(format)],
-                       " KV pages, ", pool.total_pages(format), " exist");
-    }
-  }
-  if (spec.quota_bytes > 0 && own_bytes > spec.quota_bytes) {
-    return exhausted("a sequence of ", tokens, " tokens needs ", own_bytes,
-                     " bytes of KV pages, its quota is ", spec.quota_bytes);
-  }
-  return Done{};
-}
-
-Result<SequenceId> Scheduler::submit(const SequenceSpec& spec) {
-  REDKNOT_TRY(const std::vector<SequenceId> ids, submit(spec, 1));
-  return ids.front();
-}
-
-Result<std::vector<SequenceId>> Scheduler::submit(const SequenceSpec& spec, int count) {
-  REDKNOT_CHECK(!spec.prompt.tokens.empty() && spec.max_tokens >= 0 && count >= 1);
-  const std::vector<SequencePart> parts = parts_of(spec.prompt, spec.salt);
-  const int chunk_tokens = options_.max_step_tokens;
-  REDKNOT_RETURN_IF_ERROR(fits_alone(pool_, profile_, spec, parts, chunk_tokens));
+std::vector<SequenceId> Scheduler::submit(std::shared_ptr<const SequenceRequest> request,
+                                          int count) {
+  REDKNOT_CHECK(count >= 1);
   std::vector<SequenceId> ids;
   for (int i = 0; i < count; ++i) {
     const SequenceId id = ids.emplace_back(SequenceId{next_id_++});
-    Sequence sequence(id, spec, parts);
-    sequence.needs = needs_of(pool_, profile_, spec, parts, chunk_tokens).sequence;
-    if (shares(spec)) sequence.group = ids.front();
+    Sequence sequence(id, request);
+    if (request->shares_prompt) sequence.group = ids.front();
     queue(std::move(sequence));
   }
   return ids;
@@ -99,12 +39,14 @@ void Scheduler::cancel(SequenceId id) {
   drop_unneeded();
 }
 
-// Builds of segments that no sequence is composed of, trunks that nobody branched from, and then
-// builds that only these needed.
+// Drops builds of segments that no sequence is composed of, shared prompts that nobody answers any
+// more, and then builds that only these needed.
 void Scheduler::drop_unneeded() {
   const auto is_needed = [this](const Sequence& inner) {
     return std::any_of(running_.begin(), running_.end(), [&inner](const Sequence& sequence) {
-      if (inner.is_trunk) return !sequence.is_trunk && sequence.group == inner.group;
+      if (inner.keeps_shared_prompt) {
+        return !sequence.keeps_shared_prompt && sequence.group == inner.group;
+      }
       const std::span<const SequencePart> parts = sequence.parts();
       return std::any_of(parts.begin(), parts.end(), [&inner](const SequencePart& part) {
         return part.segment == inner.builds;
@@ -125,22 +67,17 @@ Sequence Scheduler::take(Running running) {
   leave_prefix(*running);
   Sequence sequence = std::move(*running);
   running_.erase(running);
-  unpin_parts(sequence);
+  release_parts(sequence);
   return sequence;
 }
 
 void Scheduler::drop(Running running) { take(running); }
 
-PageCounts Scheduler::trunk_pages(const Sequence& branch) const {
-  return own_pages(profile_, pool_.shape(), branch.parts(), 0, options_.max_step_tokens,
-                   branch.recovery());
-}
-
 // Pages that must exist if `next`, unless it is null, runs beside all that run but those left out:
 // reservations, the segments that they are composed of, at hand or not, and those that are held.
 // All else goes when its room is wanted.
 PageCounts Scheduler::demand(const Sequence* next, std::span<const SequenceId> without) const {
-  PageCounts pages = next == nullptr ? PageCounts{} : next->needs;
+  PageCounts pages = next == nullptr ? PageCounts{} : next->request().needs;
   std::map<SegmentKey, int> keys;  // tokens of those segments
   std::set<SequenceId> groups;
   const auto add_parts = [&](const Sequence& sequence) {
@@ -157,16 +94,14 @@ PageCounts Scheduler::demand(const Sequence* next, std::span<const SequenceId> w
     pages = sum(pages, sequence.reserved);
   }
   for (const Sequence& inner : running_) {
-    const bool is_needed = inner.is_trunk ? groups.erase(*inner.group) > 0
-                                          : inner.builds && keys.erase(*inner.builds) > 0;
+    const bool is_needed = inner.keeps_shared_prompt
+                               ? groups.erase(*inner.group) > 0
+                               : inner.builds && keys.erase(*inner.builds) > 0;
     if (is_needed) pages = sum(pages, inner.reserved);
   }
-  if (!groups.empty()) pages = sum(pages, trunk_pages(*next));  // all others have theirs
-  for (const auto& [name, until] : pins_) {
-    for (const SegmentIndex::Named& one : segments_.named(name)) {
-      if (segments_.is_held(one.key)) keys.emplace(one.key, one.segment->tokens());
-    }
-  }
+  // All other groups have a sequence that keeps their prompt.
+  if (!groups.empty()) pages = sum(pages, next->request().shared_prompt_needs);
+  keys.insert(cache_.pins().held().begin(), cache_.pins().held().end());
   for (const auto& [key, tokens] : keys) {
     pages = sum(pages, segment_pages(profile_, pool_.shape(), tokens));
   }
@@ -184,16 +119,16 @@ bool Scheduler::fits(const Sequence& next, std::span<const SequenceId> without) 
 // Of those with its salt, what they and it would hold of their own.
 bool Scheduler::is_over_quota(const Sequence& next) const {
   if (next.quota_bytes() == 0) return false;
-  PageCounts pages = next.needs;
-  bool has_trunk = !next.group;
+  PageCounts pages = next.request().needs;
+  bool has_shared_prompt = !next.group;
   bool is_alone = true;
   for (const Sequence& sequence : running_) {
     if (sequence.builds || sequence.salt() != next.salt()) continue;
     pages = sum(pages, sequence.reserved);
-    has_trunk = has_trunk || sequence.group == next.group;
+    has_shared_prompt = has_shared_prompt || sequence.group == next.group;
     is_alone = false;
   }
-  if (!has_trunk) pages = sum(pages, trunk_pages(next));
+  if (!has_shared_prompt) pages = sum(pages, next.request().shared_prompt_needs);
   return !is_alone && pool_.shape().bytes(pages) > next.quota_bytes();
 }
 
@@ -202,8 +137,10 @@ bool Scheduler::is_over_quota(const Sequence& next) const {
 bool Scheduler::make_way_for(const Sequence& next) {
   if (fits(next, {})) return true;
   if (submitted() == 0) {
-    while (!pins_.empty() && !fits(next, {})) unpin_segments(SegmentName(pins_.begin()->first));
-    return fits(next, {});
+    while (!fits(next, {})) {
+      if (!cache_.pins().unpin_one()) return false;
+    }
+    return true;
   }
   std::vector<const Sequence*> less;
   for (const Sequence& sequence : running_) {
@@ -254,25 +191,24 @@ void Scheduler::admit() {
 
 // Runs a sequence, and builds of those segments that are neither here nor on their way.
 void Scheduler::start(Sequence next) {
-  const bool is_first = !next.has_run && (!next.group || trunk_of(next) == nullptr);
+  const bool is_first = !next.has_run && (!next.group || shared_prompt_of(next) == nullptr);
   std::set<SegmentKey> keys;
   for (const SequencePart& part : next.parts()) {
     if (!part.segment || !keys.insert(*part.segment).second) continue;
-    const bool is_here = segments_.find(*part.segment) != nullptr || is_being_built(*part.segment);
+    const bool is_here = segments().find(*part.segment) != nullptr || is_being_built(*part.segment);
     if (is_first) ++(is_here ? counts_.segment_hits : counts_.segment_misses);
     if (is_here) continue;
     start_build(next, part);
     next.add_built(part.tokens());
   }
-  if (next.group && trunk_of(next) == nullptr) start_trunk(next);
-  next.reserved = next.needs;
+  if (next.group && shared_prompt_of(next) == nullptr) start_shared_prompt(next);
+  next.reserved = next.request().needs;
   admitted_.push_back(next.id());
   run(std::move(next));
 }
 
 void Scheduler::run(Sequence sequence) {
-  ++now_;
-  pin_parts(sequence);
+  acquire_parts(sequence);
   sequence.start(pool_, profile_, {&page_ops_, sequence.id()});
   running_.push_back(std::move(sequence));
 }
@@ -291,31 +227,32 @@ void Scheduler::start_build(const Sequence& sequence, const SequencePart& part) 
   std::vector<SequencePart> parts;
   if (context_tokens > 0) parts.push_back(sequence.parts().front());
   parts.push_back({.positions = {context_tokens, context_tokens + part.tokens()}});
-  Sequence build(SequenceId{next_id_++}, std::move(spec), std::move(parts));
+  SequenceRequest request{.spec = std::move(spec), .parts = std::move(parts)};
+  Sequence build(SequenceId{next_id_++},
+                 std::make_shared<const SequenceRequest>(std::move(request)));
   build.builds = part.segment;
   build.builds_for = sequence.id();
   build.reserved = segment_pages(profile_, pool_.shape(), part.tokens());
   run(std::move(build));
 }
 
-// A sequence of the prompt alone, as the branch would compute it.
-void Scheduler::start_trunk(const Sequence& branch) {
-  const std::span<const SequencePart> parts = branch.parts();
-  const std::span<const TokenId> prompt =
-      branch.tokens().first(static_cast<std::size_t>(branch.prompt_length()));
-  SequenceSpec spec{.recovery = branch.recovery(),
-                    .salt = branch.salt(),
-                    .uses_prefixes = branch.uses_prefixes(),
-                    .priority = branch.priority()};
-  spec.prompt.tokens.assign(prompt.begin(), prompt.end());
-  spec.prompt.context_tokens = branch.context_tokens();
-  Sequence trunk(SequenceId{next_id_++}, std::move(spec), {parts.begin(), parts.end()});
-  trunk.group = branch.group;
-  trunk.is_trunk = true;
-  trunk.has_run = branch.has_run;
-  trunk.builds_for = branch.id();
-  trunk.reserved = trunk_pages(branch);
-  run(std::move(trunk));
+// A sequence of the prompt alone, as each answer would compute it.
+void Scheduler::start_shared_prompt(const Sequence& answer) {
+  const SequenceSpec& spec = answer.request().spec;
+  SequenceRequest request{.spec = {.prompt = spec.prompt,
+                                   .recovery = spec.recovery,
+                                   .salt = spec.salt,
+                                   .uses_prefixes = spec.uses_prefixes,
+                                   .priority = spec.priority},
+                          .parts = answer.request().parts};
+  Sequence shared(SequenceId{next_id_++},
+                  std::make_shared<const SequenceRequest>(std::move(request)));
+  shared.group = answer.group;
+  shared.keeps_shared_prompt = true;
+  shared.has_run = answer.has_run;
+  shared.builds_for = answer.id();
+  shared.reserved = answer.request().shared_prompt_needs;
+  run(std::move(shared));
 }
 
 int Scheduler::submitted() const {

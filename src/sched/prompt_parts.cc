@@ -2,19 +2,14 @@
 #include "sched/prompt_parts.h"
 
 #include <algorithm>
-#include <cstdint>
-#include <limits>
 #include <utility>
 
 #include "base/check.h"
 #include "base/sha256.h"
+#include "kv/sequence_kv.h"
 
 namespace redknot {
 namespace {
-
-int saturated(std::int64_t count) {
-  return static_cast<int>(std::min<std::int64_t>(count, std::numeric_limits<int>::max()));
-}
 
 void add_tokens(Sha256& sha, std::span<const TokenId> tokens) {
   sha.add_field(
@@ -90,64 +85,11 @@ std::size_t end_of_group(std::span<const SequencePart> parts, std::size_t first)
   return end;
 }
 
-PageCounts own_pages(const HeadProfile& profile, const PageShape& shape,
-                     std::span<const SequencePart> parts, int max_tokens, int chunk_tokens,
-                     const Recovery& recovery) {
-  REDKNOT_CHECK(max_tokens >= 0 && chunk_tokens >= 1);
-  // Every part begins a page of its own, so that parts add up.
-  PageCounts pages{};
-  int recovered = 0;
-  std::vector<int> group;  // tokens of segments whose pages are chosen together
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].segment) {
-      group.push_back(parts[i].tokens());
-      if (measured(recovery) == Measure::kPageMass && end_of_group(parts, i) > i + 1) continue;
-      recovered += most_recovered_pages(recovery, group, shape.page_tokens);
-      group.clear();
-      continue;
-    }
-    const std::int64_t all =
-        std::int64_t{parts[i].tokens()} + (i + 1 == parts.size() ? max_tokens : 0);
-    // Nothing of what recovery looks with is forgotten until it has been computed again.
-    const bool looks = measured(recovery) == Measure::kPageMass && i > 0;
-    const int kept = looks ? std::min(parts[i].tokens(), kMostQuestionTokens) : 0;
-    pages = sum(pages, peak_pages(profile, shape, saturated(all), std::max(chunk_tokens, kept)));
-  }
-  for (const HeadPolicy& policy : profile.policies) {
-    PageCounts more{};
-    more[index_of(policy.kv_format)] = recomputes(recovery, policy) ? recovered : 0;
-    pages = sum(pages, more);
-  }
-  return pages;
-}
-
-PageCounts branch_pages(const HeadProfile& profile, const PageShape& shape,
-                        std::span<const SequencePart> parts, int max_tokens, int chunk_tokens) {
-  const int last = parts.back().tokens();
-  const int all = saturated(std::int64_t{last} + max_tokens);
-  const int shared = (last - 1) / shape.page_tokens;
-  PageCounts pages = peak_pages(profile, shape, all, chunk_tokens);
-  for (const HeadPolicy& policy : profile.policies) {
-    if (keeps_everything(policy)) pages[index_of(policy.kv_format)] -= shared;
-  }
-  return pages;
-}
-
 std::string segment_id(std::span<const TokenId> tokens) {
   Sha256 sha;
   sha.add(std::as_bytes(tokens));
   constexpr std::size_t kDigits = 32;
   return hex(std::move(sha).finish()).substr(0, kDigits);
-}
-
-PageCounts segment_pages(const HeadProfile& profile, const PageShape& shape, int tokens) {
-  PageCounts pages{};
-  for (const HeadPolicy& policy : profile.policies) {
-    PageCounts more{};
-    more[index_of(policy.kv_format)] = saturated(pages_for(tokens, shape.page_tokens));
-    pages = sum(pages, more);
-  }
-  return pages;
 }
 
 }  // namespace redknot

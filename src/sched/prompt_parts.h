@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A prompt as the scheduler composes it: own parts, which are computed for this sequence, and
-// reusable ones, which are adopted from segments.
+// reusable ones, which are adopted from segments. Values and pure functions: a request's parts are
+// computed once, when it is made (any thread), and a PromptComposer goes along them.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "heads/visibility.h"
-#include "kv/segment_index.h"
+#include "kv/page_allocator.h"
+#include "kv/segment_key.h"
 #include "model/vocabulary.h"
-#include "sched/recovery.h"
 
 namespace redknot {
 
@@ -51,23 +51,7 @@ std::vector<SequencePart> parts_of(const Prompt& prompt, std::string_view salt);
 // that begins with their question.
 std::size_t end_of_group(std::span<const SequencePart> parts, std::size_t first);
 
-// Pages that a sequence of these parts may hold of its own, per format, with max_tokens tokens
-// behind the prompt, computed in chunks of at most chunk_tokens.
-std::array<int, kKvFormatCount> own_pages(const HeadProfile& profile, const PageShape& shape,
-                                          std::span<const SequencePart> parts, int max_tokens,
-                                          int chunk_tokens, const Recovery& recovery);
-
-// Of those, for a sequence that shares all of its prompt but the last token with one that keeps
-// it: those behind it.
-std::array<int, kKvFormatCount> branch_pages(const HeadProfile& profile, const PageShape& shape,
-                                             std::span<const SequencePart> parts, int max_tokens,
-                                             int chunk_tokens);
-
 // Names tokens that a segment is made of: 32 hexadecimal digits.
 std::string segment_id(std::span<const TokenId> tokens);
-
-// Pages of a segment of so many tokens: every head keeps all of them.
-std::array<int, kKvFormatCount> segment_pages(const HeadProfile& profile, const PageShape& shape,
-                                              int tokens);
 
 }  // namespace redknot

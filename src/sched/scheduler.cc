@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "sched/composition.h"
 #include "sched/step_share.h"
 
 namespace redknot {
@@ -29,15 +30,11 @@ bool in_plan(const StepPlan& plan, const Sequence& sequence) {
                      [&](const StepSlice& slice) { return slice.sequence == sequence.id(); });
 }
 
-ComposedTokens composed(const Sequence& sequence) {
-  return {sequence.tokens(), sequence.parts(), sequence.recovery(), sequence.salt()};
-}
-
 }  // namespace
 
 Scheduler::Scheduler(PageAllocator& pool, const HeadProfile& profile,
                      const SchedulerOptions& options)
-    : pool_(pool), profile_(profile), options_(options) {}
+    : pool_(pool), profile_(profile), options_(options), cache_(pool, profile, options.domain) {}
 
 Sequence* Scheduler::find(SequenceId id) {
   return const_cast<Sequence*>(std::as_const(*this).find(id));
@@ -57,39 +54,44 @@ void Scheduler::pause(SequenceId id, bool paused) {
 
 // Whether it waits for a segment that is being built, or for its prompt.
 bool Scheduler::is_blocked(const Sequence& sequence) const {
-  if (const Sequence* trunk = trunk_of(sequence)) {
-    if (!sequence.has_begun() && !trunk->is_computed()) return true;
+  if (const Sequence* shared = shared_prompt_of(sequence)) {
+    if (!sequence.has_begun() && !shared->is_computed()) return true;
   }
   const std::span<const SequencePart> parts = sequence.remaining();
   return std::any_of(parts.begin(), parts.end(), [this](const SequencePart& part) {
-    return part.segment && segments_.find(*part.segment) == nullptr;
+    return part.segment && segments().find(*part.segment) == nullptr;
   });
 }
 
-// The one that keeps a branch's prompt; null for all others.
-const Sequence* Scheduler::trunk_of(const Sequence& branch) const {
-  if (!branch.group || branch.is_trunk) return nullptr;
-  const auto trunk = std::find_if(running_.begin(), running_.end(), [&branch](const Sequence& one) {
-    return one.is_trunk && one.group == branch.group;
-  });
-  return trunk == running_.end() ? nullptr : &*trunk;
+// The one that keeps an answer's prompt; null for all others.
+const Sequence* Scheduler::shared_prompt_of(const Sequence& answer) const {
+  if (!answer.group || answer.keeps_shared_prompt) return nullptr;
+  const auto shared =
+      std::find_if(running_.begin(), running_.end(), [&answer](const Sequence& one) {
+        return one.keeps_shared_prompt && one.group == answer.group;
+      });
+  return shared == running_.end() ? nullptr : &*shared;
 }
 
-Supply Scheduler::supply() {
-  return {segments_, [this](const std::function<PageCounts()>& wanted) { make_room(wanted); }};
+CacheAccess Scheduler::cache_access() {
+  return {segments(),
+          [this](const std::function<PageCounts()>& wanted) { cache_.evict_until(wanted); }};
 }
 
 // Begins a sequence with what an earlier one left, if any. Its last token is always computed: its
 // logits are wanted.
 void Scheduler::begin(Sequence& sequence) {
   sequence.begin();
-  if (const Sequence* trunk = trunk_of(sequence)) {
-    sequence.branch_from(*trunk, trunk->builds_for == sequence.id());
+  if (const Sequence* shared = shared_prompt_of(sequence)) {
+    sequence.begin_with_shared_prompt(*shared, shared->builds_for == sequence.id());
     return;
   }
   if (!sequence.uses_prefixes() || sequence.all_logits()) return;
   const int most_tokens = static_cast<int>(sequence.tokens().size()) - 1;
-  auto found = prefixes_.find(composed(sequence), most_tokens, now_);
+  const Chain wanted =
+      chain_of({sequence.tokens(), sequence.parts(), sequence.recovery(), sequence.salt()},
+               pool_.shape().page_tokens);
+  auto found = cache_.find_prefix(wanted, most_tokens);
   if (!sequence.has_run) ++(found ? counts_.prefix_hits : counts_.prefix_misses);
   if (found) sequence.begin_with(*found);
 }
@@ -101,7 +103,7 @@ int Scheduler::add_rows(StepPlan& plan, Sequence& sequence, int most_rows) {
   if (std::min(room, most_rows) <= 0) return 0;
   if (logit_room <= 0 && !sequence.is_inner()) return 0;
   if (!sequence.has_begun()) begin(sequence);
-  return sequence.add_rows(plan, std::min(room, most_rows), logit_room, supply());
+  return sequence.add_rows(plan, std::min(room, most_rows), logit_room, cache_access());
 }
 
 void Scheduler::add_prompts(StepPlan& plan) {
@@ -149,16 +151,17 @@ StepPlan Scheduler::next_step() {
 
 void Scheduler::computed(const StepPlan& plan, const StepResult& result) {
   REDKNOT_CHECK(result.slices.size() == plan.slices.size());
-  const Supply from = supply();
+  const CacheAccess cache = cache_access();
   for (std::size_t i = 0; i < plan.slices.size(); ++i) {
     Sequence& sequence = *find(plan.slices[i].sequence);
-    sequence.computed(plan, plan.slices[i], result.slices[i], from);
+    sequence.computed(plan, plan.slices[i], result.slices[i], cache);
     if (sequence.builds) {
       if (sequence.is_computed()) finish_build(sequence);
       continue;
     }
-    // Branches begin with a trunk's prompt but for its last token.
-    const int last = sequence.is_trunk ? sequence.prompt_length() - 1 : sequence.first_needed();
+    // Answers begin with a shared prompt but for its last token.
+    const int last =
+        sequence.keeps_shared_prompt ? sequence.prompt_length() - 1 : sequence.first_needed();
     sequence.kv().forget(std::min(last, sequence.first_needed()));
     if (sequence.kv().length() == sequence.prompt_length()) leave_prefix(sequence);
     if (sequence.is_computed()) shrink(sequence);
@@ -197,7 +200,7 @@ void Scheduler::count_pages(std::span<int> pages) const {
   REDKNOT_CHECK(pages.size() == profile_.policies.size());
   for (std::size_t i = 0; i < pages.size(); ++i) {
     const int head = static_cast<int>(i);
-    pages[i] += segments_.pages_per_head();
+    pages[i] += segments().pages_per_head();
     for (const Sequence& sequence : running_) {
       pages[i] += sequence.kv().own_pages(head / profile_.kv_heads, head % profile_.kv_heads);
     }
@@ -205,7 +208,7 @@ void Scheduler::count_pages(std::span<int> pages) const {
 }
 
 bool Scheduler::check() const {
-  PageCounts reserved = segments_.pinned_pages();
+  PageCounts reserved = segments().used_pages();
   std::set<PageId> held;
   const auto hold = [&](const SequenceKv& kv) {
     for (int head = 0; head < profile_.layers * profile_.kv_heads; ++head) {
@@ -223,15 +226,15 @@ bool Scheduler::check() const {
     }
     reserved = sum(reserved, sequence.reserved);
   }
-  for (const SequenceKv* kv : prefixes_.kept()) hold(*kv);
+  for (const PageId page : cache_.prefixes().own_pages()) held.insert(page);
   // What segments hold is nobody's own.
   int used = static_cast<int>(held.size());
-  for (const int pages : segments_.pages()) used += pages;
+  for (const int pages : segments().pages()) used += pages;
   for (const KvFormat format : kKvFormats) {
     if (reserved[index_of(format)] > pool_.total_pages(format)) return false;
     used -= pool_.total_pages(format) - pool_.free_pages(format);
   }
-  return used == 0 && segments_.check() && pool_.check();
+  return used == 0 && cache_.check() && pool_.check();
 }
 
 }  // namespace redknot

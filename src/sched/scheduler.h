@@ -8,8 +8,8 @@
 // are computed anew. In a step every sequence that generates gets its one token first; prompts
 // share what is left of max_step_tokens (sched/step_share.h). Used by the step loop only.
 //
-// Sequences that are submitted together share their prompt's pages: one of the scheduler's own, the
-// trunk, computes the prompt and keeps it, and they begin with all of it but the last token.
+// Sequences that are submitted together share their prompt's pages: one of the scheduler's own
+// computes the prompt and keeps it, and they begin with all of it but the last token.
 //
 // A reusable part of a prompt is a segment, on first sight too: a sequence of the scheduler's own
 // builds what is missing, once for all that wait for it, and the prompt is then composed of what
@@ -21,16 +21,16 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "heads/head_profile.h"
+#include "kv/domain.h"
+#include "kv/kv_cache.h"
 #include "kv/page_allocator.h"
-#include "kv/segment_index.h"
-#include "redknot/result.h"
-#include "sched/prefix_index.h"
 #include "sched/sequence.h"
 #include "step/step_plan.h"
 
@@ -40,6 +40,7 @@ struct SchedulerOptions {
   int max_step_tokens = 512;
   int max_logit_rows = 64;  // of one step
   int max_sequences = 64;   // running at a time
+  DomainNames domain{};     // of what is kept for reuse
 };
 
 // What has happened so far.
@@ -50,32 +51,16 @@ struct SchedulerCounts {
   std::uint64_t segment_hits = 0, segment_misses = 0, prefix_hits = 0, prefix_misses = 0;
 };
 
-// Segments of one name.
-struct SegmentUse {
-  std::string id{};
-  int tokens = 0;
-  PageCounts pages{};
-  int copies = 0;  // behind other contexts
-  int uses = 0;
-  std::optional<std::chrono::steady_clock::time_point> pinned_until{};
-};
-
-// `parts` are those of the prompt. kResourceExhausted if the sequence could not run even alone, or
-// needs more than its quota, kInvalidArgument if its recovery needs larger steps. Any thread.
-Status fits_alone(const PageAllocator& pool, const HeadProfile& profile, const SequenceSpec& spec,
-                  std::span<const SequencePart> parts, int chunk_tokens);
-
 class Scheduler {
  public:
-  using Time = std::chrono::steady_clock::time_point;
+  using Time = Pins::Time;
 
   // References must outlive the object.
   Scheduler(PageAllocator& pool, const HeadProfile& profile, const SchedulerOptions& options);
 
-  // The errors of fits_alone(). Otherwise it waits its turn.
-  Result<SequenceId> submit(const SequenceSpec& spec);
-  // So many of them, at least one, which share the prompt if spec.shares_prompt says so.
-  Result<std::vector<SequenceId>> submit(const SequenceSpec& spec, int count);
+  // So many sequences of one request, at least one, wait their turn. They share the prompt if the
+  // request says so. Requires a request that was made for this pool, profile and max_step_tokens.
+  std::vector<SequenceId> submit(std::shared_ptr<const SequenceRequest> request, int count);
 
   // Drops a waiting or running sequence; its pages are free at once, or once they are wanted if it
   // leaves a prefix. Unknown ids are ignored.
@@ -107,16 +92,17 @@ class Scheduler {
   std::span<const TokenId> tokens(SequenceId id) const;
   PromptTokens prompt_tokens(SequenceId id) const;  // so far
   KvPages kv_pages(SequenceId id) const;
-  const SegmentIndex& segments() const { return segments_; }
+  const SegmentTable& segments() const { return cache_.segments(); }
 
   // Segments of a salt, by name.
   std::vector<SegmentUse> segment_uses(const std::string& salt) const;
   // Drops those of a name, of all names of the salt if `id` is empty: now, or when their last user
   // ends. How many names.
   int drop_segments(const std::string& salt, const std::string& id);
-  // Keeps those of a name until then, unless nothing else could run. False if there are none, or if
-  // all that is kept this way would be more than half of the pool.
-  bool pin_segments(const SegmentName& name, Time until);
+  // Keeps those of a name until then, those that come later too, unless nothing else could run.
+  // False if there are none, or if all that is kept this way would be more than half of the pool,
+  // or what its tenant has pinned more than its quota in bytes; 0: no limit.
+  bool pin_segments(const SegmentName& name, Time until, std::size_t quota_bytes = 0);
   void unpin_segments(const SegmentName& name);
   // Ends pins whose time has come.
   void end_pins(Time now);
@@ -137,7 +123,7 @@ class Scheduler {
   using Running = std::vector<Sequence>::iterator;
   Sequence* find(SequenceId id);
   const Sequence* find(SequenceId id) const;
-  Supply supply();
+  CacheAccess cache_access();
 
   // Who may run (admission.cc).
   void admit();
@@ -149,9 +135,8 @@ class Scheduler {
   void preempt(std::span<const SequenceId> victims);
   void start(Sequence next);
   void start_build(const Sequence& sequence, const SequencePart& part);
-  void start_trunk(const Sequence& branch);
+  void start_shared_prompt(const Sequence& answer);
   void run(Sequence sequence);
-  PageCounts trunk_pages(const Sequence& branch) const;
   int submitted() const;  // of those that run
   Sequence take(Running running);
   void drop(Running running);
@@ -159,16 +144,15 @@ class Scheduler {
 
   // What is kept for reuse (kept_parts.cc).
   bool is_being_built(const SegmentKey& key) const;
-  void pin_parts(Sequence& sequence);
-  void unpin_parts(const Sequence& sequence);
+  void acquire(Sequence& sequence, const SegmentKey& key);
+  void acquire_parts(Sequence& sequence);
+  void release_parts(const Sequence& sequence);
   void leave_prefix(const Sequence& sequence);
-  void make_room(const std::function<PageCounts()>& wanted);
-  void forget_segment(const SegmentKey& key);
   void finish_build(Sequence& build);
-  PageCounts held_pages() const;
+  bool pins_fit() const;
 
   bool is_blocked(const Sequence& sequence) const;
-  const Sequence* trunk_of(const Sequence& branch) const;
+  const Sequence* shared_prompt_of(const Sequence& answer) const;
   void begin(Sequence& sequence);
   int add_rows(StepPlan& plan, Sequence& sequence, int most_rows);
   void add_prompts(StepPlan& plan);
@@ -177,16 +161,13 @@ class Scheduler {
   PageAllocator& pool_;
   const HeadProfile& profile_;
   SchedulerOptions options_;
-  SegmentIndex segments_;
-  PrefixIndex prefixes_;
-  std::map<SegmentName, Time> pins_;
   std::vector<PageOp> page_ops_;   // changes of page tables that no plan has had yet
+  KvCache cache_;                  // what is kept for reuse
   std::deque<Sequence> waiting_;   // by priority, then in order of arrival
   std::vector<Sequence> running_;  // in the order in which they were let run
   std::vector<SequenceId> admitted_;
   SchedulerCounts counts_{};
   std::uint32_t next_id_ = 0;
-  std::uint64_t now_ = 0;  // grows with each sequence that begins
 };
 
 }  // namespace redknot

@@ -78,7 +78,7 @@ class History {
       ASSERT_NO_FATAL_FAILURE(step());
       ASSERT_TRUE(scheduler_->check());
     }
-    EXPECT_EQ(scheduler_->segments().pinned_pages()[0], 0);
+    EXPECT_EQ(scheduler_->segments().used_pages()[0], 0);
     scheduler_->end_pins(Scheduler::Time::max());
     EXPECT_FALSE(scheduler_->next_pin_end());
     EXPECT_TRUE(scheduler_->check());
@@ -131,11 +131,11 @@ class History {
         spec.prompt.reusable.push_back({begin, static_cast<int>(tokens.size())});
         if (random_() % 3 == 0) add_text(draw(1, 50));
       }
-      spec.recovery = {.policy = static_cast<Recovery::Policy>(draw(0, 4)),
-                       .ratio = draw(0, 10) / 10.0,
-                       .boundary_tokens = draw(0, 1) * draw(0, 40),
-                       .sparse = {.mass = draw(0, 1) == 0 ? 0.5f : 1.0f},
-                       .recent_tokens = draw(0, 30)};
+      spec.recovery = {
+          .policy = static_cast<RecoveryPolicy>(draw(0, 4)),
+          .ratio = draw(0, 10) / 10.0,
+          .boundary_tokens = draw(0, 1) * draw(0, 40),
+          .elastic = {.mass = draw(0, 1) == 0 ? 0.5 : 1.0, .recent_tokens = draw(0, 30)}};
       if (random_() % 4 != 0) add_text(draw(1, 20));
       spec.prompt.text_ends = {draw(4, static_cast<int>(tokens.size())),
                                static_cast<int>(tokens.size())};
@@ -166,15 +166,12 @@ class History {
     }
     const int answers = random_() % 5 == 0 ? draw(2, 4) : 1;
     spec.shares_prompt = answers > 1;
-    const bool fits =
-        fits_alone(*pool_, profile_, spec, parts_of(spec.prompt, ""), options_.max_step_tokens)
-            .ok();
-    const auto ids = scheduler_->submit(spec, answers);
-    ASSERT_EQ(ids.ok(), fits);
-    if (!fits) return;
-    ASSERT_EQ(static_cast<int>(ids->size()), answers);
+    const auto request = make_request(*pool_, profile_, spec, options_.max_step_tokens);
+    if (!request.ok()) return;
+    const std::vector<SequenceId> ids = scheduler_->submit(*request, answers);
+    ASSERT_EQ(static_cast<int>(ids.size()), answers);
     const Expected expected = expected_of(profile_, std::move(spec));
-    for (const SequenceId id : *ids) expected_.emplace(id, expected);
+    for (const SequenceId id : ids) expected_.emplace(id, expected);
     if (answers > 1) ++shared_;
   }
 
@@ -255,8 +252,8 @@ class History {
       const bool asked = all && position >= std::max(last_part, given_[slice.sequence]);
       if (asked || (sampled && row == end - 1)) wanted.push_back(row);
     }
-    // Rows of a probe are computed again, and asked for then.
-    const bool looks = all && submitted->second.spec.recovery.policy == Recovery::Policy::kKnot;
+    // Rows of a first pass are computed again, and asked for then.
+    const bool looks = all && submitted->second.spec.recovery.policy == RecoveryPolicy::kKnot;
     std::vector<int> rows;
     std::copy_if(plan.logit_rows.begin(), plan.logit_rows.end(), std::back_inserter(rows),
                  [&](int row) { return row >= slice.first_row && row < end; });

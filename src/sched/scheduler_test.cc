@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace redknot {
 namespace {
@@ -39,10 +40,19 @@ class SchedulerTest : public testing::Test {
   void start(int pages, const SchedulerOptions& options) {
     pool_ = make_pool(pages);
     scheduler_.emplace(*pool_, profile_, options);
+    step_tokens_ = options.max_step_tokens;
   }
 
+  Result<std::vector<SequenceId>> make_and_submit(SequenceSpec spec, int count) {
+    REDKNOT_TRY(auto request, make_request(*pool_, profile_, std::move(spec), step_tokens_));
+    return scheduler_->submit(std::move(request), count);
+  }
+  Result<SequenceId> make_and_submit(SequenceSpec spec) {
+    REDKNOT_TRY(const std::vector<SequenceId> ids, make_and_submit(std::move(spec), 1));
+    return ids.front();
+  }
   SequenceId submit(int prompt_tokens, int max_tokens, bool all_logits = false) {
-    return scheduler_->submit({{.tokens = prompt(prompt_tokens)}, max_tokens, all_logits}).value();
+    return make_and_submit({{.tokens = prompt(prompt_tokens)}, max_tokens, all_logits}).value();
   }
 
   void computed(const StepPlan& plan) {
@@ -68,6 +78,7 @@ class SchedulerTest : public testing::Test {
   HeadProfile profile_ = uniform_profile(1, 1, {});
   std::unique_ptr<PageAllocator> pool_;
   std::optional<Scheduler> scheduler_;
+  int step_tokens_ = 0;
 };
 
 TEST_F(SchedulerTest, PromptsAreServedInOrderOfArrivalAndShareAStep) {
@@ -126,8 +137,8 @@ TEST_F(SchedulerTest, ASequenceWaitsUntilItsPagesAreFreeOfReservations) {
 
 TEST_F(SchedulerTest, ASequenceThatCouldNotRunAloneIsRefused) {
   start(/*pages=*/4, {});
-  EXPECT_TRUE(scheduler_->submit({{.tokens = prompt(60)}, 4}).ok());
-  const auto refused = scheduler_->submit({{.tokens = prompt(60)}, 5});
+  EXPECT_TRUE(make_and_submit({{.tokens = prompt(60)}, 4}).ok());
+  const auto refused = make_and_submit({{.tokens = prompt(60)}, 5});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
   EXPECT_THAT(refused.error().message(), HasSubstr("65 tokens needs 5 KV pages, 4 exist"));
@@ -246,7 +257,7 @@ class PriorityTest : public SchedulerTest {
   SequenceId submit(int prompt_tokens, int max_tokens, int priority) {
     SequenceSpec spec{.prompt = {.tokens = prompt(prompt_tokens)}, .max_tokens = max_tokens};
     spec.priority = priority;
-    return scheduler_->submit(std::move(spec)).value();
+    return make_and_submit(std::move(spec)).value();
   }
 };
 
@@ -302,7 +313,7 @@ class SharedPromptTest : public SchedulerTest {
   std::vector<SequenceId> submit(int prompt_tokens, int max_tokens, int count) {
     SequenceSpec spec{.prompt = {.tokens = prompt(prompt_tokens)}, .max_tokens = max_tokens};
     spec.shares_prompt = true;
-    return scheduler_->submit(std::move(spec), count).value();
+    return make_and_submit(std::move(spec), count).value();
   }
 };
 
@@ -352,7 +363,7 @@ TEST_F(SchedulerTest, AQuotaHoldsUpThoseOfItsSaltAlone) {
   const auto limited = [&](const std::string& salt, int prompt_tokens) {
     SequenceSpec spec{.prompt = {.tokens = prompt(prompt_tokens)}, .max_tokens = 2, .salt = salt};
     spec.quota_bytes = 4 * page_bytes;
-    return scheduler_->submit(std::move(spec));
+    return make_and_submit(std::move(spec));
   };
   const SequenceId a = limited("x", 40).value();  // 3 pages
   const SequenceId b = limited("x", 20).value();  // 2 pages

@@ -1,54 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// One sequence under way: its tokens, its pages, and how its prompt is composed part by part as its
-// rows are asked for. Own tokens are computed, segments are adopted, what recovery chooses of them
-// is computed again in its place; where that has to be measured first, rows are run to measure it.
-//
-// Used by the scheduler only.
+// One sequence under way: its request, its tokens, its page table, and what the scheduler keeps of
+// it. How its prompt becomes rows of steps is its composer's part. The scheduler owns all sequences
+// and calls them, on the step loop's thread.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <deque>
-#include <functional>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "kv/segment_index.h"
+#include "kv/segment_table.h"
 #include "kv/sequence_kv.h"
-#include "sched/prompt_parts.h"
-#include "sched/recovery.h"
+#include "sched/prompt_composer.h"
+#include "sched/sequence_request.h"
 #include "step/step_plan.h"
 #include "step/step_result.h"
 
 namespace redknot {
-
-// What a request means to the scheduler.
-struct SequenceSpec {
-  Prompt prompt{};              // at least one token
-  int max_tokens = 0;           // to generate; 0: only compute the prompt
-  bool all_logits = false;      // of the last part and what follows, not only of rows sampled
-  Recovery recovery{};          // of reusable parts
-  std::string salt{};           // nothing is shared between requests of different ones
-  bool uses_prefixes = false;   // begins with what earlier sequences left, and leaves its own
-  bool shares_prompt = false;   // with others that are submitted together with it
-  int priority = 0;             // larger goes first
-  std::size_t quota_bytes = 0;  // of own pages of all that run with this salt; 0: no limit
-};
-
-// How the tokens of a prompt came about, and what that took.
-struct PromptTokens {
-  int prefix = 0;  // what stands as dense attention would have it: kept by an earlier sequence, or
-                   // segments behind their own context
-  int computed = 0;   // for this sequence
-  int adopted = 0;    // of segments behind the prefix, the recovered ones too
-  int recovered = 0;  // of those, for this sequence again
-  int built = 0;      // of segments that had to be computed first, and their context
-  double flops = 0;   // all of it
-  bool operator==(const PromptTokens&) const = default;
-};
 
 // Pages of a sequence, by format: those that it shares, with segments or with what an earlier one
 // left, and its own.
@@ -57,31 +27,24 @@ struct KvPages {
   bool operator==(const KvPages&) const = default;
 };
 
-// Where a sequence gets what it is composed of.
-struct Supply {
-  const SegmentIndex& segments;
-  // Frees pages until what is wanted is free. What is wanted may become less meanwhile: a page that
-  // is not shared any more needs no copy.
-  std::function<void(const std::function<PageCounts()>& wanted)> make_room;
-};
-
 class Sequence {
  public:
-  Sequence(SequenceId id, SequenceSpec spec, std::vector<SequencePart> parts);
+  Sequence(SequenceId id, std::shared_ptr<const SequenceRequest> request);
 
   SequenceId id() const { return id_; }
+  const SequenceRequest& request() const { return *request_; }
   std::span<const TokenId> tokens() const { return tokens_; }  // prompt, then generated
-  std::span<const SequencePart> parts() const { return parts_; }
-  int prompt_length() const { return prompt_length_; }
-  int context_tokens() const { return context_tokens_; }
-  int max_tokens() const { return max_tokens_; }
-  const Recovery& recovery() const { return recovery_; }
-  bool uses_prefixes() const { return uses_prefixes_; }
-  const std::string& salt() const { return salt_; }
-  bool all_logits() const { return all_logits_; }
-  int priority() const { return priority_; }
-  std::size_t quota_bytes() const { return quota_bytes_; }
-  bool generates() const { return static_cast<int>(tokens_.size()) > prompt_length_; }
+  std::span<const SequencePart> parts() const { return request_->parts; }
+  int prompt_length() const { return request_->prompt_tokens(); }
+  int context_tokens() const { return request_->spec.prompt.context_tokens; }
+  int max_tokens() const { return request_->spec.max_tokens; }
+  const RecoveryOptions& recovery() const { return request_->spec.recovery; }
+  bool uses_prefixes() const { return request_->spec.uses_prefixes; }
+  const std::string& salt() const { return request_->spec.salt; }
+  bool all_logits() const { return request_->spec.all_logits; }
+  int priority() const { return request_->spec.priority; }
+  std::size_t quota_bytes() const { return request_->spec.quota_bytes; }
+  bool generates() const { return static_cast<int>(tokens_.size()) > prompt_length(); }
   bool ended() const;
   void append(TokenId token) { tokens_.push_back(token); }
 
@@ -93,39 +56,26 @@ class Sequence {
   // Before the first rows: begins with what an earlier sequence left.
   void begin_with(const SequenceKv& prefix);
   // The same, with all of its prompt but the last token, which another one keeps that is here as
-  // long as this one. `counts`: what that took, to be told as this one's own; or nothing.
-  void branch_from(const Sequence& trunk, bool takes_counts);
-  bool has_begun() const { return has_begun_; }
-  void begin() { has_begun_ = true; }
+  // long as this one. `takes_counts`: what that took is told as this one's own.
+  void begin_with_shared_prompt(const Sequence& shared, bool takes_counts);
+  bool has_begun() const { return composer_.has_begun(); }
+  void begin() { composer_.begin(*kv_); }
 
-  // Parts that are still to be laid out.
-  std::span<const SequencePart> remaining() const { return std::span(parts_).subspan(next_part_); }
-
-  // Adds its next rows to the plan, at most so many, and so many whose logits are wanted, as one
-  // slice; returns how many. Requires that the segments of remaining parts are at hand.
-  int add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const Supply& supply);
-
-  // About so many rows are still to be computed for what it has.
+  // How its prompt is composed (sched/prompt_composer.h).
+  std::span<const SequencePart> remaining() const { return composer_.remaining(); }
+  int add_rows(StepPlan& plan, int most_rows, int most_logit_rows, const CacheAccess& cache);
   int rows_left() const;
-
-  // Whether it found too little room at its last turn for rows that one step must have together.
-  bool waits_for_room() const { return waits_for_room_; }
-
-  // Takes note that a slice of the plan has been computed.
+  bool waits_for_room() const { return composer_.waits_for_room(); }
   void computed(const StepPlan& plan, const StepSlice& slice, const SliceResult& result,
-                const Supply& supply);
+                const CacheAccess& cache);
 
   // Whether all that it has is computed: what follows its last token can be sampled.
-  bool is_computed() const {
-    return laid_out_.empty() && !probe_ && computed_length_ == static_cast<int>(tokens_.size());
-  }
+  bool is_computed() const { return composer_.is_computed_to(static_cast<int>(tokens_.size())); }
   // What it holds may be kept as a prefix: all of it is computed, and the prompt is whole.
   bool is_prefix() const {
-    return laid_out_.empty() && !probe_ && kv_->length() >= prompt_length_ &&
-           kv_->length() == computed_length_;
+    return kv_->length() >= prompt_length() && composer_.is_computed_to(kv_->length());
   }
-  // No row before it will be computed again.
-  int first_needed() const;
+  int first_needed() const { return composer_.first_needed(*kv_); }
 
   KvPages kv_pages() const;
   // Those that its reservation is for.
@@ -137,81 +87,37 @@ class Sequence {
   // Gives back all pages and begins anew, later: prompt and generated tokens are computed again.
   void restart();
 
-  PromptTokens counts() const;  // of the first time
-  void add_built(int tokens) { counts_.built += tokens; }
-  void add_flops(double flops) { counts_.flops += flops; }
+  PromptTokens counts() const { return composer_.counts(); }  // of the first time
+  void add_built(int tokens) { composer_.add_built(tokens, 0); }
+  void add_flops(double flops) { composer_.add_built(0, flops); }
 
   // The scheduler's own.
   std::optional<SegmentKey> builds{};      // the segment that it computes
   std::optional<SequenceId> builds_for{};  // whose request that is
   // Those that share a prompt, and the one that computes and keeps it for them.
   std::optional<SequenceId> group{};
-  bool is_trunk = false;
-  bool is_inner() const { return builds || is_trunk; }  // nobody submitted it
-  PageCounts needs{};     // most own pages from the beginning to the end
-  PageCounts reserved{};  // most from now on, once it runs
+  bool keeps_shared_prompt = false;
+  bool is_inner() const { return builds || keeps_shared_prompt; }  // nobody submitted it
+  PageCounts reserved{};  // most own pages from now on, once it runs
   bool has_run = false;   // and was restarted
   std::vector<SegmentKey> pinned{};
   bool paused = false;
 
  private:
-  // Rows that have slots and are to be computed.
-  struct Rows {
-    PositionRange positions{};
-    int depth = 0;
-    Measure measure = Measure::kNothing;
-    bool is_probe = false;  // only to find out; nobody gets their logits
-    bool at_once = false;   // they compete for feed-forward networks, so one step has them all
-    int recent = 0;         // of those that compete, the last that pass in any case
-  };
-  // What is being found out before recovery can choose.
-  struct Probe {
-    std::vector<PageCandidate> candidates{};
-    std::vector<PositionRange> redone{};  // own rows that are computed again
-  };
-
-  bool recovers() const;
-  bool lay_out(int most_rows, const Supply& supply);
-  void lay_out_segment(const Supply& supply);
-  void lay_out_group(const Supply& supply);
-  void extend(int end, const Supply& supply);
-  std::vector<PageCandidate> adopt(const SequencePart& part, const Supply& supply);
-  void choose(const Supply& supply);
-  void recover(std::span<const PositionRange> pages, const Supply& supply);
-  void lay_out_recovered(std::span<const PositionRange> pages, std::span<const PositionRange> own);
-  void add_scores(const StepPlan& plan, const StepSlice& slice, const SliceResult& result);
-  bool is_asked(const Rows& rows) const;
-  void add_mass(std::span<const std::int64_t> mass);
-  bool is_branch() const { return group && !is_trunk; }
+  // Whether it begins with a prompt that another sequence keeps.
+  bool is_answer() const { return group && !keeps_shared_prompt; }
+  // Whether its reservation is for the page: what a shared prompt holds is reserved by the one that
+  // keeps it, and what is adopted by nobody, as it is pinned.
   bool is_own(const PageRef& page) const;
-  std::vector<Rows> take(int most_rows, int most_logit_rows, const Supply& supply);
-  int whole_depth() const { return profile_->layers - 1; }  // of rows without logits
 
   SequenceId id_;
+  std::shared_ptr<const SequenceRequest> request_;
   std::vector<TokenId> tokens_;
-  std::vector<SequencePart> parts_;  // of the prompt
-  int prompt_length_;
-  int context_tokens_;
-  int max_tokens_;
-  Recovery recovery_;
-  bool all_logits_;
-  bool uses_prefixes_;
-  std::string salt_;
-  int priority_;
-  std::size_t quota_bytes_;
+  PromptComposer composer_;
 
+  // Once it runs.
   const HeadProfile* profile_ = nullptr;
   std::unique_ptr<SequenceKv> kv_;
-  bool has_begun_ = false;
-  bool waits_for_room_ = false;
-  std::size_t next_part_ = 0;  // to be laid out
-  std::deque<Rows> laid_out_;  // increasing
-  std::optional<Probe> probe_;
-  int prefix_length_ = 0;    // of what it began with
-  int computed_length_ = 0;  // positions before it have been computed or adopted
-  int asked_until_ = 0;      // logits of positions before it have been given
-  PromptTokens counts_{};
-  std::optional<PromptTokens> first_counts_{};  // before it was restarted, if the prompt was whole
 };
 
 }  // namespace redknot

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "server/fields.h"
+#include "server/json_fields.h"
 
 namespace redknot::server {
 namespace {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One line of JSON a request, when it has been answered. Any thread.
+// The access log: one line of JSON for each request, written when it has been answered.
+//
+// The Service owns the log and is its only caller: it writes a line when a route has ended, and
+// when a request was refused before a route was found. Any thread may write, several at a time.
 #pragma once
 
 #include <cstddef>

@@ -8,12 +8,13 @@
 
 namespace redknot::server {
 
-void WholeAnswer::add(const AnswerDelta& next) {
+void WholeAnswer::add(const chat::AnswerDelta& next) {
   delta.content += next.content;
   delta.reasoning += next.reasoning;
-  for (const ToolCallDelta& call : next.calls) {
-    auto at = std::find_if(delta.calls.begin(), delta.calls.end(),
-                           [&](const ToolCallDelta& other) { return other.index == call.index; });
+  for (const chat::ToolCallDelta& call : next.calls) {
+    auto at =
+        std::find_if(delta.calls.begin(), delta.calls.end(),
+                     [&](const chat::ToolCallDelta& other) { return other.index == call.index; });
     if (at == delta.calls.end()) {
       delta.calls.push_back(call);
       continue;

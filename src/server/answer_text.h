@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "chat/answer_delta.h"
 #include "redknot/redknot.h"
-#include "server/answer_delta.h"
-#include "server/fields.h"
+#include "server/json_fields.h"
 
 namespace redknot::server {
 
@@ -22,12 +22,12 @@ struct AnswerHead {
 
 // One of the answers to a request, as a whole.
 struct WholeAnswer {
-  AnswerDelta delta{};  // all deltas in one; calls in the order of their index
-  std::vector<TokenLogprobs> logprobs{};
-  AnswerEnd end = AnswerEnd::kStop;
+  chat::AnswerDelta delta{};  // all deltas in one; calls in the order of their index
+  std::vector<chat::TokenLogprobs> logprobs{};
+  chat::AnswerEnd end = chat::AnswerEnd::kStop;
   std::string stopped_by{};  // of kStopSequence
 
-  void add(const AnswerDelta& next);
+  void add(const chat::AnswerDelta& next);
 };
 
 // Of several answers to one prompt, which is counted once.

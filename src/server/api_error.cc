@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/api_error.h"
 
-#include "server/fields.h"
+#include "server/json_fields.h"
 
 namespace redknot::server {
 namespace {
@@ -29,11 +29,16 @@ const char* anthropic_type(int status) {
 
 }  // namespace
 
+ApiError api_error(const chat::RequestError& error) {
+  return {.status = 400, .message = error.message, .param = error.param};
+}
+
 ApiError api_error(const Error& error) {
   switch (error.code()) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kUnsupported:
     case ErrorCode::kResourceExhausted:
+    case ErrorCode::kContextFull:
       return {.status = 400, .message = error.message()};
     case ErrorCode::kNotFound:
       return {.status = 404, .message = error.message()};

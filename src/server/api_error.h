@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "chat/fields.h"
 #include "redknot/result.h"
 
 namespace redknot::server {
@@ -16,6 +17,12 @@ struct ApiError {
   std::string type = "invalid_request_error";  // OpenAI's words
 };
 
+// What a route makes of a request, or what its client is told instead.
+template <typename T>
+using ApiResult = chat::Read<T, ApiError>;
+
+// Of a request that is refused: 400.
+ApiError api_error(const chat::RequestError& error);
 // Of an error of the engine: 400 for what the request can mend, 404, 429 for kUnavailable, 503 for
 // kCancelled (the server is ending), 500 for the rest.
 ApiError api_error(const Error& error);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/chat_prompt.h"
-
+// Bodies of requests become prompts: this room reads them, and src/chat makes the prompts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
+#include "chat/chat_prompt.h"
+#include "server/json_fields.h"
 #include "server/read_chat.h"
 
 namespace redknot::server {
@@ -21,32 +22,32 @@ constexpr const char* kTemplate =
     "[/tools]{% endif %}{% for m in messages %}<|{{ m.role }}|>\n{{ m.content | trim }}<|end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}";
 
-ChatModel model_of(const std::string& source) {
+chat::ChatModel model_of(const std::string& source) {
   auto parsed = ChatTemplate::parse(source);
   EXPECT_TRUE(parsed.ok()) << (parsed.ok() ? "" : parsed.error().message());
   return {.chat_template = *parsed,
-          .specials = SpecialTexts({"<s>", "<|end|>", "<|user|>", "<|system|>", "<|assistant|>",
-                                    "<|document|>", "<|tool|>"}),
+          .specials = chat::SpecialTexts({"<s>", "<|end|>", "<|user|>", "<|system|>",
+                                          "<|assistant|>", "<|document|>", "<|tool|>"}),
           .bos_text = "<s>",
           .eos_text = "<|end|>"};
 }
 
 // The template of models/redknot-reader.gguf.
-ChatModel reader() {
+chat::ChatModel reader() {
   const auto file = ModelFile::open(REDKNOT_SOURCE_DIR "/models/redknot-reader.gguf");
   EXPECT_TRUE(file.ok());
   return model_of(file->info().chat_template);
 }
 
-Read<ChatPrompt> prompt_of(const std::string& body, const ChatModel& model) {
-  const Read<ChatRequest> request = read_chat(body, {});
+Read<chat::ChatPrompt> prompt_of(const std::string& body, const chat::ChatModel& model) {
+  const Read<chat::ChatRequest> request = read_chat(body, {});
   EXPECT_TRUE(request.ok()) << (request.ok() ? "" : request.error().message);
   if (!request.ok()) return request.error();
-  return chat_prompt(*request, model, -1);
+  return chat::chat_prompt(*request, model, -1);
 }
 
 // Parts as one string: reusable ones in {}, literal ones in ``.
-std::string shown(const Read<ChatPrompt>& prompt) {
+std::string shown(const Read<chat::ChatPrompt>& prompt) {
   if (!prompt.ok()) return "refused: " + prompt.error().message;
   std::string out;
   for (const PromptPart& part : prompt->parts) {
@@ -106,7 +107,7 @@ TEST(ChatPrompt, TheReadersTemplateWritesDocumentsWithTheirMark) {
 }
 
 TEST(ChatPrompt, DocumentsThatATemplateDoesNotWriteAreNotLost) {
-  const ChatModel model =
+  const chat::ChatModel model =
       model_of("{% if documents and false %}{% endif %}{{ messages[0].content }}");
   EXPECT_EQ(
       shown(prompt_of(
@@ -219,11 +220,11 @@ TEST(ChatPrompt, WhatATemplateRaisesNamesTheMessages) {
 }
 
 TEST(PreloadParts, AreThoseThatRequestsHave) {
-  const auto parts = preload_parts("One.", reader(), -1);
+  const auto parts = chat::preload_parts("One.", reader(), -1);
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_EQ(parts[0].text, "<|document|> One.");
   EXPECT_EQ(parts[1].text, "One.");
-  EXPECT_EQ(preload_parts("One.", model_of(kTemplate), -1).size(), 1u);
+  EXPECT_EQ(chat::preload_parts("One.", model_of(kTemplate), -1).size(), 1u);
 }
 
 }  // namespace

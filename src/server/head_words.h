@@ -6,12 +6,6 @@
 
 namespace redknot::server {
 
-// "f16", "q8" or "f32"; what heads hold is never kAuto.
-inline const char* name_of(KvDType dtype) {
-  if (dtype == KvDType::kQ8) return "q8";
-  return dtype == KvDType::kF32 ? "f32" : "f16";
-}
-
 // "global", "local" or "retrieval".
 inline const char* class_of(const HeadKv& head) {
   if (head.local) return "local";

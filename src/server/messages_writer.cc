@@ -8,15 +8,15 @@
 namespace redknot::server {
 namespace {
 
-const char* stop_reason(AnswerEnd end) {
+const char* stop_reason(chat::AnswerEnd end) {
   switch (end) {
-    case AnswerEnd::kLength:
+    case chat::AnswerEnd::kLength:
       return "max_tokens";
-    case AnswerEnd::kStopSequence:
+    case chat::AnswerEnd::kStopSequence:
       return "stop_sequence";
-    case AnswerEnd::kToolCalls:
+    case chat::AnswerEnd::kToolCalls:
       return "tool_use";
-    case AnswerEnd::kStop:
+    case chat::AnswerEnd::kStop:
       break;
   }
   return "end_turn";
@@ -30,8 +30,8 @@ Json usage_json(const Usage& usage, int output_tokens) {
           {"redknot", reuse_json(usage)}};
 }
 
-Json stop_sequence(AnswerEnd end, const std::string& stopped_by) {
-  return end == AnswerEnd::kStopSequence ? Json(stopped_by) : Json();
+Json stop_sequence(chat::AnswerEnd end, const std::string& stopped_by) {
+  return end == chat::AnswerEnd::kStopSequence ? Json(stopped_by) : Json();
 }
 
 Json envelope(const AnswerHead& head) {
@@ -54,14 +54,14 @@ MessagesWriter::MessagesWriter(AnswerHead head, bool show_reasoning)
 std::string MessagesWriter::whole(const WholeAnswer& answer, const Usage& usage) const {
   Json out = envelope(head_);
   Json& content = out["content"];
-  const AnswerDelta& delta = answer.delta;
+  const chat::AnswerDelta& delta = answer.delta;
   if (show_reasoning_ && !delta.reasoning.empty()) {
     content.push_back({{"type", "thinking"}, {"thinking", delta.reasoning}, {"signature", ""}});
   }
   if (!delta.content.empty()) {
     content.push_back({{"type", "text"}, {"text", delta.content}});
   }
-  for (const ToolCallDelta& call : delta.calls) {
+  for (const chat::ToolCallDelta& call : delta.calls) {
     content.push_back({{"type", "tool_use"},
                        {"id", call.id},
                        {"name", call.name},
@@ -107,7 +107,7 @@ std::string MessagesWriter::block_delta(const Json& delta) const {
              {{"type", "content_block_delta"}, {"index", index_}, {"delta", delta}});
 }
 
-std::string MessagesWriter::call_delta(const ToolCallDelta& call) {
+std::string MessagesWriter::call_delta(const chat::ToolCallDelta& call) {
   std::string out =
       open(Block::kToolUse, call.index,
            {{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", Json::object()}});
@@ -115,7 +115,7 @@ std::string MessagesWriter::call_delta(const ToolCallDelta& call) {
   return out + block_delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}});
 }
 
-std::string MessagesWriter::delta(const AnswerDelta& delta) {
+std::string MessagesWriter::delta(const chat::AnswerDelta& delta) {
   std::string out;
   if (show_reasoning_ && !delta.reasoning.empty()) {
     out += open(Block::kThinking, -1, {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
@@ -125,11 +125,12 @@ std::string MessagesWriter::delta(const AnswerDelta& delta) {
     out += open(Block::kText, -1, {{"type", "text"}, {"text", ""}});
     out += block_delta({{"type", "text_delta"}, {"text", delta.content}});
   }
-  for (const ToolCallDelta& call : delta.calls) out += call_delta(call);
+  for (const chat::ToolCallDelta& call : delta.calls) out += call_delta(call);
   return out;
 }
 
-std::string MessagesWriter::end(AnswerEnd end, const std::string& stopped_by, const Usage& usage) {
+std::string MessagesWriter::end(chat::AnswerEnd end, const std::string& stopped_by,
+                                const Usage& usage) {
   std::string out = close();
   out +=
       sse("message_delta",

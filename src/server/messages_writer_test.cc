@@ -48,7 +48,7 @@ TEST(MessagesWriter, AWholeAnswerHasItsBlocks) {
   WholeAnswer answer;
   answer.add({.content = "text", .reasoning = "hm"});
   answer.add({.calls = {{.index = 0, .id = "t1", .name = "f", .arguments = "{\"a\":1}"}}});
-  answer.end = AnswerEnd::kToolCalls;
+  answer.end = chat::AnswerEnd::kToolCalls;
   const Read<Json> read = parse_json(writer.whole(answer, usage()));
   ASSERT_TRUE(read.ok());
   const Json& json = *read;
@@ -82,7 +82,7 @@ TEST(MessagesWriter, BlocksOpenAndCloseAsWhatIsSaidChanges) {
   bytes += writer.delta({.calls = {{.index = 0, .id = "t0", .name = "f", .arguments = "{"}}});
   bytes += writer.delta(
       {.calls = {{.index = 0, .arguments = "}"}, {.index = 1, .id = "t1", .name = "g"}}});
-  bytes += writer.end(AnswerEnd::kStopSequence, "END", usage());
+  bytes += writer.end(chat::AnswerEnd::kStopSequence, "END", usage());
   EXPECT_EQ(types(bytes), (std::vector<std::string>{
                               "message_start", "content_block_start", "content_block_delta",
                               "content_block_delta", "content_block_stop", "content_block_start",
@@ -106,7 +106,7 @@ TEST(MessagesWriter, BlocksOpenAndCloseAsWhatIsSaidChanges) {
 
 TEST(MessagesWriter, AnAnswerOfNothingIsAMessageWithoutBlocks) {
   MessagesWriter writer(kHead, true);
-  EXPECT_EQ(types(writer.begin({}) + writer.end(AnswerEnd::kLength, "", {})),
+  EXPECT_EQ(types(writer.begin({}) + writer.end(chat::AnswerEnd::kLength, "", {})),
             (std::vector<std::string>{"message_start", "message_delta", "message_stop"}));
   EXPECT_EQ(types(MessagesWriter::error({.message = "no"}, "id")),
             std::vector<std::string>{"error"});

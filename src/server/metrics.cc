@@ -128,14 +128,14 @@ void Metrics::Families::take(const Stats& stats) {
 
 void Metrics::Families::take_pages(const Stats& stats) {
   double used_bytes = 0, all_bytes = 0;
-  std::map<KvDType, double> page_bytes;
+  std::map<KvFormat, double> page_bytes;
   for (const PoolUse& use : stats.pool) {
     const auto bytes = static_cast<double>(use.page_bytes);
     page_bytes[use.dtype] = bytes;
     all_bytes += bytes * use.total_pages;
     used_bytes += bytes * (use.total_pages - use.free_pages);
-    set(pool, {{"format", name_of(use.dtype)}, {"state", "free"}}, use.free_pages);
-    set(pool, {{"format", name_of(use.dtype)}, {"state", "used"}},
+    set(pool, {{"format", std::string(name(use.dtype))}, {"state", "free"}}, use.free_pages);
+    set(pool, {{"format", std::string(name(use.dtype))}, {"state", "used"}},
         use.total_pages - use.free_pages);
   }
   set(pool_use, {}, all_bytes > 0 ? used_bytes / all_bytes : 0);
@@ -144,7 +144,7 @@ void Metrics::Families::take_pages(const Stats& stats) {
   for (const HeadKv& head : stats.heads) {
     const double bytes = page_bytes[head.dtype];
     if (bytes == 0) continue;
-    Labels own = {{"head_class", class_of(head)}, {"format", name_of(head.dtype)}};
+    Labels own = {{"head_class", class_of(head)}, {"format", std::string(name(head.dtype))}};
     Labels shared = own;
     own["sharing"] = "own";
     shared["sharing"] = "shared";

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What /metrics says, in Prometheus' text format. Names are in the manner of vLLM's, with
-// "redknot:" in front. Any thread.
+// "redknot:" in front.
+//
+// The Service owns the one Metrics object and counts requests in it; ResponseSender counts answers
+// and the times between tokens. All functions may be called from any thread.
 #pragma once
 
 #include <chrono>

@@ -43,9 +43,9 @@ TEST(Metrics, CountersOfTheEngineAreTakenOnce) {
 TEST(Metrics, PagesAreThoseOfHeadsByClass) {
   Metrics metrics("m");
   Stats stats;
-  stats.pool = {{.dtype = KvDType::kQ8, .page_bytes = 100, .total_pages = 10, .free_pages = 4}};
-  stats.heads = {{.dtype = KvDType::kQ8, .bytes = 300, .shared_bytes = 100},
-                 {.dtype = KvDType::kQ8, .local = true, .bytes = 200}};
+  stats.pool = {{.dtype = KvFormat::kQ8, .page_bytes = 100, .total_pages = 10, .free_pages = 4}};
+  stats.heads = {{.dtype = KvFormat::kQ8, .bytes = 300, .shared_bytes = 100},
+                 {.dtype = KvFormat::kQ8, .local = true, .bytes = 200}};
   const std::string text = metrics.text(stats);
   EXPECT_THAT(text, HasSubstr("format=\"q8\",head_class=\"global\",sharing=\"own\"} 2"));
   EXPECT_THAT(text, HasSubstr("head_class=\"global\",sharing=\"shared\"} 1"));

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace redknot::server {
 namespace {
 
@@ -25,9 +27,9 @@ Json token_json(const TokenProbability& token) {
           {"bytes", std::move(bytes)}};
 }
 
-Json chat_logprobs(std::span<const TokenLogprobs> tokens) {
+Json chat_logprobs(std::span<const chat::TokenLogprobs> tokens) {
   Json content = Json::array();
-  for (const TokenLogprobs& token : tokens) {
+  for (const chat::TokenLogprobs& token : tokens) {
     Json entry = token_json(token.token);
     Json top = Json::array();
     for (const TokenProbability& other : token.top) top.push_back(token_json(other));
@@ -37,13 +39,13 @@ Json chat_logprobs(std::span<const TokenLogprobs> tokens) {
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
-Json whole_message(const AnswerDelta& delta) {
+Json whole_message(const chat::AnswerDelta& delta) {
   Json message = {{"role", "assistant"}, {"content", delta.content}, {"refusal", nullptr}};
   if (delta.content.empty() && !delta.calls.empty()) message["content"] = nullptr;
   if (!delta.reasoning.empty()) message["reasoning_content"] = delta.reasoning;
   if (delta.calls.empty()) return message;
   Json calls = Json::array();
-  for (const ToolCallDelta& call : delta.calls) {
+  for (const chat::ToolCallDelta& call : delta.calls) {
     calls.push_back({{"id", call.id},
                      {"type", "function"},
                      {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
@@ -52,13 +54,13 @@ Json whole_message(const AnswerDelta& delta) {
   return message;
 }
 
-Json delta_json(const AnswerDelta& delta) {
+Json delta_json(const chat::AnswerDelta& delta) {
   Json out = Json::object();
   if (!delta.content.empty()) out["content"] = delta.content;
   if (!delta.reasoning.empty()) out["reasoning_content"] = delta.reasoning;
   if (delta.calls.empty()) return out;
   Json calls = Json::array();
-  for (const ToolCallDelta& call : delta.calls) {
+  for (const chat::ToolCallDelta& call : delta.calls) {
     Json entry = {{"index", call.index}};
     Json function = Json::object();
     if (!call.id.empty()) {
@@ -75,16 +77,15 @@ Json delta_json(const AnswerDelta& delta) {
 }
 
 int characters_in(std::string_view text) {
-  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
+  return static_cast<int>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
 }
 
 // `offset` is where the first token's text begins; that behind the last comes out.
-Json completion_logprobs(std::span<const TokenLogprobs> tokens, int& offset) {
+Json completion_logprobs(std::span<const chat::TokenLogprobs> tokens, int& offset) {
   Json texts = Json::array(), values = Json::array(), tops = Json::array();
   Json offsets = Json::array();
-  for (const TokenLogprobs& token : tokens) {
+  for (const chat::TokenLogprobs& token : tokens) {
     texts.push_back(token.token.text);
     values.push_back(finite_logprob(token.token.log_probability));
     Json top = Json::object();
@@ -110,14 +111,14 @@ Json completion_choice(int choice, std::string_view text, Json logprobs, Json fi
 
 }  // namespace
 
-const char* finish_reason(AnswerEnd end) {
+const char* finish_reason(chat::AnswerEnd end) {
   switch (end) {
-    case AnswerEnd::kLength:
+    case chat::AnswerEnd::kLength:
       return "length";
-    case AnswerEnd::kToolCalls:
+    case chat::AnswerEnd::kToolCalls:
       return "tool_calls";
-    case AnswerEnd::kStop:
-    case AnswerEnd::kStopSequence:
+    case chat::AnswerEnd::kStop:
+    case chat::AnswerEnd::kStopSequence:
       break;
   }
   return "stop";
@@ -170,8 +171,8 @@ std::string ChatWriter::first_chunk(int choice) const {
                    {"finish_reason", nullptr}});
 }
 
-std::string ChatWriter::delta_chunk(int choice, const AnswerDelta& delta,
-                                    std::span<const TokenLogprobs> tokens) const {
+std::string ChatWriter::delta_chunk(int choice, const chat::AnswerDelta& delta,
+                                    std::span<const chat::TokenLogprobs> tokens) const {
   const bool has_logprobs = logprobs_ && !tokens.empty();
   if (delta.empty() && !has_logprobs) return {};
   return chunk_of({{"index", choice},
@@ -180,7 +181,7 @@ std::string ChatWriter::delta_chunk(int choice, const AnswerDelta& delta,
                    {"finish_reason", nullptr}});
 }
 
-std::string ChatWriter::end_chunk(int choice, AnswerEnd end) const {
+std::string ChatWriter::end_chunk(int choice, chat::AnswerEnd end) const {
   return chunk_of({{"index", choice},
                    {"delta", Json::object()},
                    {"logprobs", nullptr},
@@ -228,7 +229,7 @@ Json CompletionWriter::chunk(Json choices) const {
 }
 
 std::string CompletionWriter::delta_chunk(int choice, std::string_view text,
-                                          std::span<const TokenLogprobs> tokens) {
+                                          std::span<const chat::TokenLogprobs> tokens) {
   const bool has_logprobs = logprobs_ && !tokens.empty();
   if (text.empty() && !has_logprobs) return {};
   const auto index = static_cast<std::size_t>(choice);
@@ -240,7 +241,7 @@ std::string CompletionWriter::delta_chunk(int choice, std::string_view text,
   return sse(chunk(std::move(choices)));
 }
 
-std::string CompletionWriter::end_chunk(int choice, AnswerEnd end) const {
+std::string CompletionWriter::end_chunk(int choice, chat::AnswerEnd end) const {
   Json choices = Json::array();
   choices.push_back(completion_choice(choice, "", nullptr, finish_reason(end)));
   return sse(chunk(std::move(choices)));

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers in OpenAI's dialect: whole, and as chunks of a stream.
 //
-// A chunk is the bytes of one server-sent event. A stream is, for each choice, a first chunk
-// (chats only), deltas and an end; then usage if the client asked for it; then kStreamEnd. Chunks
-// of choices may alternate. An error in the middle is a chunk of its own, and kStreamEnd.
+// A chunk is the bytes of one server-sent event. A stream is, for each choice, a first chunk (chats
+// only), deltas and an end; then usage if the client asked for it; then kStreamEnd. Chunks of
+// choices may alternate. An error in the middle is a chunk of its own, and kStreamEnd.
+//
+// A writer belongs to the ReplyWriter of one request, which calls it on the strand of its
+// connection. It returns bytes and sends nothing itself.
 #pragma once
 
 #include <span>
@@ -11,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "chat/answer_delta.h"
 #include "redknot/redknot.h"
-#include "server/answer_delta.h"
 #include "server/answer_text.h"
 #include "server/api_error.h"
 
@@ -21,7 +24,7 @@ namespace redknot::server {
 inline constexpr std::string_view kStreamEnd = "data: [DONE]\n\n";
 std::string openai_error_chunk(const ApiError& error);
 // "stop", "length" or "tool_calls".
-const char* finish_reason(AnswerEnd end);
+const char* finish_reason(chat::AnswerEnd end);
 
 // Of chat.completion and chat.completion.chunk. Immutable.
 class ChatWriter {
@@ -34,9 +37,9 @@ class ChatWriter {
   std::string first_chunk(int choice) const;  // the role
   // `tokens` are those that the text came of; empty text with tokens is a chunk, too. Nothing to
   // say: nothing.
-  std::string delta_chunk(int choice, const AnswerDelta& delta,
-                          std::span<const TokenLogprobs> tokens) const;
-  std::string end_chunk(int choice, AnswerEnd end) const;
+  std::string delta_chunk(int choice, const chat::AnswerDelta& delta,
+                          std::span<const chat::TokenLogprobs> tokens) const;
+  std::string end_chunk(int choice, chat::AnswerEnd end) const;
   std::string usage_chunk(const Usage& usage) const;
 
  private:
@@ -55,8 +58,9 @@ class CompletionWriter {
 
   std::string whole(std::span<const WholeAnswer> choices, const Usage& usage) const;
 
-  std::string delta_chunk(int choice, std::string_view text, std::span<const TokenLogprobs> tokens);
-  std::string end_chunk(int choice, AnswerEnd end) const;
+  std::string delta_chunk(int choice, std::string_view text,
+                          std::span<const chat::TokenLogprobs> tokens);
+  std::string end_chunk(int choice, chat::AnswerEnd end) const;
   std::string usage_chunk(const Usage& usage) const;
 
  private:

@@ -40,7 +40,7 @@ Json parsed(const std::string& text) {
   return json.ok() ? *json : Json();
 }
 
-TokenLogprobs token(std::string text, float value) {
+chat::TokenLogprobs token(std::string text, float value) {
   return {.token = {.token = 1, .text = text, .log_probability = value},
           .top = {{.token = 1, .text = text, .log_probability = value},
                   {.token = 2, .text = "other", .log_probability = -3.0f}}};
@@ -54,7 +54,7 @@ TEST(ChatWriter, AWholeAnswerHasAllThatWasSaid) {
   WholeAnswer calling;
   calling.add({.calls = {{.index = 0, .id = "c1", .name = "f", .arguments = "{\"a\""}}});
   calling.add({.calls = {{.index = 0, .arguments = ":1}"}, {.index = 1, .id = "c2", .name = "g"}}});
-  calling.end = AnswerEnd::kToolCalls;
+  calling.end = chat::AnswerEnd::kToolCalls;
   const Json json = parsed(writer.whole(std::vector<WholeAnswer>{plain, calling}, usage()));
   EXPECT_EQ(json["object"], "chat.completion");
   EXPECT_EQ(json["id"], "chatcmpl-1");
@@ -95,7 +95,7 @@ TEST(ChatWriter, AStreamSaysWhatAWholeAnswerSays) {
   EXPECT_EQ(first["choices"][0]["delta"]["role"], "assistant");
   EXPECT_EQ(first["choices"][0]["index"], 1);
   EXPECT_TRUE(first["usage"].is_null());
-  const std::vector<TokenLogprobs> tokens = {token("\xc3", -0.5f), token("\xa4", -HUGE_VALF)};
+  const std::vector<chat::TokenLogprobs> tokens = {token("\xc3", -0.5f), token("\xa4", -HUGE_VALF)};
   const Json delta = event(writer.delta_chunk(1, {.content = "ä"}, tokens));
   EXPECT_EQ(delta["choices"][0]["delta"], (Json{{"content", "ä"}}));
   const Json& content = delta["choices"][0]["logprobs"]["content"];
@@ -111,7 +111,7 @@ TEST(ChatWriter, AStreamSaysWhatAWholeAnswerSays) {
   const Json more = event(writer.delta_chunk(0, {.calls = {{.index = 0, .arguments = "{}"}}}, {}));
   EXPECT_EQ(more["choices"][0]["delta"]["tool_calls"][0],
             parsed(R"({"index":0,"function":{"arguments":"{}"}})"));
-  EXPECT_EQ(event(writer.end_chunk(0, AnswerEnd::kLength))["choices"][0]["finish_reason"],
+  EXPECT_EQ(event(writer.end_chunk(0, chat::AnswerEnd::kLength))["choices"][0]["finish_reason"],
             "length");
   EXPECT_EQ(writer.delta_chunk(0, {}, {}), "");
   EXPECT_NE(writer.delta_chunk(0, {}, tokens), "");
@@ -124,8 +124,8 @@ TEST(ChatWriter, WithoutUsageNoChunkHasIt) {
 
 TEST(CompletionWriter, OffsetsCountCharactersOverChunks) {
   CompletionWriter writer(kHead, /*logprobs=*/true, false);
-  const std::vector<TokenLogprobs> first = {token("ä", -1), token("bc", -1)};
-  const std::vector<TokenLogprobs> second = {token("d", -1)};
+  const std::vector<chat::TokenLogprobs> first = {token("ä", -1), token("bc", -1)};
+  const std::vector<chat::TokenLogprobs> second = {token("d", -1)};
   EXPECT_EQ(event(writer.delta_chunk(0, "äbc", first))["choices"][0]["logprobs"]["text_offset"],
             Json::array({0, 1}));
   const Json other = event(writer.delta_chunk(1, "d", second));
@@ -152,11 +152,11 @@ TEST(CompletionWriter, AWholeAnswerHasItsText) {
 }
 
 TEST(AnswerEnd, IsWhatTheLastPieceSays) {
-  EXPECT_EQ(answer_end({.finish = FinishReason::kLength}, true), AnswerEnd::kLength);
-  EXPECT_EQ(answer_end({.finish = FinishReason::kStop, .stopped_by = "x"}, false),
-            AnswerEnd::kStopSequence);
-  EXPECT_EQ(answer_end({.finish = FinishReason::kStop}, true), AnswerEnd::kToolCalls);
-  EXPECT_EQ(answer_end({.finish = FinishReason::kStop}, false), AnswerEnd::kStop);
+  EXPECT_EQ(chat::answer_end({.finish = FinishReason::kLength}, true), chat::AnswerEnd::kLength);
+  EXPECT_EQ(chat::answer_end({.finish = FinishReason::kStop, .stopped_by = "x"}, false),
+            chat::AnswerEnd::kStopSequence);
+  EXPECT_EQ(chat::answer_end({.finish = FinishReason::kStop}, true), chat::AnswerEnd::kToolCalls);
+  EXPECT_EQ(chat::answer_end({.finish = FinishReason::kStop}, false), chat::AnswerEnd::kStop);
 }
 
 TEST(Usage, APromptOfSeveralAnswersIsCountedOnce) {

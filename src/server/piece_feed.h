@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pieces of one or several generations as they come, for a coroutine that must not block.
 //
-// Used on one strand, by the coroutine that owns it. Destroying it cancels what still generates.
+// A PieceFeed owns the generations of one request. ResponseSender reads answers from it, and the
+// route that preloads segments waits on it for their end. It is used on one strand, by the
+// coroutine that owns it; the engine's thread only wakes it. Destroying it cancels what still
+// generates.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

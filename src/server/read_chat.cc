@@ -19,7 +19,7 @@ struct Reader {
 constexpr std::array<std::string_view, 6> kRoles = {"system",    "developer", "user",
                                                     "assistant", "tool",      "function"};
 
-ContentPart read_part(const Value& part, Reader& reader) {
+chat::ContentPart read_part(const Value& part, Reader& reader) {
   if (part.is_string()) return {.text = part.text(), .path = part.path()};
   if (!part.expect_object()) return {};
   const Value type = part["type"].required();
@@ -42,8 +42,8 @@ ContentPart read_part(const Value& part, Reader& reader) {
   return {};
 }
 
-std::vector<ContentPart> read_content(const Value& content, Reader& reader) {
-  std::vector<ContentPart> out;
+std::vector<chat::ContentPart> read_content(const Value& content, Reader& reader) {
+  std::vector<chat::ContentPart> out;
   if (content.is_string()) {
     out.push_back({.text = content.text(), .path = content.path()});
     return out;
@@ -93,8 +93,8 @@ void copy_text(const Value& message, const char* field, Json& out) {
   if (value) out[field] = value.text();
 }
 
-ChatMessage read_message(const Value& value, Reader& reader) {
-  ChatMessage message;
+chat::ChatMessage read_message(const Value& value, Reader& reader) {
+  chat::ChatMessage message;
   if (!value.expect_object()) return message;
   std::string role = value["role"].required().text();
   if (value["role"].is_string() && std::find(kRoles.begin(), kRoles.end(), role) == kRoles.end()) {
@@ -116,7 +116,7 @@ ChatMessage read_message(const Value& value, Reader& reader) {
   return message;
 }
 
-void read_messages_of(const Value& body, Reader& reader, ChatRequest& request) {
+void read_messages_of(const Value& body, Reader& reader, chat::ChatRequest& request) {
   const Value messages = body["messages"].required();
   if (!messages.expect_array(kMaxMessages)) return;
   if (messages.size() == 0) messages.refuse("is empty");
@@ -127,7 +127,8 @@ void read_messages_of(const Value& body, Reader& reader, ChatRequest& request) {
   name_tool_answers(request.messages);
 }
 
-ChatDocument read_document(const Value& value, const ReadContext& context, bool& has_segments) {
+chat::ChatDocument read_document(const Value& value, const ReadContext& context,
+                                 bool& has_segments) {
   if (value.is_string()) {
     return {.text = {.text = value.text(), .reusable = true, .path = value.path()}};
   }
@@ -137,7 +138,7 @@ ChatDocument read_document(const Value& value, const ReadContext& context, bool&
     has_segments = true;
     return {.text = {.text = read_segment(value, context), .reusable = true, .path = value.path()}};
   }
-  ChatDocument out;
+  chat::ChatDocument out;
   Value text = value["text"];
   for (const char* field : {"contents", "content"}) {
     if (!text && value[field]) text = value[field];
@@ -154,8 +155,8 @@ ChatDocument read_document(const Value& value, const ReadContext& context, bool&
   return out;
 }
 
-ChatTool read_tool(const Value& value) {
-  ChatTool out;
+chat::ChatTool read_tool(const Value& value) {
+  chat::ChatTool out;
   if (!value.expect_object()) return out;
   (void)value["type"].required().choice({"function"}, 0);
   const Value function = value["function"].required();
@@ -172,47 +173,49 @@ ChatTool read_tool(const Value& value) {
   return out;
 }
 
-void read_tool_choice(const Value& choice, ChatRequest& request) {
+void read_tool_choice(const Value& choice, chat::ChatRequest& request) {
   if (choice.is_object()) {
     (void)choice["type"].required().choice({"function"}, 0);
     const Value function = choice["function"].required();
     if (!function.expect_object()) return;
-    request.tool_choice = ToolChoice::kNamed;
+    request.tool_choice = chat::ToolChoice::kNamed;
     request.tool_name = function["name"].required().text();
-    for (const ChatTool& tool : request.tools) {
+    for (const chat::ChatTool& tool : request.tools) {
       if (tool.tool.is_object() && tool.tool["function"]["name"] == request.tool_name) return;
     }
     function["name"].refuse("is none of the tools");
     return;
   }
-  constexpr ToolChoice kChoices[] = {ToolChoice::kNone, ToolChoice::kAuto, ToolChoice::kRequired};
+  constexpr chat::ToolChoice kChoices[] = {chat::ToolChoice::kNone, chat::ToolChoice::kAuto,
+                                           chat::ToolChoice::kRequired};
   request.tool_choice = kChoices[choice.choice({"none", "auto", "required"}, 1)];
-  if (request.tool_choice == ToolChoice::kRequired && request.tools.empty()) {
+  if (request.tool_choice == chat::ToolChoice::kRequired && request.tools.empty()) {
     choice.refuse("is \"required\", but there are no tools");
   }
 }
 
-void read_tools(const Value& body, ChatRequest& request) {
+void read_tools(const Value& body, chat::ChatRequest& request) {
   const Value tools = body["tools"];
   if (tools.expect_array(kMaxTools)) {
     request.tools.reserve(tools.size());
     for (std::size_t i = 0; i < tools.size(); ++i) request.tools.push_back(read_tool(tools.at(i)));
   }
   if (body["functions"]) body["functions"].refuse("is not supported: use tools");
-  for (const ChatTool& tool : request.tools) {
+  for (const chat::ChatTool& tool : request.tools) {
     if (!tool.tool.is_object()) return;  // refused
   }
   read_tool_choice(body["tool_choice"], request);
   request.parallel_tool_calls = body["parallel_tool_calls"].flag(true);
 }
 
-void read_response_format(const Value& format, ChatRequest& request) {
+void read_response_format(const Value& format, chat::ChatRequest& request) {
   if (!format.expect_object()) return;
-  constexpr ResponseFormat kFormats[] = {ResponseFormat::kText, ResponseFormat::kJsonObject,
-                                         ResponseFormat::kJsonSchema};
+  constexpr chat::ResponseFormat kFormats[] = {chat::ResponseFormat::kText,
+                                               chat::ResponseFormat::kJsonObject,
+                                               chat::ResponseFormat::kJsonSchema};
   request.response_format =
       kFormats[format["type"].required().choice({"text", "json_object", "json_schema"}, 0)];
-  if (request.response_format != ResponseFormat::kJsonSchema) return;
+  if (request.response_format != chat::ResponseFormat::kJsonSchema) return;
   const Value named = format["json_schema"].required();
   if (!named.expect_object()) return;
   (void)named["name"].text();
@@ -221,7 +224,7 @@ void read_response_format(const Value& format, ChatRequest& request) {
   if (schema.expect_object()) request.schema = *schema.json();
 }
 
-void read_template_variables(const Value& body, ChatRequest& request) {
+void read_template_variables(const Value& body, chat::ChatRequest& request) {
   const Value effort = body["reasoning_effort"];
   if (effort) {
     request.template_variables["reasoning_effort"] = effort.text();
@@ -249,7 +252,7 @@ void read_template_variables(const Value& body, ChatRequest& request) {
   request.add_generation_prompt = false;
 }
 
-void read_logprobs(const Value& body, ChatRequest& request) {
+void read_logprobs(const Value& body, chat::ChatRequest& request) {
   request.logprobs = body["logprobs"].flag(false);
   const Value top = body["top_logprobs"];
   const int count = top.count(0, kMaxTopLogprobs, 0);
@@ -289,7 +292,7 @@ std::string read_segment(const Value& part, const ReadContext& context) {
 }
 
 void read_documents(const Value& documents, const ReadContext& context, bool& has_segments,
-                    ChatRequest& request) {
+                    chat::ChatRequest& request) {
   if (!documents.expect_array(kMaxDocuments)) return;
   request.documents.reserve(documents.size());
   for (std::size_t i = 0; i < documents.size(); ++i) {
@@ -297,14 +300,14 @@ void read_documents(const Value& documents, const ReadContext& context, bool& ha
   }
 }
 
-void settle_marks(ChatRequest& request) {
+void settle_marks(chat::ChatRequest& request) {
   if (request.messages.empty() || request.messages.back().content.empty()) return;
   request.messages.back().content.back().reusable = false;
 }
 
-void name_tool_answers(std::vector<ChatMessage>& messages) {
+void name_tool_answers(std::vector<chat::ChatMessage>& messages) {
   std::map<std::string, std::string> names;  // by the call's id
-  for (ChatMessage& message : messages) {
+  for (chat::ChatMessage& message : messages) {
     if (const auto calls = message.fields.find("tool_calls"); calls != message.fields.end()) {
       for (const Json& call : *calls) {
         names[call["id"].get<std::string>()] = call["function"]["name"].get<std::string>();
@@ -317,11 +320,11 @@ void name_tool_answers(std::vector<ChatMessage>& messages) {
   }
 }
 
-Read<ChatRequest> read_parsed_chat(const Json& json, const ReadContext& context) {
+Read<chat::ChatRequest> read_parsed_chat(const Json& json, const ReadContext& context) {
   Refusal refusal;
   const Value body(&json, "", refusal);
-  if (!json.is_object()) return ApiError{.message = "body is not a JSON object"};
-  ChatRequest request;
+  if (!json.is_object()) return RequestError{.message = "body is not a JSON object"};
+  chat::ChatRequest request;
   Reader reader{.context = context};
   request.options = read_answer_options(body, context);
   read_max_tokens(body, request.options.engine);
@@ -337,7 +340,7 @@ Read<ChatRequest> read_parsed_chat(const Json& json, const ReadContext& context)
   return request;
 }
 
-Read<ChatRequest> read_chat(std::string_view body, const ReadContext& context) {
+Read<chat::ChatRequest> read_chat(std::string_view body, const ReadContext& context) {
   const Read<Json> json = parse_json(body);
   if (!json.ok()) return json.error();
   return read_parsed_chat(*json, context);

@@ -13,14 +13,15 @@
 #include <string_view>
 #include <vector>
 
-#include "server/chat_request.h"
-#include "server/fields.h"
+#include "chat/chat_request.h"
+#include "server/json_fields.h"
+#include "server/read_context.h"
 
 namespace redknot::server {
 
-Read<ChatRequest> read_chat(std::string_view body, const ReadContext& context);
+Read<chat::ChatRequest> read_chat(std::string_view body, const ReadContext& context);
 // Of a body that has been parsed, for those that hold messages and little else.
-Read<ChatRequest> read_parsed_chat(const Json& json, const ReadContext& context);
+Read<chat::ChatRequest> read_parsed_chat(const Json& json, const ReadContext& context);
 
 // Shared with the other dialect.
 bool is_cached(const Value& part);  // cache_control, which is checked
@@ -28,11 +29,11 @@ bool is_cached(const Value& part);  // cache_control, which is checked
 std::string read_segment(const Value& part, const ReadContext& context);
 // `documents`; tells if one of them is a preloaded segment.
 void read_documents(const Value& documents, const ReadContext& context, bool& has_segments,
-                    ChatRequest& request);
+                    chat::ChatRequest& request);
 // The last part of the last message is the question, and not reusable.
-void settle_marks(ChatRequest& request);
+void settle_marks(chat::ChatRequest& request);
 // Tool messages without a name get that of the call they answer.
-void name_tool_answers(std::vector<ChatMessage>& messages);
+void name_tool_answers(std::vector<chat::ChatMessage>& messages);
 
 inline constexpr std::size_t kMaxMessages = 16384;
 inline constexpr std::size_t kMaxParts = 4096;

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "server/api_error.h"
+
 namespace redknot::server {
 namespace {
 
@@ -31,14 +33,14 @@ std::string with(const std::string& fields) {
          (fields.empty() ? "" : ", ") + fields + "}";
 }
 
-ChatRequest read(const std::string& body) {
-  Read<ChatRequest> request = read_chat(body, context());
+chat::ChatRequest read(const std::string& body) {
+  Read<chat::ChatRequest> request = read_chat(body, context());
   EXPECT_TRUE(request.ok()) << (request.ok() ? "" : request.error().message);
-  return request.ok() ? *request : ChatRequest{};
+  return request.ok() ? *request : chat::ChatRequest{};
 }
 
 TEST(ReadChat, DefaultsAreOpenAis) {
-  const ChatRequest request = read(with(""));
+  const chat::ChatRequest request = read(with(""));
   const Request& engine = request.options.engine;
   EXPECT_EQ(engine.sampling.temperature, 1.0f);
   EXPECT_EQ(engine.sampling.top_p, 1.0f);
@@ -50,12 +52,12 @@ TEST(ReadChat, DefaultsAreOpenAis) {
   EXPECT_EQ(engine.reuse, Reuse::kPrefix);
   EXPECT_EQ(request.options.answers, 1);
   EXPECT_FALSE(request.options.stream);
-  EXPECT_EQ(request.tool_choice, ToolChoice::kAuto);
+  EXPECT_EQ(request.tool_choice, chat::ToolChoice::kAuto);
   EXPECT_TRUE(request.add_generation_prompt);
 }
 
 TEST(ReadChat, ReadsEveryNumber) {
-  const ChatRequest request = read(with(R"("model": "m", "temperature": 0, "top_p": 0.5,
+  const chat::ChatRequest request = read(with(R"("model": "m", "temperature": 0, "top_p": 0.5,
       "top_k": 7, "min_p": 0.1, "repetition_penalty": 1.1, "frequency_penalty": -2,
       "presence_penalty": 2, "seed": -1, "n": 3, "stream": true,
       "stream_options": {"include_usage": true}, "stop": ["a", "b"], "ignore_eos": true,
@@ -82,7 +84,7 @@ TEST(ReadChat, ReadsEveryNumber) {
 }
 
 TEST(ReadChat, ReadsMessagesOfAllRoles) {
-  const ChatRequest request = read(R"({"messages": [
+  const chat::ChatRequest request = read(R"({"messages": [
     {"role": "developer", "content": [{"type": "text", "text": "Be "},
                                         {"type": "text", "text": "brief"}]},
     {"role": "user", "content": "Weather?"},
@@ -99,7 +101,7 @@ TEST(ReadChat, ReadsMessagesOfAllRoles) {
 }
 
 TEST(ReadChat, CachedPartsDocumentsAndSegmentsAreReusable) {
-  const ChatRequest request = read(R"({"messages": [
+  const chat::ChatRequest request = read(R"({"messages": [
     {"role": "system", "content": [{"type": "text", "text": "S",
                                     "cache_control": {"type": "ephemeral"}}]},
     {"role": "user", "content": [{"type": "segment", "id": "seg_1"},
@@ -141,29 +143,29 @@ TEST(ReadChat, ReadsToolsAndFormats) {
   const std::string tools = R"("tools": [{"type": "function", "function": {"name": "f",
       "parameters": {"type": "object"}}, "cache_control": {"type": "ephemeral"}},
       {"type": "function", "function": {"name": "g"}}])";
-  const ChatRequest named =
+  const chat::ChatRequest named =
       read(with(tools + R"(, "tool_choice": {"type": "function", "function": {"name": "g"}},
                             "parallel_tool_calls": false)"));
-  EXPECT_EQ(named.tool_choice, ToolChoice::kNamed);
+  EXPECT_EQ(named.tool_choice, chat::ToolChoice::kNamed);
   EXPECT_EQ(named.tool_name, "g");
   EXPECT_FALSE(named.parallel_tool_calls);
   EXPECT_TRUE(named.tools[0].reusable);
   EXPECT_FALSE(named.tools[0].tool.contains("cache_control"));
   EXPECT_FALSE(named.tools[1].reusable);
-  EXPECT_EQ(read(with(tools + R"(, "tool_choice": "none")")).tool_choice, ToolChoice::kNone);
+  EXPECT_EQ(read(with(tools + R"(, "tool_choice": "none")")).tool_choice, chat::ToolChoice::kNone);
   EXPECT_EQ(read(with(tools + R"(, "tool_choice": "required")")).tool_choice,
-            ToolChoice::kRequired);
-  const ChatRequest format = read(with(
+            chat::ToolChoice::kRequired);
+  const chat::ChatRequest format = read(with(
       R"("response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": true,
          "schema": {"type": "object"}}})"));
-  EXPECT_EQ(format.response_format, ResponseFormat::kJsonSchema);
+  EXPECT_EQ(format.response_format, chat::ResponseFormat::kJsonSchema);
   EXPECT_EQ(format.schema, (Json{{"type", "object"}}));
   EXPECT_EQ(read(with(R"("response_format": {"type": "json_object"})")).response_format,
-            ResponseFormat::kJsonObject);
+            chat::ResponseFormat::kJsonObject);
 }
 
 TEST(ReadChat, ReadsWhatTemplatesAreTold) {
-  const ChatRequest request = read(with(
+  const chat::ChatRequest request = read(with(
       R"("chat_template_kwargs": {"enable_thinking": false}, "reasoning_effort": "low",
          "continue_final_message": true)"));
   EXPECT_EQ(request.template_variables["enable_thinking"], false);
@@ -289,9 +291,9 @@ TEST(ReadChat, RefusesNamingTheField) {
   std::vector<Refused> cases = refused_fields();
   for (Refused& refused : refused_messages()) cases.push_back(std::move(refused));
   for (const Refused& refused : cases) {
-    const Read<ChatRequest> request = read_chat(refused.body, context());
+    const Read<chat::ChatRequest> request = read_chat(refused.body, context());
     ASSERT_FALSE(request.ok()) << refused.body;
-    EXPECT_EQ(request.error().status, 400);
+    EXPECT_EQ(api_error(request.error()).status, 400);
     EXPECT_EQ(request.error().param, refused.param) << refused.body;
     EXPECT_THAT(request.error().message, HasSubstr(refused.why)) << refused.body;
     EXPECT_THAT(request.error().message, HasSubstr(refused.param)) << refused.body;

@@ -61,7 +61,7 @@ std::vector<int> read_tokens(const Value& value) {
 Read<CompletionRequest> read_completion(std::string_view text, const ReadContext& context) {
   const Read<Json> json = parse_json(text);
   if (!json.ok()) return json.error();
-  if (!(*json).is_object()) return ApiError{.message = "body is not a JSON object"};
+  if (!(*json).is_object()) return RequestError{.message = "body is not a JSON object"};
   Refusal refusal;
   const Value body(&*json, "", refusal);
   CompletionRequest request;

@@ -8,8 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "server/chat_request.h"
-#include "server/fields.h"
+#include "server/completion_request.h"
+#include "server/json_fields.h"
+#include "server/read_context.h"
 
 namespace redknot::server {
 

@@ -12,20 +12,21 @@ namespace {
 
 struct Reader {
   const ReadContext& context;
-  ChatRequest& request;
+  chat::ChatRequest& request;
   bool has_segments = false;
 };
 
 // Text and segments; nothing for other blocks.
-std::optional<ContentPart> read_text_block(const Value& block, const std::string& type,
-                                           Reader& reader) {
+std::optional<chat::ContentPart> read_text_block(const Value& block, const std::string& type,
+                                                 Reader& reader) {
   if (type == "text") {
     const Value text = block["text"].required();
-    return ContentPart{.text = text.text(), .reusable = is_cached(block), .path = text.path()};
+    return chat::ContentPart{
+        .text = text.text(), .reusable = is_cached(block), .path = text.path()};
   }
   if (type == "segment") {
     reader.has_segments = true;
-    return ContentPart{
+    return chat::ContentPart{
         .text = read_segment(block, reader.context), .reusable = true, .path = block.path()};
   }
   return {};
@@ -37,8 +38,8 @@ void refuse_block(const Value& block, const std::string& type) {
 }
 
 // A string, or blocks of text.
-std::vector<ContentPart> read_text(const Value& value, Reader& reader) {
-  std::vector<ContentPart> out;
+std::vector<chat::ContentPart> read_text(const Value& value, Reader& reader) {
+  std::vector<chat::ContentPart> out;
   if (!value) return out;
   if (value.is_string()) {
     out.push_back({.text = value.text(), .path = value.path()});
@@ -60,20 +61,20 @@ std::vector<ContentPart> read_text(const Value& value, Reader& reader) {
   return out;
 }
 
-ChatMessage message_of(const char* role) {
-  ChatMessage out;
+chat::ChatMessage message_of(const char* role) {
+  chat::ChatMessage out;
   out.fields["role"] = role;
   return out;
 }
 
 void read_tool_result(const Value& block, Reader& reader) {
-  ChatMessage answer = message_of("tool");
+  chat::ChatMessage answer = message_of("tool");
   answer.fields["tool_call_id"] = block["tool_use_id"].required().text();
   answer.content = read_text(block["content"], reader);
   if (answer.content.empty()) answer.content.push_back({.text = "", .path = block.path()});
   (void)block["is_error"].flag(false);
   if (is_cached(block)) {
-    for (ContentPart& part : answer.content) part.reusable = true;
+    for (chat::ContentPart& part : answer.content) part.reusable = true;
   }
   reader.request.messages.push_back(std::move(answer));
 }
@@ -90,7 +91,7 @@ Json read_tool_use(const Value& block) {
 
 // Answers of tools become messages of their own, in front of what else a message says.
 void read_user(const Value& content, Reader& reader) {
-  ChatMessage message = message_of("user");
+  chat::ChatMessage message = message_of("user");
   for (std::size_t i = 0; i < content.size(); ++i) {
     const Value block = content.at(i);
     if (!block.expect_object()) continue;
@@ -107,7 +108,7 @@ void read_user(const Value& content, Reader& reader) {
 }
 
 void read_assistant(const Value& content, Reader& reader) {
-  ChatMessage message = message_of("assistant");
+  chat::ChatMessage message = message_of("assistant");
   Json calls = Json::array();
   std::string reasoning;
   for (std::size_t i = 0; i < content.size(); ++i) {
@@ -134,7 +135,7 @@ void read_message(const Value& value, Reader& reader) {
   const bool is_user = value["role"].required().choice({"user", "assistant"}, 0) == 0;
   const Value content = value["content"].required();
   if (content.is_string()) {
-    ChatMessage message = message_of(is_user ? "user" : "assistant");
+    chat::ChatMessage message = message_of(is_user ? "user" : "assistant");
     message.content.push_back({.text = content.text(), .path = content.path()});
     reader.request.messages.push_back(std::move(message));
     return;
@@ -150,7 +151,7 @@ void read_message(const Value& value, Reader& reader) {
 }
 
 void read_conversation(const Value& body, Reader& reader) {
-  ChatMessage system = message_of("system");
+  chat::ChatMessage system = message_of("system");
   system.content = read_text(body["system"], reader);
   if (!system.content.empty()) reader.request.messages.push_back(std::move(system));
   const Value messages = body["messages"].required();
@@ -164,8 +165,8 @@ void read_conversation(const Value& body, Reader& reader) {
   reader.request.add_generation_prompt = !ends_with_assistant;
 }
 
-ChatTool read_tool(const Value& value) {
-  ChatTool out;
+chat::ChatTool read_tool(const Value& value) {
+  chat::ChatTool out;
   if (!value.expect_object()) return out;
   const Value type = value["type"];
   if (type.is_string() && type.text() != "custom") {
@@ -183,25 +184,25 @@ ChatTool read_tool(const Value& value) {
   return out;
 }
 
-void read_tool_choice(const Value& choice, ChatRequest& request) {
+void read_tool_choice(const Value& choice, chat::ChatRequest& request) {
   if (!choice.expect_object()) return;
-  constexpr ToolChoice kChoices[] = {ToolChoice::kAuto, ToolChoice::kRequired, ToolChoice::kNamed,
-                                     ToolChoice::kNone};
+  constexpr chat::ToolChoice kChoices[] = {chat::ToolChoice::kAuto, chat::ToolChoice::kRequired,
+                                           chat::ToolChoice::kNamed, chat::ToolChoice::kNone};
   request.tool_choice =
       kChoices[choice["type"].required().choice({"auto", "any", "tool", "none"}, 0)];
   request.parallel_tool_calls = !choice["disable_parallel_tool_use"].flag(false);
-  if (request.tool_choice == ToolChoice::kRequired && request.tools.empty()) {
+  if (request.tool_choice == chat::ToolChoice::kRequired && request.tools.empty()) {
     choice["type"].refuse("is \"any\", but there are no tools");
   }
-  if (request.tool_choice != ToolChoice::kNamed) return;
+  if (request.tool_choice != chat::ToolChoice::kNamed) return;
   request.tool_name = choice["name"].required().text();
-  for (const ChatTool& tool : request.tools) {
+  for (const chat::ChatTool& tool : request.tools) {
     if (tool.tool.is_object() && tool.tool["function"]["name"] == request.tool_name) return;
   }
   choice["name"].refuse("is none of the tools");
 }
 
-void read_tools(const Value& body, ChatRequest& request) {
+void read_tools(const Value& body, chat::ChatRequest& request) {
   const Value tools = body["tools"];
   if (tools.expect_array(kMaxTools)) {
     request.tools.reserve(tools.size());
@@ -210,7 +211,7 @@ void read_tools(const Value& body, ChatRequest& request) {
   read_tool_choice(body["tool_choice"], request);
 }
 
-void read_thinking(const Value& thinking, ChatRequest& request) {
+void read_thinking(const Value& thinking, chat::ChatRequest& request) {
   bool thinks = false;
   if (thinking.expect_object()) {
     thinks = thinking["type"].required().choice({"disabled", "enabled", "adaptive"}, 0) != 0;
@@ -220,8 +221,8 @@ void read_thinking(const Value& thinking, ChatRequest& request) {
   request.template_variables["enable_thinking"] = thinks;
 }
 
-AnswerOptions read_message_options(const Value& body, const ReadContext& context) {
-  AnswerOptions options;
+chat::AnswerOptions read_message_options(const Value& body, const ReadContext& context) {
+  chat::AnswerOptions options;
   options.model = body["model"].text();
   options.stream = body["stream"].flag(false);
   options.include_usage = true;
@@ -238,13 +239,13 @@ AnswerOptions read_message_options(const Value& body, const ReadContext& context
 
 }  // namespace
 
-Read<ChatRequest> read_messages(std::string_view text, const ReadContext& context) {
+Read<chat::ChatRequest> read_messages(std::string_view text, const ReadContext& context) {
   const Read<Json> json = parse_json(text);
   if (!json.ok()) return json.error();
-  if (!(*json).is_object()) return ApiError{.message = "body is not a JSON object"};
+  if (!(*json).is_object()) return RequestError{.message = "body is not a JSON object"};
   Refusal refusal;
   const Value body(&*json, "", refusal);
-  ChatRequest request;
+  chat::ChatRequest request;
   Reader reader{.context = context, .request = request};
   request.options = read_message_options(body, context);
   read_conversation(body, reader);

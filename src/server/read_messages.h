@@ -10,11 +10,12 @@
 
 #include <string_view>
 
-#include "server/chat_request.h"
-#include "server/fields.h"
+#include "chat/chat_request.h"
+#include "server/json_fields.h"
+#include "server/read_context.h"
 
 namespace redknot::server {
 
-Read<ChatRequest> read_messages(std::string_view text, const ReadContext& context);
+Read<chat::ChatRequest> read_messages(std::string_view text, const ReadContext& context);
 
 }  // namespace redknot::server

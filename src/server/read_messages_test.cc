@@ -12,10 +12,10 @@ namespace {
 
 using ::testing::HasSubstr;
 
-ChatRequest read(const std::string& body) {
-  Read<ChatRequest> request = read_messages(body, {});
+chat::ChatRequest read(const std::string& body) {
+  Read<chat::ChatRequest> request = read_messages(body, {});
   EXPECT_TRUE(request.ok()) << (request.ok() ? "" : request.error().message);
-  return request.ok() ? *request : ChatRequest{};
+  return request.ok() ? *request : chat::ChatRequest{};
 }
 
 // A body with one message and these further fields.
@@ -24,7 +24,7 @@ std::string with(const std::string& fields) {
 }
 
 TEST(ReadMessages, MakesTheSameRequestsAsTheOtherDialect) {
-  const ChatRequest request = read(R"({"model": "m", "max_tokens": 9, "stream": true,
+  const chat::ChatRequest request = read(R"({"model": "m", "max_tokens": 9, "stream": true,
     "temperature": 0.5, "top_p": 0.9, "top_k": 3, "stop_sequences": ["END"],
     "metadata": {"user_id": "u"},
     "system": [{"type": "text", "text": "S", "cache_control": {"type": "ephemeral"}}],
@@ -46,7 +46,7 @@ TEST(ReadMessages, MakesTheSameRequestsAsTheOtherDialect) {
   EXPECT_EQ(request.options.engine.reuse, Reuse::kPrefix);
   EXPECT_TRUE(request.options.stream);
   std::vector<std::string> roles;
-  for (const ChatMessage& message : request.messages) {
+  for (const chat::ChatMessage& message : request.messages) {
     roles.push_back(message.fields["role"].get<std::string>());
   }
   EXPECT_EQ(roles,
@@ -61,14 +61,14 @@ TEST(ReadMessages, MakesTheSameRequestsAsTheOtherDialect) {
   EXPECT_EQ(request.messages[4].content[0].text, "");
   EXPECT_EQ(request.tools[0].tool["function"]["parameters"]["type"], "object");
   EXPECT_TRUE(request.tools[0].reusable);
-  EXPECT_EQ(request.tool_choice, ToolChoice::kRequired);
+  EXPECT_EQ(request.tool_choice, chat::ToolChoice::kRequired);
   EXPECT_FALSE(request.parallel_tool_calls);
   EXPECT_FALSE(request.show_reasoning);
   EXPECT_EQ(request.template_variables["enable_thinking"], false);
 }
 
 TEST(ReadMessages, ALastMessageOfTheAssistantIsContinued) {
-  const ChatRequest request = read(R"({"max_tokens": 1, "messages": [
+  const chat::ChatRequest request = read(R"({"max_tokens": 1, "messages": [
     {"role": "user", "content": "Q"}, {"role": "assistant", "content": "The"}]})");
   EXPECT_TRUE(request.continue_final_message);
   EXPECT_FALSE(request.add_generation_prompt);
@@ -122,7 +122,7 @@ TEST(ReadMessages, RefusesNamingTheField) {
       {with(R"("redknot": {"reuse": 1})"), "redknot.reuse", "segment"},
   };
   for (const Refused& refused : cases) {
-    const Read<ChatRequest> request = read_messages(refused.body, {});
+    const Read<chat::ChatRequest> request = read_messages(refused.body, {});
     ASSERT_FALSE(request.ok()) << refused.body;
     EXPECT_EQ(request.error().param, refused.param) << refused.body;
     EXPECT_THAT(request.error().message, HasSubstr(refused.why)) << refused.body;

@@ -75,8 +75,8 @@ std::vector<std::string> read_stops(const Value& value) {
   return out;
 }
 
-AnswerOptions read_answer_options(const Value& body, const ReadContext& context) {
-  AnswerOptions out;
+chat::AnswerOptions read_answer_options(const Value& body, const ReadContext& context) {
+  chat::AnswerOptions out;
   out.model = body["model"].text();
   out.answers = body["n"].count(1, kMaxAnswers, 1);
   out.stream = body["stream"].flag(false);

@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "server/chat_request.h"
-#include "server/fields.h"
+#include "chat/chat_request.h"
+#include "server/json_fields.h"
+#include "server/read_context.h"
 
 namespace redknot::server {
 
@@ -22,7 +23,7 @@ Sampling read_sampling(const Value& body, const ReadContext& context);
 
 // model, n, stream, stream_options.include_usage, stop, ignore_eos, and sampling; also redknot and
 // priority.
-AnswerOptions read_answer_options(const Value& body, const ReadContext& context);
+chat::AnswerOptions read_answer_options(const Value& body, const ReadContext& context);
 
 // A string, or at most kMaxStops of them, none of them empty.
 std::vector<std::string> read_stops(const Value& value);

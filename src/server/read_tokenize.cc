@@ -11,7 +11,7 @@ namespace redknot::server {
 Read<TokenizeRequest> read_tokenize(std::string_view text, const ReadContext& context) {
   const Read<Json> json = parse_json(text);
   if (!json.ok()) return json.error();
-  if (!(*json).is_object()) return ApiError{.message = "body is not a JSON object"};
+  if (!(*json).is_object()) return RequestError{.message = "body is not a JSON object"};
   Refusal refusal;
   const Value body(&*json, "", refusal);
   TokenizeRequest request;
@@ -35,7 +35,7 @@ Read<TokenizeRequest> read_tokenize(std::string_view text, const ReadContext& co
 Read<DetokenizeRequest> read_detokenize(std::string_view text) {
   const Read<Json> json = parse_json(text);
   if (!json.ok()) return json.error();
-  if (!(*json).is_object()) return ApiError{.message = "body is not a JSON object"};
+  if (!(*json).is_object()) return RequestError{.message = "body is not a JSON object"};
   Refusal refusal;
   const Value body(&*json, "", refusal);
   DetokenizeRequest request;

@@ -8,15 +8,16 @@
 #include <string_view>
 #include <vector>
 
-#include "server/chat_request.h"
-#include "server/fields.h"
+#include "chat/chat_request.h"
+#include "server/json_fields.h"
+#include "server/read_context.h"
 
 namespace redknot::server {
 
 struct TokenizeRequest {
   std::string model{};
   std::string text{};
-  std::optional<ChatRequest> chat{};  // instead of the text
+  std::optional<chat::ChatRequest> chat{};  // instead of the text
   bool add_special = true;
   bool parse_special = true;
   bool with_texts = false;  // also the text of each token

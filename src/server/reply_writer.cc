@@ -13,7 +13,7 @@ namespace {
 template <typename Writer>
 class OpenAiReply : public ReplyWriter {
  public:
-  std::string end(int choice, AnswerEnd end, const std::string&) override {
+  std::string end(int choice, chat::AnswerEnd end, const std::string&) override {
     return writer_.end_chunk(choice, end);
   }
   std::string finish(const Usage& usage) override {
@@ -39,7 +39,7 @@ class OpenAiReply : public ReplyWriter {
 
 class ChatReply : public OpenAiReply<ChatWriter> {
  public:
-  ChatReply(AnswerHead head, const ChatRequest& request)
+  ChatReply(AnswerHead head, const chat::ChatRequest& request)
       : OpenAiReply(std::move(head), request.logprobs, request.options.include_usage),
         choices_(request.options.answers) {}
 
@@ -48,8 +48,8 @@ class ChatReply : public OpenAiReply<ChatWriter> {
     for (int choice = 0; choice < choices_; ++choice) out += writer_.first_chunk(choice);
     return out;
   }
-  std::string delta(int choice, const AnswerDelta& delta,
-                    std::span<const TokenLogprobs> tokens) override {
+  std::string delta(int choice, const chat::AnswerDelta& delta,
+                    std::span<const chat::TokenLogprobs> tokens) override {
     return writer_.delta_chunk(choice, delta, tokens);
   }
 
@@ -63,23 +63,24 @@ class CompletionReply : public OpenAiReply<CompletionWriter> {
       : OpenAiReply(std::move(head), request.logprobs, request.options.include_usage) {}
 
   std::string begin(const Usage&) override { return {}; }
-  std::string delta(int choice, const AnswerDelta& delta,
-                    std::span<const TokenLogprobs> tokens) override {
+  std::string delta(int choice, const chat::AnswerDelta& delta,
+                    std::span<const chat::TokenLogprobs> tokens) override {
     return writer_.delta_chunk(choice, delta.content, tokens);
   }
 };
 
 class MessagesReply : public ReplyWriter {
  public:
-  MessagesReply(AnswerHead head, const ChatRequest& request, std::string request_id)
+  MessagesReply(AnswerHead head, const chat::ChatRequest& request, std::string request_id)
       : writer_(std::move(head), request.show_reasoning), request_id_(std::move(request_id)) {}
 
   std::string begin(const Usage& usage) override { return writer_.begin(usage); }
-  std::string delta(int, const AnswerDelta& delta, std::span<const TokenLogprobs>) override {
+  std::string delta(int, const chat::AnswerDelta& delta,
+                    std::span<const chat::TokenLogprobs>) override {
     return writer_.delta(delta);
   }
   // Its last word has usage too.
-  std::string end(int, AnswerEnd end, const std::string& stopped_by) override {
+  std::string end(int, chat::AnswerEnd end, const std::string& stopped_by) override {
     end_ = end;
     stopped_by_ = stopped_by;
     return {};
@@ -96,13 +97,13 @@ class MessagesReply : public ReplyWriter {
  private:
   MessagesWriter writer_;
   std::string request_id_;
-  AnswerEnd end_ = AnswerEnd::kStop;
+  chat::AnswerEnd end_ = chat::AnswerEnd::kStop;
   std::string stopped_by_;
 };
 
 }  // namespace
 
-std::unique_ptr<ReplyWriter> chat_writer(AnswerHead head, const ChatRequest& request) {
+std::unique_ptr<ReplyWriter> chat_writer(AnswerHead head, const chat::ChatRequest& request) {
   return std::make_unique<ChatReply>(std::move(head), request);
 }
 
@@ -110,7 +111,7 @@ std::unique_ptr<ReplyWriter> completion_writer(AnswerHead head, const Completion
   return std::make_unique<CompletionReply>(std::move(head), request);
 }
 
-std::unique_ptr<ReplyWriter> messages_writer(AnswerHead head, const ChatRequest& request,
+std::unique_ptr<ReplyWriter> messages_writer(AnswerHead head, const chat::ChatRequest& request,
                                              const std::string& request_id) {
   return std::make_unique<MessagesReply>(std::move(head), request, request_id);
 }

@@ -2,26 +2,26 @@
 // Routes that generate text, in three dialects.
 #include <utility>
 
-#include "server/answering.h"
-#include "server/asking.h"
+#include "server/response_sender.h"
 #include "server/service.h"
+#include "server/start_request.h"
 #include "server/workers.h"
 
 namespace redknot::server {
 
-Service::Answered Service::answer_with(Call& call, AskFunction ask) {
+Service::Answered Service::answer_with(Call& call, StartRequest start) {
   UnderWay::Answer self(under_way_);
-  const Asker asker{model_, terms_, call.tenant, segment_texts_, call.request.id};
-  std::function<Read<Asked>()> begin = [&asker, &call, ask] {
-    return ask(asker, call.request.body);
+  const RequestContext context{model_, terms_, call.tenant, segment_texts_, call.request.id};
+  std::function<ApiResult<StartedRequest>()> begin = [&context, &call, start] {
+    return start(context, call.request.body);
   };
-  Read<Asked> asked = co_await run_on(workers_, std::move(begin));
-  if (!asked.ok()) {
-    ApiError error = asked.error();
+  ApiResult<StartedRequest> started = co_await run_on(workers_, std::move(begin));
+  if (!started.ok()) {
+    ApiError error = started.error();
     co_await fail(call, std::move(error));
     co_return;
   }
-  Outcome outcome = co_await answer_client(std::move(*asked), call.exchange, metrics_, self);
+  Outcome outcome = co_await send_response(std::move(*started), call.exchange, metrics_, self);
   call.line.tokens = outcome.tokens;
   call.line.status = outcome.status;
   if (outcome.failed) call.line.error = outcome.failed->message;
@@ -30,10 +30,10 @@ Service::Answered Service::answer_with(Call& call, AskFunction ask) {
   co_await fail(call, std::move(refused));
 }
 
-Service::Answered Service::chat_completions(Call& call) { return answer_with(call, ask_chat); }
+Service::Answered Service::chat_completions(Call& call) { return answer_with(call, start_chat); }
 
-Service::Answered Service::completions(Call& call) { return answer_with(call, ask_completion); }
+Service::Answered Service::completions(Call& call) { return answer_with(call, start_completion); }
 
-Service::Answered Service::messages(Call& call) { return answer_with(call, ask_messages); }
+Service::Answered Service::messages(Call& call) { return answer_with(call, start_messages); }
 
 }  // namespace redknot::server

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/fields.h"
+#include "server/json_fields.h"
 #include "server/piece_feed.h"
 #include "server/service.h"
 #include "server/workers.h"
@@ -106,9 +106,9 @@ struct PutSegment {
 };
 
 // As requests will have it: as a part of a message, and as a document.
-std::vector<PromptPart> parts_to_build(const AskableModel& model, const std::string& text) {
+std::vector<PromptPart> parts_to_build(const ApiModel& model, const std::string& text) {
   std::vector<PromptPart> parts;
-  if (model.chat) parts = preload_parts(text, *model.chat, unix_seconds());
+  if (model.chat) parts = chat::preload_parts(text, *model.chat, unix_seconds());
   if (!parts.empty()) return parts;
   parts.resize(1);
   parts.front() = {.text = text, .parse_special = false, .reusable = true};
@@ -117,11 +117,11 @@ std::vector<PromptPart> parts_to_build(const AskableModel& model, const std::str
 
 double read_ttl(const Value& body) { return body["ttl_seconds"].number(0, kMaxTtlSeconds, 0); }
 
-Read<PutSegment> begin_put(const AskableModel& model, const PreloadTerms& terms,
-                           const std::string& body) {
+ApiResult<PutSegment> begin_put(const ApiModel& model, const PreloadTerms& terms,
+                                const std::string& body) {
   Engine& engine = model.engine;
   Read<Json> json = parse_json(body);
-  if (!json.ok()) return json.error();
+  if (!json.ok()) return api_error(json.error());
   Refusal refusal;
   const Value fields(&*json, "", refusal);
   PutSegment put;
@@ -130,7 +130,7 @@ Read<PutSegment> begin_put(const AskableModel& model, const PreloadTerms& terms,
   text = fields["text"].required().text();
   put.ttl_seconds = read_ttl(fields);
   if (!refusal.first() && text.empty()) refusal.refuse("text", "is empty");
-  if (refusal.first()) return *refusal.first();
+  if (refusal.first()) return api_error(*refusal.first());
   if (engine.tokenizer() == nullptr) {
     return ApiError{.message = "this model file has no tokenizer", .param = "text"};
   }
@@ -153,13 +153,13 @@ Read<PutSegment> begin_put(const AskableModel& model, const PreloadTerms& terms,
 
 Service::Answered Service::put_segment(Call& call) {
   const UnderWay::Answer self(under_way_);
-  std::function<Read<PutSegment>()> begin = [this, &call] {
+  std::function<ApiResult<PutSegment>()> begin = [this, &call] {
     const PreloadTerms terms{.canonical_context = CanonicalContext::kBare,
                              .cache_salt = call.tenant.salt,
                              .kv_quota_bytes = options_.kv_quota_bytes};
     return begin_put(model_, terms, call.request.body);
   };
-  Read<PutSegment> put = co_await run_on(workers_, std::move(begin));
+  ApiResult<PutSegment> put = co_await run_on(workers_, std::move(begin));
   if (!put.ok()) {
     ApiError error = put.error();
     co_await fail(call, std::move(error));
@@ -223,7 +223,9 @@ const char* Service::pin_all(const std::string& salt, const std::vector<std::str
     if (bytes > options_.kv_quota_bytes) return "the tenant's quota has no room for its pages";
   }
   bool pinned = false;
-  for (const std::string& id : engine_ids) pinned |= engine_.pin_segment(salt, id, seconds);
+  for (const std::string& id : engine_ids) {
+    pinned |= engine_.pin_segment(salt, id, seconds, options_.kv_quota_bytes);
+  }
   if (pinned || seconds == 0) return nullptr;
   return "its pages have made room for others, or half of the KV memory is pinned already";
 }
@@ -256,14 +258,14 @@ Service::Answered Service::show_segment(Call& call) {
 }
 
 Service::Answered Service::pin_segment(Call& call) {
-  std::function<Read<std::string>()> pin = [this, &call]() -> Read<std::string> {
+  std::function<ApiResult<std::string>()> pin = [this, &call]() -> ApiResult<std::string> {
     Read<Json> body = parse_json(call.request.body);
-    if (!body.ok()) return body.error();
+    if (!body.ok()) return api_error(body.error());
     Refusal refusal;
     const Value fields(&*body, "", refusal);
     if (fields.expect_object()) fields["ttl_seconds"].required();
     const double ttl_seconds = read_ttl(fields);
-    if (refusal.first()) return *refusal.first();
+    if (refusal.first()) return api_error(*refusal.first());
     const std::string& salt = call.tenant.salt;
     const auto found =
         find(shown(engine_.segments(salt), segment_texts_.all(salt)), call.parameter);
@@ -276,7 +278,7 @@ Service::Answered Service::pin_segment(Call& call) {
     return dump_json(
         {{"id", call.parameter}, {"object", "segment"}, {"pinned_seconds", ttl_seconds}});
   };
-  Read<std::string> body = co_await run_on(errands_, std::move(pin));
+  ApiResult<std::string> body = co_await run_on(errands_, std::move(pin));
   if (!body.ok()) {
     ApiError error = body.error();
     co_await fail(call, std::move(error));

@@ -3,8 +3,8 @@
 // page itself.
 #include <utility>
 
-#include "server/fields.h"
 #include "server/head_words.h"
+#include "server/json_fields.h"
 #include "server/service.h"
 #include "server/web_files.h"
 
@@ -21,7 +21,7 @@ Json heads_json(const Stats& stats) {
     heads.push_back({{"layer", i / per_layer},
                      {"kv_head", i % per_layer},
                      {"class", class_of(head)},
-                     {"dtype", name_of(head.dtype)},
+                     {"dtype", name(head.dtype)},
                      {"sink_tokens", head.sink_tokens},
                      {"window_tokens", head.window_tokens},
                      {"top_pages", head.top_pages},
@@ -35,7 +35,7 @@ Json heads_json(const Stats& stats) {
 Json pool_json(const Stats& stats) {
   Json pool = Json::array();
   for (const PoolUse& use : stats.pool) {
-    pool.push_back({{"dtype", name_of(use.dtype)},
+    pool.push_back({{"dtype", name(use.dtype)},
                     {"page_bytes", use.page_bytes},
                     {"total_pages", use.total_pages},
                     {"free_pages", use.free_pages}});

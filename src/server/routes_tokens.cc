@@ -2,9 +2,9 @@
 // Text to token ids and back.
 #include <utility>
 
-#include "server/asking.h"
 #include "server/read_tokenize.h"
 #include "server/service.h"
+#include "server/start_request.h"
 #include "server/workers.h"
 
 namespace redknot::server {
@@ -18,13 +18,14 @@ std::vector<int> with_bos(const Engine& engine, bool wanted) {
   return {};
 }
 
-Read<std::vector<int>> chat_tokens(const Asker& asker, const ChatRequest& chat) {
-  const AskableModel& model = asker.model;
+ApiResult<std::vector<int>> chat_tokens(const RequestContext& context,
+                                        const chat::ChatRequest& request) {
+  const ApiModel& model = context.model;
   if (!model.chat) {
     return ApiError{.message = "messages: the model has no chat template", .param = "messages"};
   }
-  Read<ChatPrompt> prompt = chat_prompt(chat, *model.chat, unix_seconds());
-  if (!prompt.ok()) return prompt.error();
+  Read<chat::ChatPrompt> prompt = chat::chat_prompt(request, *model.chat, unix_seconds());
+  if (!prompt.ok()) return api_error(prompt.error());
   std::vector<int> tokens = with_bos(model.engine, prompt->add_bos);
   for (const PromptPart& part : prompt->parts) {
     auto own = model.engine.tokenizer()->tokenize(part.text, false, part.parse_special);
@@ -34,21 +35,21 @@ Read<std::vector<int>> chat_tokens(const Asker& asker, const ChatRequest& chat) 
   return tokens;
 }
 
-Read<std::vector<int>> text_tokens(const Engine& engine, const TokenizeRequest& request) {
+ApiResult<std::vector<int>> text_tokens(const Engine& engine, const TokenizeRequest& request) {
   auto tokens =
       engine.tokenizer()->tokenize(request.text, request.add_special, request.parse_special);
   if (!tokens.ok()) return api_error(tokens.error());
   return std::move(*tokens);
 }
 
-Read<std::string> tokenize_body(const Asker& asker, const std::string& body) {
-  Read<TokenizeRequest> request = read_tokenize(body, read_context(asker));
-  if (!request.ok()) return request.error();
-  if (auto error = check_model(asker.model, request->model)) return *error;
-  const Engine& engine = asker.model.engine;
+ApiResult<std::string> tokenize_body(const RequestContext& context, const std::string& body) {
+  Read<TokenizeRequest> request = read_tokenize(body, read_context(context));
+  if (!request.ok()) return api_error(request.error());
+  if (auto error = check_model(context.model, request->model)) return *error;
+  const Engine& engine = context.model.engine;
   if (engine.tokenizer() == nullptr) return no_tokenizer();
-  Read<std::vector<int>> tokens =
-      request->chat ? chat_tokens(asker, *request->chat) : text_tokens(engine, *request);
+  ApiResult<std::vector<int>> tokens =
+      request->chat ? chat_tokens(context, *request->chat) : text_tokens(engine, *request);
   if (!tokens.ok()) return tokens.error();
   Json json = {
       {"count", tokens->size()}, {"max_model_len", engine.context_tokens()}, {"tokens", *tokens}};
@@ -63,11 +64,11 @@ Read<std::string> tokenize_body(const Asker& asker, const std::string& body) {
   return dump_json(json);
 }
 
-Read<std::string> detokenize_body(const Asker& asker, const std::string& body) {
+ApiResult<std::string> detokenize_body(const RequestContext& context, const std::string& body) {
   Read<DetokenizeRequest> request = read_detokenize(body);
-  if (!request.ok()) return request.error();
-  if (auto error = check_model(asker.model, request->model)) return *error;
-  const Tokenizer* tokenizer = asker.model.engine.tokenizer();
+  if (!request.ok()) return api_error(request.error());
+  if (auto error = check_model(context.model, request->model)) return *error;
+  const Tokenizer* tokenizer = context.model.engine.tokenizer();
   if (tokenizer == nullptr) return no_tokenizer();
   auto text = tokenizer->detokenize(request->tokens, true);
   if (!text.ok()) {
@@ -81,11 +82,11 @@ Read<std::string> detokenize_body(const Asker& asker, const std::string& body) {
 }  // namespace
 
 Service::Answered Service::reply_made(Call& call, MakeBody make) {
-  const Asker asker{model_, terms_, call.tenant, segment_texts_, call.request.id};
-  std::function<Read<std::string>()> work = [&asker, &call, make] {
-    return make(asker, call.request.body);
+  const RequestContext context{model_, terms_, call.tenant, segment_texts_, call.request.id};
+  std::function<ApiResult<std::string>()> work = [&context, &call, make] {
+    return make(context, call.request.body);
   };
-  Read<std::string> body = co_await run_on(workers_, std::move(work));
+  ApiResult<std::string> body = co_await run_on(workers_, std::move(work));
   if (!body.ok()) {
     ApiError error = body.error();
     co_await fail(call, std::move(error));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts that clients have put on the server (PUT /v1/segments), so that they can be referred to
-// by id. Of each tenant apart. Any thread.
+// The texts that clients have put on the server (PUT /v1/segments), so that later requests can
+// refer to them by id. Each tenant has its own, under its salt, within a bound of bytes.
+//
+// The Service owns them. The routes of segments put, list and erase them, and the readers of
+// requests look them up on the workers. Any thread; a lock guards the maps.
 #pragma once
 
 #include <cstddef>

@@ -56,8 +56,8 @@ bool is_forged(const http::Request& request, const std::vector<std::string>& all
 }
 
 // The model with what its chat template says, if it has one.
-Result<AskableModel> askable(Engine& engine, const ServiceOptions& options) {
-  AskableModel model{.engine = engine, .name = options.model_name};
+Result<ApiModel> api_model(Engine& engine, const ServiceOptions& options) {
+  ApiModel model{.engine = engine, .name = options.model_name};
   const bool is_own = options.chat_template.empty();
   const ModelInfo& info = engine.model();
   const std::string& source = is_own ? info.chat_template : options.chat_template;
@@ -67,13 +67,13 @@ Result<AskableModel> askable(Engine& engine, const ServiceOptions& options) {
     return parsed.error().within(is_own ? "read the model's chat template"
                                         : "read the chat template");
   }
-  model.style = answer_style(source);
-  std::vector<std::string> specials = special_texts(*engine.tokenizer());
-  model.special = special_markers(specials);
-  model.chat = ChatModel{.chat_template = std::move(*parsed),
-                         .specials = SpecialTexts(std::move(specials)),
-                         .bos_text = info.bos_text,
-                         .eos_text = info.eos_text};
+  model.style = chat::answer_style(source);
+  std::vector<std::string> specials = chat::special_texts(*engine.tokenizer());
+  model.special = chat::special_markers(specials);
+  model.chat = chat::ChatModel{.chat_template = std::move(*parsed),
+                               .specials = chat::SpecialTexts(std::move(specials)),
+                               .bos_text = info.bos_text,
+                               .eos_text = info.eos_text};
   return model;
 }
 
@@ -123,7 +123,7 @@ const std::vector<Service::Entry>& Service::entries() {
 }
 
 Service::Service(Engine& engine, ServiceOptions options, Tenants tenants, AccessLog log,
-                 AskableModel model)
+                 ApiModel model)
     : engine_(engine),
       options_(std::move(options)),
       tenants_(std::move(tenants)),
@@ -149,7 +149,7 @@ Service::~Service() {
 Result<std::unique_ptr<Service>> Service::create(Engine& engine, ServiceOptions options) {
   REDKNOT_TRY(Tenants tenants, Tenants::create(options.tenants));
   REDKNOT_TRY(AccessLog log, AccessLog::open(options.access_log));
-  REDKNOT_TRY(AskableModel model, askable(engine, options));
+  REDKNOT_TRY(ApiModel model, api_model(engine, options));
   return std::unique_ptr<Service>(new Service(engine, std::move(options), std::move(tenants),
                                               std::move(log), std::move(model)));
 }

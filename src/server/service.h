@@ -21,9 +21,9 @@
 #include "redknot/redknot.h"
 #include "server/access_log.h"
 #include "server/api_error.h"
-#include "server/asking.h"
 #include "server/metrics.h"
 #include "server/segment_texts.h"
+#include "server/start_request.h"
 #include "server/tenants.h"
 #include "server/under_way.h"
 
@@ -102,8 +102,7 @@ class Service {
   };
   Found look_up(const http::Request& request) const;
 
-  Service(Engine& engine, ServiceOptions options, Tenants tenants, AccessLog log,
-          AskableModel model);
+  Service(Engine& engine, ServiceOptions options, Tenants tenants, AccessLog log, ApiModel model);
 
   Answered answer(const http::Request& request, http::Exchange& exchange);
   Answered dispatch(const http::Request& request, http::Exchange& exchange, AccessLine& line,
@@ -119,7 +118,8 @@ class Service {
   Answered model(Call& call);
 
   // routes_tokens.cc
-  using MakeBody = Read<std::string> (*)(const Asker& asker, const std::string& body);
+  using MakeBody = ApiResult<std::string> (*)(const RequestContext& context,
+                                              const std::string& body);
   Answered reply_made(Call& call, MakeBody make);
   Answered tokenize(Call& call);
   Answered detokenize(Call& call);
@@ -136,8 +136,9 @@ class Service {
                       double seconds);
 
   // routes_answers.cc
-  using AskFunction = Read<Asked> (*)(const Asker& asker, std::string_view body);
-  Answered answer_with(Call& call, AskFunction ask);
+  using StartRequest = ApiResult<StartedRequest> (*)(const RequestContext& context,
+                                                     std::string_view body);
+  Answered answer_with(Call& call, StartRequest start);
   Answered chat_completions(Call& call);
   Answered completions(Call& call);
   Answered messages(Call& call);
@@ -149,8 +150,8 @@ class Service {
   const ServiceOptions options_;
   const Tenants tenants_;
   AccessLog log_;
-  const AskableModel model_;
-  const AskingTerms terms_;
+  const ApiModel model_;
+  const RequestTerms terms_;
   Metrics metrics_;
   SegmentTexts segment_texts_;
   std::atomic<bool> draining_{false};

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The answers that are being made, so that a server that ends can wait for them and, when it has
-// waited long enough, have each end in words of its own. Any thread.
+// waited long enough, have each end in words of its own.
+//
+// The Service owns the UnderWay; each route that generates holds an Answer of it from its request
+// to its last byte. The thread that ends the server counts and cuts them. Any thread; a lock guards
+// the map.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading lists of numbers out of JSON that others wrote: each number checked, and errors that say
-// which field was wrong (kCorrupt, or kInvalidArgument from heads/json_fields.h).
+// which field was wrong (kCorrupt, or kInvalidArgument from base/json_fields.h).
 //
 // The parts of step_json.h that read use it, each on the caller's thread.
 #pragma once
@@ -16,13 +16,14 @@
 #include <vector>
 
 #include "base/error.h"
-#include "heads/json_fields.h"
+#include "base/json_fields.h"
 #include "model/vocabulary.h"
 #include "redknot/result.h"
 
 namespace redknot {
 
 using Json = nlohmann::ordered_json;
+using Fields = JsonFields<Json>;
 
 inline constexpr int kMostInt = std::numeric_limits<int>::max();
 inline constexpr int kLeastInt = std::numeric_limits<int>::min();

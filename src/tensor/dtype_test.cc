@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "tensor/blocks.h"
 #include "tensor/half.h"
-#include "tensor/quantize.h"
+#include "tests/models/quantize.h"
 
 namespace redknot {
 namespace {

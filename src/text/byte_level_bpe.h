@@ -2,7 +2,8 @@
 // Byte-level BPE: text is cut into words by a pre-tokenizer; inside a word bytes are tokens, and
 // neighbours merge by rank. Whatever the bytes, the tokens stand for exactly them, unless the
 // vocabulary lacks a token for a byte: such a byte is left out, as llama.cpp does (Falcon has none
-// for 0x0B). Immutable; may be used by many threads, each with its own Session.
+// for 0x0B). A Tokenizer owns a ByteLevelBpe, which is immutable and may be used by many threads,
+// each with its own Session.
 #pragma once
 
 #include <array>

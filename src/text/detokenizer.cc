@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace redknot::text {
 namespace {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokens to text, one token at a time, for streaming.
+// A Detokenizer turns tokens into text, one token at a time, for streaming.
 //
-// A token may end inside a character; its first bytes then wait for the rest. Bytes that can no
-// longer become a character are U+FFFD. Belongs to one thread at a time; the tokenizer must outlive
-// it.
+// A token may end inside a character; its first bytes then wait for the rest, and the detokenizer
+// owns them. Bytes that can no longer become a character are U+FFFD. The step loop has one for each
+// answer; Tokenizer::decode makes one for a call. It belongs to one thread at a time; the tokenizer
+// must outlive it.
 #pragma once
 
 #include <string>

@@ -7,8 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/small_vocabularies.h"
-#include "text/utf8.h"
+#include "tests/small_vocabularies.h"
 
 namespace redknot::text {
 namespace {
@@ -66,28 +65,6 @@ TEST(Detokenizer, HidesSpecialTokensUnlessAskedFor) {
   const TokenId end = *tokenizer.vocabulary().eos;
   EXPECT_EQ(Detokenizer(tokenizer).push(end), "");
   EXPECT_EQ(Detokenizer(tokenizer, {.show_special = true}).push(end), "<|end|>");
-}
-
-TEST(Utf8, RefusesOverlongFormsSurrogatesAndTooLargeNumbers) {
-  for (const std::string_view text :
-       {"\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
-        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\x80", "\xc3("}) {
-    EXPECT_EQ(first_character(text).state, Utf8State::kInvalid);
-    EXPECT_EQ(first_character(text).length, 1);
-  }
-  EXPECT_EQ(first_character("\xf0\x9f\x9a").state, Utf8State::kIncomplete);
-}
-
-TEST(Utf8, ReadsEveryCharacterThatItWrites) {
-  for (char32_t code_point = 0; code_point < 0x110000; ++code_point) {
-    if (code_point == 0xd800) code_point = 0xe000;
-    std::string text;
-    append_utf8(text, code_point);
-    const Utf8Character character = first_character(text);
-    ASSERT_EQ(character.state, Utf8State::kValid);
-    ASSERT_EQ(character.code_point, code_point);
-    ASSERT_EQ(static_cast<std::size_t>(character.length), text.size());
-  }
 }
 
 TEST(ByteAlphabet, SpellsEveryByteWithALetterOfItsOwn) {

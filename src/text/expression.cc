@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -65,12 +66,6 @@ std::string message_of(int error) {
   std::array<PCRE2_UCHAR, 256> text = {};
   pcre2_get_error_message(error, text.data(), text.size());
   return reinterpret_cast<const char*>(text.data());
-}
-
-std::size_t character_bytes(std::string_view valid_utf8) {
-  std::size_t length = 1;
-  while (length < valid_utf8.size() && (valid_utf8[length] & 0xc0) == 0x80) ++length;
-  return length;
 }
 
 }  // namespace
@@ -136,7 +131,8 @@ Status Expression::split(std::string_view text, MatchScratch& scratch,
     const std::size_t end = borders[1];
     from = end;
     if (end <= begin) {  // an empty match cuts nothing
-      from = begin + (begin < text.size() ? character_bytes(text.substr(begin)) : 1);
+      from = begin + 1;
+      while (from < text.size() && is_continuation(text[from])) ++from;
       continue;
     }
     if (begin > done) parts.push_back(text.substr(done, begin - done));

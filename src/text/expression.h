@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A regular expression that cuts text into words, compiled once with PCRE2's JIT.
+// An Expression is a regular expression that cuts text into words, compiled once with PCRE2's JIT.
 //
-// Means what it means to Hugging Face's tokenizers: UTF-8, Unicode properties, and \s is exactly
-// Unicode's White_Space (PCRE2's own \s also holds U+180E). Immutable; may be used by many threads,
-// each with its own MatchScratch.
+// It means what it means to Hugging Face's tokenizers: UTF-8, Unicode properties, and \s is exactly
+// Unicode's White_Space (PCRE2's own \s also holds U+180E). A PreTokenizer owns those of a
+// vocabulary. They are immutable and may be used by many threads, each with its own MatchScratch.
 #pragma once
 
 #include <memory>

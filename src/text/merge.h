@@ -3,8 +3,9 @@
 //
 // The symbols of a word form a linked list; pairs that can merge wait in a heap, ordered by
 // priority, then from left to right. A merge leaves old pairs in the heap; they are known by their
-// length and dropped when they come up. O(n log n) for n symbols. One thread at a time; MergeTable
-// is immutable once built.
+// length and dropped when they come up. O(n log n) for n symbols. Both kinds of tokenizers own a
+// MergeTable, which is immutable once built; a SymbolList belongs to one call of encode and its
+// thread.
 #pragma once
 
 #include <algorithm>

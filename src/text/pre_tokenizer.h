@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cuts text into the words inside which byte-level BPE merges.
+// A PreTokenizer cuts text into the words inside which byte-level BPE merges.
 //
-// A pre-tokenizer is a list of expressions; each cuts every part that the one before it left. Known
-// by GGUF's name (tokenizer.ggml.pre), or given as expressions by a tokenizer.json. Immutable; may
-// be used by many threads, each with its own PreTokenizer::Scratch.
+// It owns a list of expressions; each cuts every part that the one before it left. They are known
+// by GGUF's name (tokenizer.ggml.pre), or given as expressions by a tokenizer.json. ByteLevelBpe
+// owns one. It is immutable and may be used by many threads, each with its own
+// PreTokenizer::Scratch.
 #pragma once
 
 #include <span>

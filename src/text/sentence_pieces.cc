@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace redknot::text {
 namespace {
@@ -15,9 +16,7 @@ namespace {
 // As many bytes as the first one promises, as llama.cpp does: text that is not UTF-8 gives some
 // symbols that are no character, and falls back to bytes.
 std::size_t symbol_bytes(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  return std::min(length, text.size());
+  return std::min(static_cast<std::size_t>(promised_bytes(text[0])), text.size());
 }
 
 // Orders scores: the highest gives the lowest priority. Equal scores, also 0 and -0, stay equal.

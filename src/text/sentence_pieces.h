@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SentencePiece models: spaces become U+2581, characters are symbols, and neighbours merge by score
 // (GGUF "llama") or by rank (tokenizer.json of Hugging Face's Llama converter). What is not a token
-// then falls back to its bytes, or to the unknown token. Immutable; may be used by many threads,
-// each with its own Session.
+// then falls back to its bytes, or to the unknown token. A Tokenizer owns a SentencePieces, which
+// is immutable and may be used by many threads, each with its own Session.
 #pragma once
 
 #include <array>

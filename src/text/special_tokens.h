@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds the tokens that are matched as text before anything else: user-defined ones always, control
-// and unknown ones if asked for. At each position the longest wins. Immutable; const methods may be
+// SpecialTokens finds the tokens that are matched as text before anything else: user-defined ones
+// always, control and unknown ones if asked for. At each position the longest wins. A Tokenizer
+// owns one and asks it at the beginning of each encode. It is immutable; const methods may be
 // called from any thread. The vocabulary must outlive it.
 #pragma once
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <iterator>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace redknot::text {
 namespace {

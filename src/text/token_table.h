@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each token of a vocabulary means to a tokenizer: its bytes and its kind.
+// A TokenTable knows what each token of a vocabulary means to a tokenizer: its bytes and its kind.
 //
 // Kinds follow llama.cpp: a token that ends generation counts as control whatever the file says.
 // Bytes: normal tokens are decoded from the form they are stored in (printable alphabet, or U+2581
-// for a space), byte tokens are their byte, unused ones nothing, others their text as it stands.
-// Immutable; const methods may be called from any thread.
+// for a space), byte tokens are their byte, unused ones nothing, others their text as it stands. A
+// Tokenizer owns one, and builds its other parts from it. It is immutable; const methods may be
+// called from any thread.
 #pragma once
 
 #include <cstddef>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text to tokens and back, as llama.cpp and Hugging Face's tokenizers do it, over the plain data of
-// a Vocabulary.
+// A Tokenizer turns text into tokens and back, as llama.cpp and Hugging Face's tokenizers do it,
+// over the plain data of a Vocabulary, which it owns.
 //
 // Encoding goes in three steps: special tokens are cut out of the text (SpecialTokens); what lies
 // between them is encoded by the vocabulary's kind (ByteLevelBpe, SentencePieces); BOS and EOS are
-// added. Unicode normalisation is not applied. Immutable after creation; const methods may be
-// called from any thread.
+// added. Unicode normalisation is not applied. Prompts are encoded on the threads of those who call
+// Engine::generate, and answers decoded by the step loop: it is immutable after creation, and const
+// methods may be called from any thread.
 #pragma once
 
 #include <memory>

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "text/small_vocabularies.h"
+#include "tests/small_vocabularies.h"
 
 namespace redknot::text {
 namespace {

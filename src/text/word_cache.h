@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Remembers where in the output the tokens of a word already stand, so that a word that comes again
-// is copied instead of merged. Lives during one encode call, on one thread; the words must outlive
-// it.
+// A WordCache remembers where in the output the tokens of a word already stand, so that a word that
+// comes again is copied instead of merged. Both kinds of tokenizers have one in their Session. It
+// lives during one encode call, on one thread; the words must outlive it.
 #pragma once
 
 #include <cstddef>

@@ -4,8 +4,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import xml.etree.ElementTree
 
@@ -55,16 +53,22 @@ class Load(Case):
 
     def test_files_can_be_drawn(self):
         self.load(*SMALL, '-n', 3)
-        path = harness.scratch / 'load.json'
-        plot = [sys.executable, harness.ROOT / 'tools' / 'plot_serve.py']
-        done = subprocess.run(plot + ['--throughput', f'a={path},{path}', '--ttft', f'b<={path}'],
-                              capture_output=True, text=True, check=True)
-        picture = xml.etree.ElementTree.fromstring(done.stdout)
+        path, drawn = harness.scratch / 'load.json', harness.scratch / 'load.svg'
+        load = ['bench', 'serve', '--url', self.server.url, *SMALL, '-n', 2]
+        self.run_ok(*load, '--svg', drawn, '--beside', f'a={path},{path}', '--beside',
+                    f'b<={path}')
+        picture = xml.etree.ElementTree.fromstring(drawn.read_text())
         words = [each.text for each in picture.iter() if each.text and each.text.strip()]
         self.assertIn('a', words)
         self.assertIn('b<', words)
-        self.assertIn('3', words)  # requests at once
-        self.assertEqual(subprocess.run(plot, capture_output=True, check=False).returncode, 2)
+        self.assertIn('this run', words)
+        self.assertIn('2', words)  # requests of a run
+        self.assertIn('3', words)
+        self.check_error(redknot(*load, '--beside', f'a={path}'), 2, '--svg')
+        self.check_error(redknot(*load, '--svg', drawn, '--beside', 'a'), 2, 'NAME=FILE')
+        broken = write('broken.json', '{"requests": 0}')
+        self.check_error(redknot(*load, '--svg', drawn, '--beside', f'a={broken}'), 1,
+                         'broken.json', 'requests')
 
     def test_prompts_have_the_wanted_length(self):
         found, _ = self.load('-n', 4, '--input-len', 400, '--output-len', 2)

@@ -167,6 +167,7 @@ class CommandLine(Case):
         ['bench', '-m', 'm', '-d', '-1'],
         ['bench', '-m', 'm', '-r', '0'],
         ['bench', '-m', 'm', '--kv', 'f16,f8'],
+        ['bench', 'serve', '--beside', 'a=b'],
         ['eval'],
         ['eval', '-m', 'm', '--suite', 'bogus'],
         ['eval', '-m', 'm', '--kinds', 'one_hop,bogus'],

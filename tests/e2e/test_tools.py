@@ -3,6 +3,7 @@
 
 import json
 import re
+import xml.etree.ElementTree
 
 import harness
 from harness import Case, model, redknot, write, write_ids
@@ -20,7 +21,8 @@ OPTIONS = {
     'tokenize': ['--help', '--model', '--prompt', '--file', '--stdin', '--decode', '--no-bos',
                  '--no-parse-special', '--special', '--ids', '--show-count'],
     'bench': ['--help', '--model', '--profile', '--n-prompt', '--n-gen', '--n-depth', '--kv',
-              '--repetitions', '--threads', '--page-tokens', '--batch-size', '--kernels', '--json'],
+              '--repetitions', '--threads', '--page-tokens', '--batch-size', '--kernels', '--json',
+              '--svg'],
     'bench rag': ['--help', '--model', '--profile', '--documents', '--length', '--questions',
                   '--per-set', '--new', '--text', '--kinds', '--seed', '--arms', '--ratios',
                   '--canonical', '--threads', '--kv', '--page-tokens', '--batch-size', '--json',
@@ -33,7 +35,7 @@ OPTIONS = {
                     '--think-time', '--trace', '--speed', '--max-input-len', '--temperature',
                     '--ignore-eos', '--reuse', '--recovery', '--ratio', '--slo-ttft-ms',
                     '--slo-itl-ms', '--stall-ms', '--check', '--idle-connections',
-                    '--slow-readers', '--json'],
+                    '--slow-readers', '--json', '--svg', '--beside'],
     'eval': ['--help', '--model', '--profile', '--suite', '--kinds', '--context', '--file',
              '--questions', '--seed', '--json', '--report', '--show', '--parallel', '--threads',
              '--kv', '--page-tokens', '--batch-size', '--kernels'],
@@ -166,6 +168,17 @@ class Bench(Case):
             self.assertEqual(m['tokens_per_second'], sorted(m['samples'])[1])
             self.assertGreater(min(m['samples']), 0)
             self.assertGreater(m['limit_share'], 0)
+
+    def test_speed_can_be_drawn(self):
+        drawn = harness.scratch / 'speed.svg'
+        self.run_ok('bench', '-m', model(), '-p', 16, '-n', 4, '-d', '0,64', '-r', 1, '--kv',
+                    'f16,q8', '--svg', drawn)
+        picture = xml.etree.ElementTree.fromstring(drawn.read_text())
+        words = [each.text for each in picture.iter() if each.text and each.text.strip()]
+        self.assertIn('Prefill of 16 tokens, tokens per second', words)
+        self.assertIn('Decode of 4 tokens, tokens per second', words)
+        for word in ('64', 'f16 KV', 'q8 KV'):
+            self.assertEqual(words.count(word), 2, word)
 
     def test_table(self):
         done = self.run_ok('bench', '-m', model(), '-p', 16, '-n', 0, '-r', 1)

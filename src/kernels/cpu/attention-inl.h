@@ -163,10 +163,10 @@ REDKNOT_INLINE FloatSource widen_odd_values(const PageView& page, const float* s
     for (int d = 0; d < stride; ++d) {
       float value = 0.0f;
       const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(t) * dim + d;
-      if (d < dim && page.format == PageFormat::kQ8) {
+      if (d < dim && page.format == KvFormat::kQ8) {
         value =
             static_cast<float>(reinterpret_cast<const std::int8_t*>(page.values)[at]) * scales[t];
-      } else if (d < dim && page.format == PageFormat::kF32) {
+      } else if (d < dim && page.format == KvFormat::kF32) {
         value = reinterpret_cast<const float*>(page.values)[at];
       } else if (d < dim) {
         value = f16_to_f32(reinterpret_cast<const std::uint16_t*>(page.values)[at]);
@@ -296,13 +296,13 @@ void attend_rows(const AttendPage& a) {
   const int dim = a.page.head_dim;
   const auto* float_keys = reinterpret_cast<const float*>(a.page.keys);
   const auto* float_values = reinterpret_cast<const float*>(a.page.values);
-  if (a.page.format == PageFormat::kQ8) {
+  if (a.page.format == KvFormat::kQ8) {
     for (int t = 0; t < tokens; t += kLanes) {
       store(scratch.key_scales + t, load_f16(a.page.key_scales + t));
       store(scratch.value_scales + t, load_f16(a.page.value_scales + t));
     }
     score_rows(a, ByteKeySource{a.page.keys, tokens, scratch.key_scales}, bounds, scratch);
-  } else if (a.page.format == PageFormat::kF32) {
+  } else if (a.page.format == KvFormat::kF32) {
     score_rows(a, FloatSource{float_keys, tokens}, bounds, scratch);
   } else {
     score_rows(a, HalfSource{a.page.keys, tokens}, bounds, scratch);
@@ -312,9 +312,9 @@ void attend_rows(const AttendPage& a) {
     keep[r] = weigh_row(scratch.scores + static_cast<std::ptrdiff_t>(r) * tokens, bounds,
                         a.slots[r], a.state.maximum + r, a.state.sum + r);
   }
-  if (a.page.format == PageFormat::kQ8) {
+  if (a.page.format == KvFormat::kQ8) {
     sum_values(a, ByteValueSource{a.page.values, dim, scratch.value_scales}, bounds, scratch, keep);
-  } else if (a.page.format == PageFormat::kF32) {
+  } else if (a.page.format == KvFormat::kF32) {
     sum_values(a, FloatSource{float_values, dim}, bounds, scratch, keep);
   } else {
     sum_values(a, HalfSource{a.page.values, dim}, bounds, scratch, keep);

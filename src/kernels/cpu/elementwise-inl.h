@@ -195,10 +195,10 @@ REDKNOT_INLINE void write_f32(const PageView& page, int slot, const float* key,
 }
 
 void write_slot(const PageView& page, int slot, const float* key, const float* value) {
-  if (page.format == PageFormat::kQ8) {
+  if (page.format == KvFormat::kQ8) {
     page.key_scales[slot] = write_q8(page, slot, key, true);
     page.value_scales[slot] = write_q8(page, slot, value, false);
-  } else if (page.format == PageFormat::kF32) {
+  } else if (page.format == KvFormat::kF32) {
     write_f32(page, slot, key, value);
   } else {
     write_f16(page, slot, key, true);
@@ -209,8 +209,8 @@ void write_slot(const PageView& page, int slot, const float* key, const float* v
 // Lanes of one element of the keys of consecutive slots; kLanes divides every page size.
 REDKNOT_INLINE Floats load_keys(const PageView& page, int d, int slot) {
   const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(d) * page.page_tokens + slot;
-  if (page.format == PageFormat::kF32) return load(reinterpret_cast<const float*>(page.keys) + at);
-  if (page.format == PageFormat::kF16) return load_f16(page.keys + 2 * at);
+  if (page.format == KvFormat::kF32) return load(reinterpret_cast<const float*>(page.keys) + at);
+  if (page.format == KvFormat::kF16) return load_f16(page.keys + 2 * at);
   return load_i8(page.keys + at) * load_f16(page.key_scales + slot);
 }
 
