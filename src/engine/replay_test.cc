@@ -80,7 +80,8 @@ class ReplayTest : public testing::Test {
     std::vector<Generation> generations;
     for (int i = 0; i < kRequests; ++i) {
       const int answers = 1 + static_cast<int>(random() % 2);
-      for (Generation& one : engine.generate_several(request(random), answers).value()) {
+      std::vector<Generation> some = engine.generate_several(request(random), answers).value();
+      for (Generation& one : some) {
         if (random() % 8 != 0) generations.push_back(std::move(one));  // or its reader leaves
       }
     }
