@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <thread>
+#include <optional>
 
 #include "tests/model_maker.h"
+#include "tests/wait.h"
 
 namespace redknot::tests {
 
@@ -46,6 +46,7 @@ bool Answer::operator==(const Answer& other) const {
 }
 
 Answer read_all(Generation& generation) {
+  const TimeLimit limit("all of an answer", 4 * kPatienceSeconds);
   Answer answer;
   while (std::optional<Piece> piece = generation.next()) {
     EXPECT_EQ(answer.finish, FinishReason::kNone) << "a piece after the last";
@@ -70,14 +71,17 @@ Answer answer(Engine& engine, Request request) {
 }
 
 bool becomes_idle(const Engine& engine) {
-  for (int attempt = 0; attempt < 2000; ++attempt) {
+  return becomes_true([&] {
     const Stats stats = engine.stats();
-    if (stats.free_pages == stats.total_pages && stats.sequences == 0 && stats.waiting == 0) {
-      return true;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
+    return stats.free_pages == stats.total_pages && stats.sequences == 0 && stats.waiting == 0;
+  });
+}
+
+bool nothing_runs(const Engine& engine) {
+  return becomes_true([&] {
+    const Stats stats = engine.stats();
+    return stats.sequences == 0 && stats.waiting == 0;
+  });
 }
 
 }  // namespace redknot::tests

@@ -37,7 +37,8 @@ Answer read_all(Generation& generation);
 // Generates with an engine and waits; the request must be accepted.
 Answer answer(Engine& engine, Request request);
 
-// Waits, at most some seconds, until all pages are free and nothing runs or waits.
-bool becomes_idle(const Engine& engine);
+// Whether nothing runs or waits, and all pages are free: now, or within the limit of tests/wait.h.
+[[nodiscard]] bool nothing_runs(const Engine& engine);
+[[nodiscard]] bool becomes_idle(const Engine& engine);
 
 }  // namespace redknot::tests

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random models for tests, small enough to be written, opened and packed in milliseconds.
+// Random models for tests, small enough to be written, opened and packed in milliseconds. A
+// ModelOnDisk owns a file or folder that is there as long as the object; tests make one on their
+// stack, on one thread, and engines read it from any.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests: a client that says any bytes over a blocking socket, and a server to say them to.
+// For tests: a client that says any bytes over a blocking socket, and a server to say them to. A
+// RawPeer owns its socket, which is closed with it; tests make one on the thread that talks, and
+// each read has a limit of seconds.
 #pragma once
 
 #include <atomic>

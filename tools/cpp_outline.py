@@ -163,3 +163,56 @@ def functions(text):
             if kind != 'other':
                 at.head = offset + 1
     return found
+
+
+class Class(NamedTuple):
+    name: str
+    line: int
+    methods: list
+    fields: list
+
+
+_CLASS = re.compile(r'\bclass\s+(\w+)\b[^;{}()]*\{')
+_NO_MEMBER = re.compile(r'\s*(?:using|friend|enum|struct|class|union|typedef|static\s+constexpr)\b')
+
+
+def _statements(body):
+    """The members of a class: what nested braces hold is left out, and ends a function."""
+    flat, depth, start = [], 0, 0
+    for offset, char in enumerate(body):
+        if char == '{':
+            if depth == 0:
+                flat.append(body[start:offset] + '{')
+            depth += 1
+        elif char == '}':
+            depth -= 1
+            if depth == 0:
+                start = offset + 1
+                ends = re.match(r'\s*[;,=.)]', body[start:])
+                flat.append('}' if ends else '};')
+    flat.append(body[start:])
+    text = re.sub(r'\b(?:public|private|protected)\s*:', ';', ''.join(flat))
+    return [part.strip() for part in text.split(';') if part.strip()]
+
+
+def classes(text):
+    """Classes with a body: their methods, constructors and operators aside, and their fields."""
+    code, found = code_only(text), []
+    for match in _CLASS.finditer(code):
+        depth, end = 1, match.end()
+        while depth and end < len(code):
+            depth += {'{': 1, '}': -1}.get(code[end], 0)
+            end += 1
+        name, methods, fields = match.group(1), [], []
+        for statement in _statements(code[match.end():end - 1]):
+            if _NO_MEMBER.match(statement):
+                continue
+            bare = re.sub(r'\[\[.*?\]\]', ' ', _strip_nested(statement, '<', '>'))
+            before = re.split(r'(?<![=!<>])=(?!=)', bare)[0]
+            if method := re.search(r'(~?\w+)\s*\(', before):
+                if method.group(1).lstrip('~') != name and 'operator' not in before:
+                    methods.append(method.group(1))
+            else:
+                fields += [part for part in before.split('{')[0].split(',') if part.strip()]
+        found.append(Class(name, code.count('\n', 0, match.start()) + 1, methods, fields))
+    return found

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from cpp_outline import code_only, functions, includes, leading_includes
+from cpp_outline import classes, code_only, functions, includes, leading_includes
 
 # folder of src/: what it may include besides itself and COMMON_HEADERS. "redknot.h" is the public
 # header. The storeys are those of docs/ARCHITECTURE.md, which says the same in words; in each of
@@ -61,9 +61,17 @@ PUBLIC_HEADERS = {'redknot/redknot.h': 'redknot.h', 'redknot/constraint.h': 'red
 
 LINE_COLUMNS = 100
 FILE_LINES = 500
+CORE_FILE_LINES = 350
 FUNCTION_LINES = 70
 CLASS_COMMENT_LINES = 3
 KERNEL_FUNCTION_LINES = 120
+# Where everything meets: files stay short in CORE, classes small in CENTRE.
+CORE = ('kv', 'step', 'sched', 'runtime', 'engine')
+CENTRE = ('step', 'sched', 'engine')
+CLASS_METHODS = 20  # public and private, constructors and operators aside
+CLASS_FIELDS = 12
+# Headers that only some rooms may include, whatever their layer.
+RESTRICTED = {'kv/page_memory.h': ('src/kv/', 'src/runtime/', 'src/store/', 'tests/')}
 
 BANNED_WORDS = {'manager', 'managers', 'util', 'utils', 'utility', 'utilities', 'helper', 'helpers',
                 'misc'}
@@ -83,7 +91,8 @@ SPDX = 'SPDX-License-Identifier: Apache-2.0'
 CPP = ('.h', '.cc', '.cpp', '.cu')
 SOURCES = ('.cc', '.cpp', '.cu')
 CLASS_WITH_BODY = re.compile(
-    r'^[ \t]*class\s+(?:\[\[.*?\]\]\s*|alignas\(.*?\)\s*)*(\w+)(?:\s+final)?\s*(?::[^;{]*)?\{', re.M)
+    r'^[ \t]*class\s+(?:\[\[.*?\]\]\s*|alignas\(.*?\)\s*)*(\w+)(?:\s+final)?\s*(?::[^;{]*)?\{',
+    re.M)
 # Assembled from parts, so that this file keeps its own rules.
 OPEN_TASKS = re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X)\b(?!\(#\d+\))')
 MACHINE_PATH = re.compile(r'(?<![\w.$}/-])/(?:ho' r'me|ro' r'ot|wo' r'rk|Us' r'ers|mn' r't)/\w')
@@ -114,6 +123,12 @@ def is_cmake(path):
     return path.endswith(('CMakeLists.txt', '.cmake', '.cmake.in'))
 
 
+def room_of(path):
+    """src/sched/baselines/x.cc -> sched; nothing outside of src/"""
+    parts = path.split('/')
+    return parts[1] if parts[0] == 'src' and len(parts) > 2 else ''
+
+
 def words(name):
     """page_poolIds -> page, pool, ids"""
     return re.findall(r'[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*', name)
@@ -137,9 +152,11 @@ def check_lines(path, text):
             yield Problem(path, number, 'registry host',
                           f'"{match.group(0)}": the system knows where its packages come from')
     count = text.count('\n')
-    if is_code and count > FILE_LINES:
+    is_core = room_of(path) in CORE and not re.search(r'_test\.\w+$', path)
+    most = CORE_FILE_LINES if is_core else FILE_LINES
+    if is_code and count > most:
         yield Problem(path, count, 'file length', f'{count} lines; split it by what its parts are '
-                      f'for, at most {FILE_LINES}')
+                      f'for, at most {most}')
 
 
 def check_opening(path, text):
@@ -163,8 +180,8 @@ def check_opening(path, text):
     declared = CLASS_WITH_BODY.search(code_only(text))
     if declared and comment < CLASS_COMMENT_LINES:
         yield Problem(path, 2, 'header comment',
-                      f'at least {CLASS_COMMENT_LINES} lines for {declared.group(1)}: what it owns, '
-                      'who calls it and from which thread')
+                      f'at least {CLASS_COMMENT_LINES} lines for {declared.group(1)}: what it '
+                      'owns, who calls it and from which thread')
 
 
 def check_functions(path, text):
@@ -178,6 +195,17 @@ def check_functions(path, text):
         if count > limit:
             yield Problem(path, line, 'function length',
                           f'{name} has {count} lines; at most {limit}, so that it does one thing')
+
+
+def check_classes(path, text):
+    if suffix(path) != '.h' or room_of(path) not in CENTRE:
+        return
+    for each in classes(text):
+        for kind, count, most in (('methods', len(each.methods), CLASS_METHODS),
+                                  ('fields', len(each.fields), CLASS_FIELDS)):
+            if count > most:
+                yield Problem(path, each.line, 'class size', f'{each.name} has {count} {kind}; at '
+                              f'most {most}, so that it is one thing')
 
 
 def check_names(path, text):
@@ -228,6 +256,11 @@ def check_layers(path, text, tree):
         if not any(root + include.path in tree for root in ('src/', 'include/', '')):
             yield Problem(path, include.line, 'include',
                           f'"{include.path}" is not a path from src/, include/ or the root')
+            continue
+        rooms = RESTRICTED.get(include.path)
+        if rooms and not path.startswith(rooms):
+            yield Problem(path, include.line, 'layer', f'"{include.path}": nothing above the plan '
+                          'touches bytes; only the rooms below it may')
             continue
         wanted = PUBLIC_HEADERS.get(include.path, first)
         if may is not None and not {wanted, include.path} & may:
@@ -298,6 +331,52 @@ def check_dead_files(tree):
             yield Problem(path, 1, 'dead file', 'nobody includes it')
 
 
+# What may never come is waited for with a limit of seconds (tests/wait.h, tests/e2e/harness.py).
+WAITS = re.compile(r'\.(wait|join)\(')
+ENDLESS_CALLS = {'wait', 'join', 'communicate'}  # without arguments
+TIMED_CALLS = {'run', 'check_output', 'check_call', 'call', 'create_connection', 'urlopen'}
+
+
+def is_test(path):
+    return bool(re.search(r'_test\.(cc|h)$', path)) or path.startswith('tests/')
+
+
+def check_waits(path, text):
+    """That a test waits for nothing without a limit."""
+    if suffix(path) == '.py':
+        yield from check_python_waits(path, text)
+        return
+    code = code_only(text).split('\n')
+    limited = set()  # lines of functions with a TimeLimit
+    for each in functions(text):
+        lines = range(each.first_line, each.last_line + 1)
+        if any('TimeLimit' in code[line - 1] for line in lines):
+            limited.update(lines)
+    for number, line in enumerate(code, 1):
+        if 'this_thread::yield' in line and path != 'tests/wait.cc':
+            yield Problem(path, number, 'wait', 'a loop of its own that may never end: use '
+                          'becomes_true of tests/wait.h')
+        if (match := WAITS.search(line)) and number not in limited and path != 'tests/wait.cc':
+            yield Problem(path, number, 'wait', f'{match.group(1)} may never return: wait_for, '
+                          'or a TimeLimit of tests/wait.h in this function')
+
+
+def check_python_waits(path, text):
+    for call in ast.walk(ast.parse(text)):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        name, owner = call.func.attr, getattr(call.func.value, 'id', '')
+        arguments = len(call.args) + len(call.keywords)
+        has_timeout = any(each.arg in ('timeout', None) for each in call.keywords)
+        if (name in ENDLESS_CALLS and arguments == 0
+                or owner in ('subprocess', 'socket', 'request') and name in TIMED_CALLS
+                and not has_timeout
+                or owner == 'os' and name in ('read', 'system', 'waitpid')
+                and path != 'tests/e2e/harness.py'):
+            yield Problem(path, call.lineno, 'wait', f'{name} may never return: give it a timeout, '
+                          'or use what tests/e2e/harness.py has')
+
+
 def check_tree(tree):
     """All problems of a tree {path: text}, in the order of files and lines."""
     problems = list(check_dead_files(tree))
@@ -308,9 +387,12 @@ def check_tree(tree):
         if suffix(path) in CPP + ('.py',):
             problems += check_functions(path, text)
         if suffix(path) in CPP:
+            problems += check_classes(path, text)
             problems += check_layers(path, text, tree)
             problems += check_include_order(path, text, tree)
             problems += check_std_includes(path, text)
+        if is_test(path) and suffix(path) in CPP + ('.py',):
+            problems += check_waits(path, text)
     return sorted(problems)
 
 

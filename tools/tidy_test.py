@@ -4,7 +4,7 @@
 
 import unittest
 
-from cpp_outline import functions
+from cpp_outline import classes, functions
 from tidy import check_tree
 
 LICENCE = '// SPDX-License-Identifier: Apache-2.0\n'
@@ -59,8 +59,35 @@ class RuleTest(unittest.TestCase):
         self.expect_clean('src/kv/page.cc', SOURCE + '// ' + '\u2581' * 97 + '\n')
 
     def test_file_length(self):
-        self.expect('src/kv/page.cc', SOURCE + '\n' * 499, 501, 'file length')
-        self.expect_clean('src/kv/page.cc', SOURCE + '\n' * 498)
+        start = LICENCE + '#include "heads/policy.h"\n'
+        self.expect('src/heads/policy.cc', start + '\n' * 499, 501, 'file length')
+        self.expect_clean('src/heads/policy.cc', start + '\n' * 498)
+
+    def test_core_files_are_shorter(self):
+        text = SOURCE + '\n' * 349
+        self.expect('src/kv/page.cc', text, 351, 'file length')
+        self.expect_clean('src/kv/page.cc', text[:-1])
+        start = LICENCE + '#include "heads/policy.h"\n'
+        self.expect_clean('src/heads/policy.cc', start + '\n' * 349)
+
+    def test_class_size_in_the_centre(self):
+        def engine(methods, fields):
+            return (LICENCE + '// Turns.\n' * 3 + '#pragma once\n\nclass Engine {\n public:\n' +
+                    '  Engine();\n' + ''.join(f'  void f{i}();\n' for i in range(methods)) +
+                    ''.join(f'  int x{i}_ = 0;\n' for i in range(fields)) + '};\n')
+        self.expect_clean('src/engine/engine.h', engine(20, 12))
+        self.expect('src/engine/engine.h', engine(21, 12), 7, 'class size')
+        self.expect('src/engine/engine.h', engine(20, 13), 7, 'class size')
+        self.expect_clean('src/heads/policy.h', engine(21, 13))
+
+    def test_bytes_of_pages_are_for_the_rooms_below_the_plan(self):
+        memory = {'src/kv/page_memory.h': HEADER}
+        below = {'src/kv/page.h': HEADER + '\n#include "kv/page_memory.h"\n'
+                 '#include "redknot/kv_format.h"\n#include "redknot/result.h"\n'}
+        self.assertEqual(self.rules(memory | below), [])
+        above = {'src/engine/engine.cc': LICENCE + '#include "engine/engine.h"\n\n'
+                 '#include "kv/page_memory.h"\n'}
+        self.assertEqual(self.rules(memory | above), [('src/engine/engine.cc', 4, 'layer')])
 
     def test_function_length(self):
         self.expect('src/kv/page.cc', SOURCE + function_of(71), 3, 'function length')
@@ -172,6 +199,33 @@ class RuleTest(unittest.TestCase):
         self.expect_clean('src/kv/page.h',
                           HEADER + '#include <vector>\nstd::vector<int> pages();\n')
 
+    def test_waits_of_tests(self):
+        begin = SOURCE + '\n#include "tests/pools.h"\n\nTEST(A, B) {\n'
+        for wait in ('while (!x) std::this_thread::yield();', 'changed.wait(lock, [] {});',
+                     'future.wait();', 'thread.join();'):
+            with self.subTest(wait):
+                text = begin + '  ' + wait + '\n}\n'
+                self.expect('src/kv/page_test.cc', text, 7, 'wait')
+                self.expect_clean('src/kv/page.cc', text.replace('"tests/pools.h"', '<span>'))
+        limit = begin + '  const TimeLimit limit("a thread");\n  thread.join();\n}\n'
+        self.expect_clean('src/kv/page_test.cc', limit)
+        self.expect('src/kv/page_test.cc', limit + 'void f() {\n  thread.join();\n}\n', 11, 'wait')
+        self.expect_clean('src/kv/page_test.cc', begin + '  changed.wait_for(lock, x);\n}\n')
+
+    def test_waits_of_python_tests(self):
+        begin = '# SPDX-License-Identifier: Apache-2.0\n'
+        for endless, timed in (('process.wait()', 'process.wait(5)'),
+                               ('thread.join()', "' '.join(words)"),
+                               ('p.communicate()', 'p.communicate(timeout=5)'),
+                               ('subprocess.run([x])', 'subprocess.run([x], timeout=5)'),
+                               ('os.read(0, 1)', 'harness.read_some(0)'),
+                               ('socket.create_connection(x)',
+                                'socket.create_connection(x, timeout=5)')):
+            with self.subTest(endless):
+                self.expect('tests/e2e/test_a.py', begin + endless + '\n', 2, 'wait')
+                self.expect_clean('tests/e2e/test_a.py', begin + timed + '\n')
+                self.expect_clean('tools/show.py', begin + endless + '\n')
+
     def test_dead_source(self):
         self.expect('src/kv/table.cc', LICENCE, 1, 'dead file')
 
@@ -204,6 +258,19 @@ class OutlineTest(unittest.TestCase):
     def test_literals_and_comments_hold_no_braces(self):
         text = 'int f() {\n  char c = \'{\'; // }\n  g("}", R"({)", 1\'000);\n}\nint h() {\n}\n'
         self.assertEqual(self.outline(text), [('f', 1, 4), ('h', 5, 6)])
+
+    def test_methods_and_fields_of_a_class(self):
+        text = ('class Page : public Sheet {\n public:\n  using Id = int;\n  Page(int a, int b);\n'
+                '  ~Page();\n  int end() const { return begin_ + f({1}); }\n'
+                '  static Page of(int x);\n  bool operator==(const Page&) const = default;\n\n'
+                ' private:\n  struct Slot {\n    int a, b;\n    void f();\n  };\n'
+                '  static constexpr int kMost = 3;\n  int begin_ = 0, end_{};\n'
+                '  std::function<void(int)> done_;\n  std::map<int, int> by_id_;\n};\n'
+                'class Page;\n')
+        found, = classes(text)
+        self.assertEqual((found.name, found.line), ('Page', 1))
+        self.assertEqual(found.methods, ['end', 'of'])
+        self.assertEqual(len(found.fields), 4)
 
     def test_branches_of_the_preprocessor_open_once(self):
         text = '#if A\nint f(int x) {\n#else\nint f() {\n#endif\n}\nint g() {\n}\n'

@@ -9,8 +9,13 @@
 #include <thread>
 #include <vector>
 
+#include "tests/wait.h"
+
 namespace redknot {
 namespace {
+
+using tests::becomes_true;
+using tests::TimeLimit;
 
 TEST(BoundedQueue, ItemsComeOutInTheOrderTheyWentIn) {
   BoundedQueue<int> queue(8);
@@ -33,6 +38,7 @@ TEST(BoundedQueue, FullIsAnAnswerAndDropsTheItem) {
 }
 
 TEST(BoundedQueue, AClosedQueueGivesWhatItHasAndTakesNoMore) {
+  const TimeLimit limit("a wait for a closed queue");
   BoundedQueue<int> queue(8);
   queue.push(1);
   queue.close();
@@ -44,6 +50,7 @@ TEST(BoundedQueue, AClosedQueueGivesWhatItHasAndTakesNoMore) {
 }
 
 TEST(BoundedQueue, CloseWakesWhoeverWaits) {
+  const TimeLimit limit("waits that a close ends");
   BoundedQueue<int> queue(8);
   std::thread popping([&] { EXPECT_EQ(queue.pop(), std::nullopt); });
   std::thread waiting([&] { queue.wait(); });
@@ -54,6 +61,7 @@ TEST(BoundedQueue, CloseWakesWhoeverWaits) {
 }
 
 TEST(BoundedQueue, APokeEndsOneWaitEvenIfItCameBefore) {
+  const TimeLimit limit("waits that a poke ends");
   BoundedQueue<int> queue(8);
   queue.poke();
   queue.wait();
@@ -69,6 +77,7 @@ TEST(BoundedQueue, APokeEndsOneWaitEvenIfItCameBefore) {
 }
 
 TEST(BoundedQueue, AnItemEndsAWaitAndStays) {
+  const TimeLimit limit("a wait that an item ends");
   BoundedQueue<int> queue(8);
   std::thread pushing([&] { queue.push(3); });
   queue.wait();
@@ -80,12 +89,13 @@ TEST(BoundedQueue, AnItemEndsAWaitAndStays) {
 // order.
 TEST(BoundedQueue, ManyProducersMeetOneConsumer) {
   constexpr int kProducers = 3, kItems = 2000;
+  const TimeLimit limit("items of three producers");
   BoundedQueue<std::pair<int, int>> queue(16);
   std::vector<std::thread> producers;
   for (int producer = 0; producer < kProducers; ++producer) {
     producers.emplace_back([&queue, producer] {
       for (int i = 0; i < kItems; ++i) {
-        while (!queue.push({producer, i})) std::this_thread::yield();
+        EXPECT_TRUE(becomes_true([&] { return queue.push({producer, i}); }));
       }
     });
   }

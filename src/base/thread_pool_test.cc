@@ -6,10 +6,15 @@
 #include <chrono>
 #include <vector>
 
+#include "tests/wait.h"
+
 namespace redknot {
 namespace {
 
+using tests::TimeLimit;
+
 TEST(ThreadPool, EveryTaskRunsExactlyOnceInEveryLoop) {
+  const TimeLimit limit("the end of 8000 loops", 2 * tests::kPatienceSeconds);
   for (int threads : {1, 2, 3, 8}) {
     ThreadPool pool(threads);
     for (int loop = 0; loop < 2000; ++loop) {
@@ -27,6 +32,7 @@ TEST(ThreadPool, EveryTaskRunsExactlyOnceInEveryLoop) {
 }
 
 TEST(ThreadPool, WakesThreadsThatFellAsleep) {
+  const TimeLimit limit("threads that fell asleep");
   ThreadPool pool(4);
   for (int loop = 0; loop < 20; ++loop) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
@@ -37,6 +43,7 @@ TEST(ThreadPool, WakesThreadsThatFellAsleep) {
 }
 
 TEST(ThreadPool, WaitsForASlowTask) {
+  const TimeLimit limit("a slow task");
   ThreadPool pool(2);
   std::atomic<int> finished{0};
   pool.parallel_for(2, [&](int task, int) {

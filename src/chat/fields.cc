@@ -227,8 +227,7 @@ double Value::number(double least, double most, double fallback) const {
   return fallback;
 }
 
-std::size_t Value::choice(std::initializer_list<std::string_view> names,
-                          std::size_t fallback) const {
+std::size_t Value::choice(std::span<const std::string_view> names, std::size_t fallback) const {
   if (json_ == nullptr) return fallback;
   const auto at = is_string()
                       ? std::find(names.begin(), names.end(), json_->get_ref<const std::string&>())

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -95,7 +96,10 @@ class Value {
   int count(int least, int most, int fallback) const;
   double number(double least, double most, double fallback) const;
   // Which of the names.
-  std::size_t choice(std::initializer_list<std::string_view> names, std::size_t fallback) const;
+  std::size_t choice(std::initializer_list<std::string_view> names, std::size_t fallback) const {
+    return choice(std::span(names.begin(), names.size()), fallback);
+  }
+  std::size_t choice(std::span<const std::string_view> names, std::size_t fallback) const;
 
   // Refuse what is there and of another type; false also if nothing is there.
   bool expect_array(std::size_t most) const;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kv/peak_pages.h"
 #include "runtime/single_sequence.h"
 
 namespace redknot {

@@ -13,6 +13,7 @@
 #include "redknot/redknot.h"
 #include "tests/answers.h"
 #include "tests/model_maker.h"
+#include "tests/wait.h"
 
 namespace redknot {
 namespace {
@@ -20,6 +21,7 @@ namespace {
 using testing::HasSubstr;
 using tests::Answer;
 using tests::answer;
+using tests::becomes_true;
 using tests::greedy_request;
 using tests::ModelOnDisk;
 using tests::read_all;
@@ -41,9 +43,11 @@ class Calls {
     }
     changed_.notify_all();
   }
-  void wait_for_more_than(int count) {
+  // Whether there are, in time.
+  bool become_more_than(int count) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return count_ > count; });
+    const std::chrono::seconds limit(tests::kPatienceSeconds);
+    return changed_.wait_for(lock, limit, [&] { return count_ > count; });
   }
   int count() {
     const std::lock_guard lock(mutex_);
@@ -54,6 +58,43 @@ class Calls {
   std::mutex mutex_;
   std::condition_variable changed_;
   int count_ = 0;
+};
+
+// Keeps the loop of an engine, which has room for one more sequence, where it is: what is asked for
+// meanwhile begins when it is let go, and nothing of it has happened before.
+class HeldLoop {
+ public:
+  explicit HeldLoop(Engine& engine) : holder_(engine.generate(many_pieces()).value()) {
+    holder_->notify([this] {
+      if (std::this_thread::get_id() == owner_) return;
+      held_ = true;
+      EXPECT_TRUE(becomes_true([this] { return let_go_.load(); }));
+    });
+    // It has more pieces than it makes ahead of its reader, so one of them is still to come.
+    EXPECT_TRUE(becomes_true([this] {
+      if (!held_) holder_->try_next();
+      return held_.load();
+    }));
+  }
+  ~HeldLoop() { let_go(); }
+  HeldLoop(const HeldLoop&) = delete;
+  HeldLoop& operator=(const HeldLoop&) = delete;
+
+  void let_go() {
+    let_go_ = true;
+    holder_.reset();
+  }
+
+ private:
+  static Request many_pieces() {
+    Request request = greedy_request(1, 1);
+    request.all_logits = true;
+    return request;
+  }
+
+  const std::thread::id owner_ = std::this_thread::get_id();
+  std::atomic<bool> held_{false}, let_go_{false};
+  std::optional<Generation> holder_;
 };
 
 TEST_F(GenerationTest, TryNextGivesWhatNextGives) {
@@ -68,7 +109,7 @@ TEST_F(GenerationTest, TryNextGivesWhatNextGives) {
     const int before = calls.count();
     const std::optional<Piece> piece = generation.try_next();
     if (!piece) {
-      calls.wait_for_more_than(before);
+      ASSERT_TRUE(calls.become_more_than(before));
       continue;
     }
     if (piece->token >= 0) tokens.push_back(piece->token);
@@ -101,10 +142,12 @@ TEST_F(GenerationTest, NobodyIsNotifiedOnceItReturnedOrTheGenerationIsGone) {
 
 TEST_F(GenerationTest, ANotifiedOneMaySetAnother) {
   Engine engine = Engine::open(small_engine(model_.path())).value();
-  Generation generation = engine.generate(greedy_request(10, 2)).value();
+  HeldLoop loop(engine);
   Calls calls;
+  Generation generation = engine.generate(greedy_request(10, 2)).value();
   generation.notify([&] { generation.notify([&calls] { calls.add(); }); });
-  calls.wait_for_more_than(3);
+  loop.let_go();
+  EXPECT_TRUE(calls.become_more_than(3));
   EXPECT_EQ(read_all(generation).tokens.size(), 20u);
 }
 
@@ -157,17 +200,18 @@ TEST_F(GenerationTest, MoreRunThanTheLeastRowsOfLogits) {
   EXPECT_EQ(engine.context_tokens(), 32);
   Request request = greedy_request(4, 5);
   const Answer expected = answer(engine, request);
+  HeldLoop loop(engine);
+  std::atomic<int> most{0};
   std::vector<Generation> generations;
   for (int i = 0; i < 80; ++i) generations.push_back(engine.generate(request).value());
-  int most = 0;
+  // With each of its tokens, on the loop's thread.
+  generations.back().notify([&] { most = std::max(most.load(), engine.stats().sequences); });
+  loop.let_go();
   for (Generation& generation : generations) {
     ASSERT_TRUE(generation.next());
-    most = std::max(most, engine.stats().sequences);
-  }
-  EXPECT_GT(most, 64);
-  for (Generation& generation : generations) {
     EXPECT_EQ(read_all(generation).tokens.back(), expected.tokens.back());
   }
+  EXPECT_GT(most, 64);
 }
 
 }  // namespace

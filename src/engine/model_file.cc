@@ -4,6 +4,7 @@
 #include "engine/engine_core.h"
 #include "engine/profile_choice.h"
 #include "kv/page_allocator.h"
+#include "kv/peak_pages.h"
 #include "kv/sequence_kv.h"
 #include "redknot/redknot.h"
 #include "runtime/packed_weights.h"

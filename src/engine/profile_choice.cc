@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "engine/engine_core.h"
 #include "heads/visibility.h"
+#include "kv/peak_pages.h"
 #include "kv/sequence_kv.h"
 #include "model/fingerprint.h"
 #include "sched/page_needs.h"

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <random>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,10 +45,6 @@ Request request(std::vector<PromptPart> documents, std::uint64_t question) {
   out.recovery = {.policy = RecoveryPolicy::kKnot, .ratio = 0.1};
   out.sampling.log_probabilities = 0;
   return out;
-}
-
-void wait_until_idle(const Engine& engine) {
-  while (engine.stats().sequences + engine.stats().waiting > 0) std::this_thread::yield();
 }
 
 class ReuseLoadTest : public testing::Test {
@@ -92,7 +87,7 @@ TEST_F(ReuseLoadTest, FiftySessionsHoldOneCopyOfTheirDocuments) {
   Generation loaded = engine.preload(all).value();
   while (loaded.next()) continue;
   EXPECT_EQ(loaded.usage().built_tokens, 9 + kDocuments * kLength);
-  wait_until_idle(engine);
+  ASSERT_TRUE(tests::nothing_runs(engine));
 
   std::vector<Generation> running;
   for (const Request& one : asked) running.push_back(engine.generate(one).value());
@@ -153,7 +148,7 @@ TEST_F(ReuseLoadTest, AThousandDocumentsPassThroughATenthOfTheirMemory) {
       ASSERT_EQ(read_all(running[i - at]).log_probabilities, first[order[i]].log_probabilities);
     }
   }
-  wait_until_idle(engine);
+  ASSERT_TRUE(tests::nothing_runs(engine));
   EXPECT_EQ(engine.stats().sequences, 0);
 }
 

@@ -13,6 +13,7 @@
 #include "redknot/redknot.h"
 #include "tests/answers.h"
 #include "tests/model_maker.h"
+#include "tests/wait.h"
 
 namespace redknot {
 namespace {
@@ -21,11 +22,13 @@ using testing::HasSubstr;
 using tests::Answer;
 using tests::answer;
 using tests::becomes_idle;
+using tests::becomes_true;
 using tests::greedy_request;
 using tests::ModelOnDisk;
 using tests::read_all;
 using tests::small_engine;
 using tests::small_shape;
+using tests::TimeLimit;
 
 class StepLoopTest : public testing::Test {
  protected:
@@ -49,6 +52,7 @@ class StepLoopTest : public testing::Test {
 
 TEST_F(StepLoopTest, ManyThreadsGenerateAtOnceAndEachGetsItsAnswer) {
   constexpr int kCallers = 4, kRequests = 6;
+  const TimeLimit limit("four callers and their answers");
   Engine engine = open(/*max_sequences=*/2, /*threads=*/2);
   std::vector<Answer> expected;
   for (int i = 0; i < kRequests; ++i) {
@@ -97,7 +101,7 @@ TEST_F(StepLoopTest, ARequestWaitsForPagesAndIsAnsweredOnceTheyAreFree) {
   const Answer expected = answer(engine, greedy_request(10, 4));
   Generation holder = hold(engine);
   Generation waiting = engine.generate(greedy_request(10, 4)).value();
-  while (engine.stats().waiting == 0) std::this_thread::yield();
+  ASSERT_TRUE(becomes_true([&] { return engine.stats().waiting > 0; }));
   EXPECT_EQ(engine.stats().sequences, 1);
   EXPECT_EQ(read_all(holder).tokens.size(), 16u);
   EXPECT_TRUE(read_all(waiting) == expected);
@@ -119,7 +123,7 @@ TEST_F(StepLoopTest, ARequestLargerThanAllPagesIsRefused) {
 TEST_F(StepLoopTest, AFullQueueIsAnAnswerAndPassesWhenItEmpties) {
   Engine engine = open(/*max_sequences=*/1);
   std::optional<Generation> holder = hold(engine);
-  while (engine.stats().sequences == 0) std::this_thread::yield();
+  ASSERT_TRUE(becomes_true([&] { return engine.stats().sequences > 0; }));
   std::vector<Generation> waiting;
   std::optional<Error> refusal;
   while (!refusal && waiting.size() < 10'000) {
@@ -135,12 +139,17 @@ TEST_F(StepLoopTest, AFullQueueIsAnAnswerAndPassesWhenItEmpties) {
   EXPECT_THAT(refusal->message(), HasSubstr("waiting"));
   waiting.clear();
   holder.reset();
-  Result<Generation> later = engine.generate(greedy_request(1, 6));
-  while (!later.ok()) later = engine.generate(greedy_request(1, 6));
+  std::optional<Generation> later;
+  ASSERT_TRUE(becomes_true([&] {
+    Result<Generation> generation = engine.generate(greedy_request(1, 6));
+    if (generation.ok()) later = std::move(*generation);
+    return later.has_value();
+  }));
   EXPECT_EQ(read_all(*later).tokens.size(), 20u);
 }
 
 TEST_F(StepLoopTest, ClosingAnEngineEndsWhatRunsAndWhatWaitsWithAnError) {
+  const TimeLimit limit("the end of what waits for an engine that closes");
   std::optional<Engine> engine = open(/*max_sequences=*/1);
   Generation running = hold(*engine);
   Generation waiting = engine->generate(greedy_request(10, 7)).value();
@@ -150,7 +159,7 @@ TEST_F(StepLoopTest, ClosingAnEngineEndsWhatRunsAndWhatWaitsWithAnError) {
     ASSERT_TRUE(got.error);
     EXPECT_EQ(got.error->code(), ErrorCode::kCancelled);
   });
-  while (engine->stats().waiting == 0) std::this_thread::yield();
+  EXPECT_TRUE(becomes_true([&] { return engine->stats().waiting > 0; }));
   engine.reset();
   reader.join();
   const Answer got = read_all(running);
@@ -160,6 +169,7 @@ TEST_F(StepLoopTest, ClosingAnEngineEndsWhatRunsAndWhatWaitsWithAnError) {
 }
 
 TEST_F(StepLoopTest, AnErrorIsThereOnlyAfterTheLastPiece) {
+  const TimeLimit limit("the end of an engine");
   std::optional<Engine> engine = open(/*max_sequences=*/1);
   Generation generation = hold(*engine);
   std::atomic<bool> closed{false};
@@ -178,7 +188,7 @@ TEST_F(StepLoopTest, AnErrorIsThereOnlyAfterTheLastPiece) {
 TEST_F(StepLoopTest, AGenerationOutlivesItsEngine) {
   std::optional<Engine> engine = open();
   Generation finished = engine->generate(greedy_request(5, 8)).value();
-  while (engine->stats().generated_tokens < 20) std::this_thread::yield();
+  ASSERT_TRUE(becomes_true([&] { return engine->stats().generated_tokens >= 20; }));
   ASSERT_TRUE(becomes_idle(*engine));
   Generation dropped = hold(*engine);
   engine.reset();

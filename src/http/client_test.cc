@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "base/error.h"
 #include "http/sse.h"
 #include "tests/raw_peer.h"
+#include "tests/wait.h"
 
 namespace redknot::http {
 namespace {
@@ -25,13 +27,14 @@ namespace {
 namespace asio = boost::asio;
 using asio::awaitable;
 
-// Runs a coroutine to its end.
+// Runs a coroutine to its end, for which it has some seconds.
 void run(const std::function<awaitable<void>(asio::any_io_executor)>& body) {
   asio::io_context io(1);
   asio::co_spawn(
       io, [&] { return body(io.get_executor()); },
       [](const std::exception_ptr& error) { EXPECT_FALSE(error); });
-  io.run();
+  io.run_for(std::chrono::seconds(tests::kPatienceSeconds));
+  EXPECT_TRUE(io.stopped()) << "it has not ended";
 }
 
 // A certificate for localhost, signed by itself, in files that go away with it.

@@ -8,12 +8,14 @@
 
 #include "base/error.h"
 #include "tests/raw_peer.h"
+#include "tests/wait.h"
 
 namespace redknot::http {
 namespace {
 
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
+using tests::TimeLimit;
 
 bool empty(TestServer& server) {
   return eventually([&] {
@@ -82,6 +84,7 @@ TEST(HttpLeave, DuringAStreamTheHandlerEnds) {
 }
 
 TEST(HttpLeave, DrainFinishesWhatIsUnderWay) {
+  const TimeLimit limit("a server that drains");
   TestServer server;
   ASSERT_TRUE(server.start().ok());
   RawPeer idle = server.connect();
@@ -107,6 +110,7 @@ TEST(HttpLeave, DrainFinishesWhatIsUnderWay) {
 }
 
 TEST(HttpLeave, DrainCutsWhatIsLateAndSaysSo) {
+  const TimeLimit limit("a server that drains");
   TestServer server({.io_threads = 2});
   ASSERT_TRUE(server.start().ok());
   RawPeer waits = server.connect();
@@ -124,6 +128,7 @@ TEST(HttpLeave, DrainCutsWhatIsLateAndSaysSo) {
 }
 
 TEST(HttpLeave, TwoThreadsServeManyClients) {
+  const TimeLimit limit("four clients and their answers");
   TestServer server({.io_threads = 2});
   ASSERT_TRUE(server.start().ok());
   std::vector<std::thread> clients;

@@ -203,7 +203,7 @@ TEST(HttpLimits, ABodyThatComesTooSlowlyIs408) {
 }
 
 TEST(HttpLimits, AnIdleConnectionIsClosedWithoutAWord) {
-  TestServer server({.limits = {.idle_time = milliseconds(100)}});
+  TestServer server({.limits = {.idle_time = milliseconds(300)}});
   ASSERT_TRUE(server.start().ok());
   RawPeer silent = server.connect();
   RawPeer peer = server.connect();

@@ -48,6 +48,13 @@ void apply_to(PageTable& table, const PageOp& op) {
 
 }  // namespace
 
+bool covers(const PageTable& table, PositionRange range) {
+  for (const PageRef& entry : table) {
+    if (entry.position <= range.begin) range.begin = std::max(range.begin, entry.end());
+  }
+  return range.empty();
+}
+
 std::string to_string(const PageOp& op) {
   constexpr std::array kNames = {"append", "fill", "copy", "replace", "drop", "truncate"};
   const std::string head = op.head == PageOp::kAllHeads ? "all heads" : concat("head ", op.head);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "heads/head_profile.h"
+#include "heads/visibility.h"
 #include "kv/page_allocator.h"
 
 namespace redknot {
@@ -33,6 +34,9 @@ struct PageRef {
 };
 
 using PageTable = std::vector<PageRef>;
+
+// Whether the table's entries cover every position of the range.
+bool covers(const PageTable& table, PositionRange range);
 
 // One change of the page tables of one sequence.
 struct PageOp {

@@ -45,6 +45,20 @@ PrefixNode* longest_beginning(const PrefixNode& parent, std::span<const TokenId>
   return longest;
 }
 
+std::vector<PageTable> tables_of(std::span<PrefixNode* const> path, std::size_t heads, int tokens) {
+  std::vector<PageTable> tables(heads);
+  for (const PrefixNode* node : path) {
+    const std::size_t slots = node->pages.size() / heads;
+    for (std::size_t i = 0; i < node->pages.size(); ++i) {
+      PageRef entry = node->pages[i];
+      if (entry.tokens == 0 || entry.position >= tokens) continue;
+      entry.tokens = std::min(entry.tokens, tokens - entry.position);
+      tables[i / slots].push_back(entry);
+    }
+  }
+  return tables;
+}
+
 Coverage::Coverage(const HeadProfile& profile, int page_tokens)
     : profile_(profile), page_tokens_(page_tokens), gaps_(profile.policies.size()) {}
 

@@ -61,6 +61,9 @@ int common_tokens(std::span<const TokenId> a, std::span<const TokenId> b);
 // these tokens as any; null if none begins with one. O(log children).
 PrefixNode* longest_beginning(const PrefixNode& parent, std::span<const TokenId> tokens);
 
+// Of a hit of so many tokens, the entries of a path from the root, by head.
+std::vector<PageTable> tables_of(std::span<PrefixNode* const> path, std::size_t heads, int tokens);
+
 // Which positions the heads hold pages of, along a path from the root.
 class Coverage {
  public:

@@ -27,21 +27,6 @@ bool is_useful(const PrefixNode& leaf) {
   return leaf.segment || longer_beside(*leaf.parent, leaf.tokens) == nullptr;
 }
 
-// Of a hit of so many tokens, the entries of a path, by head.
-std::vector<PageTable> tables_of(std::span<PrefixNode* const> path, std::size_t heads, int tokens) {
-  std::vector<PageTable> tables(heads);
-  for (const PrefixNode* node : path) {
-    const std::size_t slots = node->pages.size() / heads;
-    for (std::size_t i = 0; i < node->pages.size(); ++i) {
-      PageRef entry = node->pages[i];
-      if (entry.tokens == 0 || entry.position >= tokens) continue;
-      entry.tokens = std::min(entry.tokens, tokens - entry.position);
-      tables[i / slots].push_back(entry);
-    }
-  }
-  return tables;
-}
-
 }  // namespace
 
 std::size_t PrefixTree::KeyHash::operator()(const ChainKey& key) const {

@@ -8,46 +8,16 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "kv/page_sum.h"
 
 namespace redknot {
 namespace {
-
-// Most pages that `tokens` > 0 consecutive tokens touch, wherever they start.
-std::int64_t pages_touched(std::int64_t tokens, int page_tokens) {
-  return 1 + pages_for(tokens - 1, page_tokens);
-}
-
-int saturate(std::int64_t count) {
-  return static_cast<int>(std::min<std::int64_t>(count, std::numeric_limits<int>::max()));
-}
-
-// Adds up pages by the format of their heads.
-class PageSum {
- public:
-  void add(KvFormat format, std::int64_t pages) { sums_[index_of(format)] += pages; }
-  PageCounts total() const {
-    PageCounts pages;
-    std::transform(sums_.begin(), sums_.end(), pages.begin(), saturate);
-    return pages;
-  }
-
- private:
-  std::array<std::int64_t, kKvFormatCount> sums_ = {};
-};
 
 // Whether queries at a position with this still_needed range, or later, may look into the entry, or
 // new tokens may continue it: a page being filled is kept even under a window of one token, so that
 // pages stand on the same grid however a prompt was cut.
 bool is_needed(const PageRef& entry, const VisibleRange& needed) {
   return entry.position < needed.sink.end || entry.end() >= needed.recent.begin;
-}
-
-// True if the table's entries cover every position of the range.
-bool covers_range(const PageTable& table, PositionRange range) {
-  for (const PageRef& entry : table) {
-    if (entry.position <= range.begin) range.begin = std::max(range.begin, entry.end());
-  }
-  return range.empty();
 }
 
 }  // namespace
@@ -210,69 +180,6 @@ void SequenceKv::forget(int next) {
   }
 }
 
-SequenceKv SequenceKv::fork(PageLog log) const {
-  SequenceKv copy(*allocator_, profile(), log);
-  copy.begin_with(*this);
-  return copy;
-}
-
-void SequenceKv::begin_with(const SequenceKv& other) {
-  REDKNOT_CHECK(length_ == 0 && other.reused_.size() == reused_.size());
-  for (int head = 0; head < tables_.heads(); ++head) {
-    REDKNOT_CHECK(policy(head).kv_format == other.policy(head).kv_format);
-  }
-  for (int head = 0; head < tables_.heads(); ++head) {
-    for (const PageRef& entry : other.tables_.at(head)) {
-      allocator_->share(entry.page);
-      change({.kind = PageOp::Kind::kAppend, .head = head, .entry = entry});
-    }
-  }
-  reused_ = other.reused_;
-  length_ = other.length_;
-  forgotten_ = other.forgotten_;
-  page_ended_at_ = other.page_ended_at_;
-}
-
-std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
-  REDKNOT_CHECK(tokens >= 0 && tokens <= length_);
-  SequenceKv out(*allocator_, profile());
-  out.length_ = tokens;
-  out.forgotten_ = std::min(forgotten_, tokens);
-  for (int head = 0; head < tables_.heads(); ++head) {
-    for (PageRef entry : tables_.at(head)) {
-      if (entry.position >= tokens) break;
-      if (entry.end() > tokens && entry.reused) return std::nullopt;
-      entry.tokens = std::min(entry.tokens, tokens - entry.position);
-      allocator_->share(entry.page);
-      out.change({.kind = PageOp::Kind::kAppend, .head = head, .entry = entry});
-      out.reused_[static_cast<std::size_t>(head)] += entry.reused ? 1 : 0;
-    }
-    const VisibleRange needed = still_needed(policy(head), tokens);
-    if (!covers_range(out.tables_.at(head), needed.sink)) return std::nullopt;
-    // The last token's page, too, even under a window of one token: the next may continue it.
-    const int first = std::clamp(tokens - 1, 0, needed.recent.begin);
-    if (!covers_range(out.tables_.at(head), {first, tokens})) return std::nullopt;
-  }
-  out.forget(tokens);
-  return out;
-}
-
-SequenceKv SequenceKv::of_tables(PageAllocator& pages, const HeadProfile& profile,
-                                 const std::vector<PageTable>& tables, int tokens) {
-  SequenceKv out(pages, profile);
-  REDKNOT_CHECK(tables.size() == out.reused_.size());
-  out.length_ = tokens;
-  for (std::size_t head = 0; head < tables.size(); ++head) {
-    for (const PageRef& entry : tables[head]) {
-      pages.share(entry.page);
-      out.change({.kind = PageOp::Kind::kAppend, .head = static_cast<int>(head), .entry = entry});
-      out.reused_[head] += entry.reused ? 1 : 0;
-    }
-  }
-  out.forget(tokens);
-  return out;
-}
-
 void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens,
                        int shift) {
   const int head = index(layer, kv_head);
@@ -360,31 +267,10 @@ bool SequenceKv::check() const {
     const auto reused = std::count_if(table.begin(), table.end(),
                                       [](const PageRef& entry) { return entry.reused; });
     if (reused != reused_[static_cast<std::size_t>(head)]) return false;
-    if (!covers_range(table, needed.sink)) return false;  // (3)
-    if (!covers_range(table, {needed.recent.begin, length_})) return false;
+    if (!covers(table, needed.sink)) return false;  // (3)
+    if (!covers(table, {needed.recent.begin, length_})) return false;
   }
   return true;
-}
-
-// Its sink, what the window still held when the last chunk began, and the chunk; or all of the
-// sequence, if that is less.
-std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int tokens,
-                                int chunk_tokens) {
-  const std::int64_t all = pages_for(tokens, page_tokens);
-  if (tokens == 0 || keeps_everything(policy)) return all;
-  const std::int64_t recent = std::int64_t{policy.window_tokens} + chunk_tokens;
-  return std::min(all,
-                  pages_for(policy.sink_tokens, page_tokens) + pages_touched(recent, page_tokens));
-}
-
-PageCounts peak_pages(const HeadProfile& profile, const PageShape& shape, int tokens,
-                      int chunk_tokens) {
-  REDKNOT_CHECK(tokens >= 0 && chunk_tokens >= 1);
-  PageSum sum;
-  for (const HeadPolicy& policy : profile.policies) {
-    sum.add(policy.kv_format, peak_pages_of_head(policy, shape.page_tokens, tokens, chunk_tokens));
-  }
-  return sum.total();
 }
 
 }  // namespace redknot

@@ -136,15 +136,4 @@ class SequenceKv {
   int page_ended_at_ = -1;  // the length at the latest end_page()
 };
 
-// Most pages of one head of such a sequence: see below.
-std::int64_t peak_pages_of_head(const HeadPolicy& policy, int page_tokens, int tokens,
-                                int chunk_tokens);
-
-// Most pages that a sequence of `tokens` tokens without adopted ones, computed in chunks of at most
-// `chunk_tokens` that start anywhere, with forget() after each, ever holds at once, per format:
-// what admission reserves. Some chunking needs as many for global heads, and at most one page less
-// for a local head. Requires tokens >= 0, chunk_tokens >= 1. Saturates.
-PageCounts peak_pages(const HeadProfile& profile, const PageShape& shape, int tokens,
-                      int chunk_tokens);
-
 }  // namespace redknot

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "kv/peak_pages.h"
+
 namespace redknot {
 namespace {
 

@@ -18,12 +18,14 @@
 #include "base/error.h"
 #include "http/server.h"
 #include "load/report.h"
+#include "tests/wait.h"
 
 namespace redknot::load {
 namespace {
 
 namespace asio = boost::asio;
 using Json = nlohmann::json;
+using tests::TimeLimit;
 
 // Speaks as much of OpenAI's dialect as a load needs. The text of an answer is the length of its
 // prompt in letters; where `strange` is set and reuse is not "none", its last letter differs.
@@ -108,6 +110,7 @@ struct FakeModel {
 };
 
 LoadResult run_load(const FakeModel& model, const WorkloadOptions& what, LoadOptions how = {}) {
+  const TimeLimit limit("the end of a load");
   how.server = model.address();
   auto workload = make_workload(what, {});
   EXPECT_TRUE(workload.ok());
@@ -260,6 +263,7 @@ TEST(LoadRun, NothingIsSentAfterTheDuration) {
 }
 
 TEST(LoadRun, StoppedItReturnsWhatItHas) {
+  const TimeLimit limit("the end of a load that is stopped");
   FakeModel model;
   model.token_time = std::chrono::milliseconds(20);
   model.start();
@@ -290,6 +294,7 @@ TEST(LoadRun, BystandersStandBy) {
 }
 
 TEST(LoadRun, AServerThatIsNotThereIsSaidSo) {
+  const TimeLimit limit("the end of a load without a server");
   auto workload = make_workload({.prompts = 1}, {});
   Address nowhere;
   {

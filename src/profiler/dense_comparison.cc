@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/profile_choice.h"
 #include "heads/visibility.h"
+#include "kv/peak_pages.h"
 
 namespace redknot {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of the forward pass share: small random models, profiles, and a transformer with
-// all that it borrows.
+// What the tests of the forward pass share: small random models, profiles, and a Machine, which
+// owns a transformer with all that it borrows but the model. Tests make one on their stack and run
+// steps of sequences on it; one thread.
 #pragma once
 
 #include <algorithm>

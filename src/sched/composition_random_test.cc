@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -15,6 +16,7 @@
 
 #include "kv/kv_cache.h"
 #include "sched/composition.h"
+#include "sched/recovery_strategy.h"
 
 namespace redknot {
 namespace {
@@ -104,7 +106,7 @@ class Oracle {
       if (a.segment != b.segment) return begin;
       if (a.segment) {
         if (a_end != b_end || a_end > common || one.recovery != wanted.recovery) return begin;
-        const bool looked = measured(wanted.recovery) == Measure::kPageMass;
+        const bool looked = strategy_of(wanted.recovery.policy).looks_with_question();
         if (looked && !same_group(one.parts, wanted.parts, i, common)) return begin;
         continue;
       }
@@ -197,8 +199,7 @@ class World {
   }
 
   TokenId* slot(const PageRef& page, int position) {
-    std::byte* values = pool_->bytes(page.page) + pool_->shape().values_offset(KvFormat::kF16);
-    return reinterpret_cast<TokenId*>(values + (position - page.position) * 8);
+    return &slots_[page.frame][static_cast<std::size_t>(position - page.position)];
   }
   void write(const SequenceKv& kv, const std::vector<TokenId>& tokens, int begin) {
     for (int head = 0; head < 3; ++head) {
@@ -259,7 +260,9 @@ class World {
     if (found) {
       ASSERT_NO_FATAL_FAILURE(check_hit(*found, tokens));
     }
-    SequenceKv kv = found ? std::move(*found) : SequenceKv(*pool_, profile_);
+    SequenceKv kv(*pool_, profile_, {&ops_});
+    if (found) kv.begin_with(*found);
+    found.reset();
     ASSERT_NO_FATAL_FAILURE(compute(one, kv));
     // The oracle's tables would hold all pages that are to be free.
     if (!evicts_) oracle_.insert(one.composed(tokens.size()), kv);
@@ -279,7 +282,11 @@ class World {
       while (kv.length() < part.positions.end) {
         const int begin = kv.length();
         const int chunk = std::min(part.positions.end - begin, draw(1, 60));
+        ops_.clear();
         ASSERT_TRUE(kv.extend(chunk).ok());
+        for (const PageOp& op : ops_) {
+          if (op.kind == PageOp::Kind::kCopy) slots_[op.entry.frame] = slots_[op.from];
+        }
         write(kv, one.prompt.tokens, begin);
         kv.forget(kv.length());
       }
@@ -306,6 +313,8 @@ class World {
       PageAllocator::create(
           {.shape = {.page_tokens = kPageTokens, .head_dim = 4}, .page_count = {30000, 0, 0}})
           .value();
+  std::map<FrameId, std::array<TokenId, kPageTokens>> slots_;  // what frames hold
+  std::vector<PageOp> ops_;
   std::optional<KvCache> cache_;
   Oracle oracle_;
   std::array<std::vector<TokenId>, 4> documents_;

@@ -162,25 +162,25 @@ TEST_F(CompositionTest, NobodyGoesOnBetweenSegmentsThatWereChosenTogether) {
 }
 
 TEST_F(CompositionTest, EverySettingOfRecoveryChangesTheKeyOfASegment) {
-  const auto key = [](const Recovery& recovery) {
+  const auto key = [](const RecoveryOptions& recovery) {
     Prompted one = prompted(80, {{5, 20}});
     one.recovery = recovery;
     return one.chain().blocks[1].composition;
   };
   using Policy = RecoveryPolicy;
   const RecoveryOptions first{.policy = Policy::kElastic, .ratio = 0.25};
-  std::vector<Recovery> others(9, first);
+  std::vector<RecoveryOptions> others(9, first);
   others[0].policy = Policy::kBoundary;
   others[1].ratio = 0.5;
   others[2].least_tokens = 1;
   others[3].boundary_tokens = 1;
-  others[4].sparse.dense_until = 1;
-  others[5].sparse.mass = 0.5f;
-  others[6].sparse.deep_start = 1;
-  others[7].sparse.mass_deep = 0.5f;
-  others[8].recent_tokens = 1;
+  others[4].elastic.dense_until = 1;
+  others[5].elastic.mass = 0.25;
+  others[6].elastic.deep_start = 1;
+  others[7].elastic.mass_deep = 0.25;
+  others[8].elastic.recent_tokens = 1;
   EXPECT_EQ(key(first), key(first));
-  for (const Recovery& other : others) EXPECT_NE(key(first), key(other));
+  for (const RecoveryOptions& other : others) EXPECT_NE(key(first), key(other));
 }
 
 }  // namespace

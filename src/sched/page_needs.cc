@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "kv/peak_pages.h"
 #include "sched/recovery_strategy.h"
 
 namespace redknot {

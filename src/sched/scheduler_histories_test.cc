@@ -73,43 +73,48 @@ class History {
       if (arrivals > 0 && random_() % 3 == 0) arrive(), --arrivals;
       if (random_() % 40 == 0) cancel_one();
       if (random_() % 20 == 0) pin_or_drop_one();
-      scheduler_->end_pins(now());
+      scheduler_->cache().pins().end(now());
       pause_some(/*stop=*/arrivals == 0);
       ASSERT_NO_FATAL_FAILURE(step());
       ASSERT_TRUE(scheduler_->check());
     }
-    EXPECT_EQ(scheduler_->segments().used_pages()[0], 0);
-    scheduler_->end_pins(Scheduler::Time::max());
-    EXPECT_FALSE(scheduler_->next_pin_end());
+    EXPECT_EQ(scheduler_->cache().segments().used_pages()[0], 0);
+    scheduler_->cache().pins().end(Pins::Time::max());
+    EXPECT_FALSE(scheduler_->cache().pins().next_end());
     EXPECT_TRUE(scheduler_->check());
     EXPECT_TRUE(expected_.empty());
     EXPECT_GT(finished_, 4);
   }
 
   std::uint64_t segments() const {
-    return static_cast<std::uint64_t>(scheduler_->segments().segments());
+    return static_cast<std::uint64_t>(scheduler_->cache().segments().segments());
   }
   int prefix_tokens() const { return prefix_tokens_; }
   bool looks() const { return looks_; }
   int pins() const { return pins_; }
   int shared() const { return shared_; }
   const SchedulerCounts& counts() const { return scheduler_->counts(); }
-  std::uint64_t evictions() const { return scheduler_->segments().evictions(); }
+  std::uint64_t evictions() const { return scheduler_->cache().segments().evictions(); }
 
  private:
   int draw(int least, int most) { return std::uniform_int_distribution(least, most)(random_); }
 
   // A second a step.
-  Scheduler::Time now() const { return Scheduler::Time(std::chrono::seconds(steps_)); }
+  Pins::Time now() const { return Pins::Time(std::chrono::seconds(steps_)); }
+
+  bool pin(const SegmentName& name) {
+    return scheduler_->cache().pins().pin(name, {.until = now() + std::chrono::seconds(30)},
+                                          [this] { return scheduler_->pins_fit(); });
+  }
 
   void pin_or_drop_one() {
     const std::string salt = random_() % 2 == 0 ? "" : "limited";
-    const std::vector<SegmentUse> uses = scheduler_->segment_uses(salt);
+    const std::vector<SegmentUse> uses = scheduler_->cache().segment_uses(salt);
     if (uses.empty()) return;
     const SegmentUse& one = uses[random_() % uses.size()];
     if (random_() % 4 == 0) {
-      EXPECT_EQ(scheduler_->drop_segments(salt, one.id), 1);
-    } else if (scheduler_->pin_segments({salt, one.id}, now() + std::chrono::seconds(30))) {
+      EXPECT_EQ(scheduler_->cache().drop_segments(salt, one.id), 1);
+    } else if (pin({salt, one.id})) {
       ++pins_;
     }
   }
@@ -194,7 +199,8 @@ class History {
   }
 
   void step() {
-    const StepPlan plan = scheduler_->next_step();
+    scheduler_->admit();
+    const StepPlan plan = scheduler_->plan();
     SCOPED_TRACE(to_string(plan));
     ASSERT_LE(static_cast<int>(plan.tokens.size()), options_.max_step_tokens);
     ASSERT_LE(static_cast<int>(plan.logit_rows.size()), options_.max_logit_rows);
@@ -205,32 +211,23 @@ class History {
     ASSERT_FALSE(plan.empty() && alive > 0 && !some_paused) << alive << " wait for nothing";
     ASSERT_NO_FATAL_FAILURE(check_quota());
     ++steps_;
-    std::map<SequenceId, TokenId> next, sampled;
-    const StepResult result = executor_->run(plan);
+    StepResult result = executor_->run(plan);
     std::size_t samples = 0;
     for (const StepSlice& slice : plan.slices) {
       ASSERT_FALSE(paused_[slice.sequence]);
       looks_ = looks_ || slice.measure == Measure::kPageMass;
-      if (samples == plan.samples.size()) continue;
       const int last = slice.first_row + slice.rows - 1;
-      if (plan.samples[samples].row > last) continue;
+      const bool sampled = samples < plan.samples.size() && plan.samples[samples].row <= last;
+      ASSERT_NO_FATAL_FAILURE(check_rows(plan, slice, sampled));
+      if (!sampled) continue;
       ASSERT_EQ(plan.samples[samples].row, last);
-      ASSERT_TRUE(std::binary_search(plan.logit_rows.begin(), plan.logit_rows.end(), last));
-      next[slice.sequence] = result.sampled[samples++].token;
+      ASSERT_TRUE(expected_.contains(slice.sequence));
+      ++samples;
     }
     ASSERT_EQ(samples, plan.samples.size());
-    scheduler_->computed(plan, result);
-    for (const StepSlice& slice : plan.slices) {
-      if (scheduler_->is_submitted(slice.sequence) && scheduler_->samples(slice.sequence)) {
-        ASSERT_TRUE(next.contains(slice.sequence));
-        sampled[slice.sequence] = next[slice.sequence];
-      }
-      ASSERT_NO_FATAL_FAILURE(check_rows(plan, slice, sampled.contains(slice.sequence)));
-      if (sampled.contains(slice.sequence)) {
-        scheduler_->append(slice.sequence, sampled[slice.sequence]);
-      }
-      if (!scheduler_->is_submitted(slice.sequence)) continue;
-      if (scheduler_->ended(slice.sequence)) finish(slice.sequence);
+    for (const SequenceEvent& event : scheduler_->finish(plan, std::move(result))) {
+      ASSERT_NE(event.kind, SequenceEvent::Kind::kFailed);
+      if (event.is_last || event.kind == SequenceEvent::Kind::kEnded) finish(event.sequence);
     }
   }
 
@@ -269,7 +266,7 @@ class History {
     std::size_t bytes = 0;
     for (const auto& [id, expected] : expected_) {
       if (expected.spec.quota_bytes == 0) continue;
-      bytes += pool_->shape().bytes(scheduler_->kv_pages(id).own);
+      bytes += pool_->shape().bytes(scheduler_->usage(id, true).pages.own);
     }
     ASSERT_LE(bytes, quota_bytes_);
   }
@@ -277,7 +274,7 @@ class History {
   void finish(SequenceId id) {
     const std::span<const TokenId> tokens = scheduler_->tokens(id);
     ASSERT_EQ(std::vector<TokenId>(tokens.begin(), tokens.end()), expected_.at(id).tokens);
-    prefix_tokens_ += scheduler_->prompt_tokens(id).prefix;
+    prefix_tokens_ += scheduler_->usage(id, false).prompt.prefix;
     scheduler_->cancel(id);
     earlier_.push_back(expected_.at(id));
     paused_.erase(id);

@@ -55,20 +55,28 @@ class SchedulerTest : public testing::Test {
     return make_and_submit({{.tokens = prompt(prompt_tokens)}, max_tokens, all_logits}).value();
   }
 
-  void computed(const StepPlan& plan) {
+  StepPlan next_step() {
+    scheduler_->admit();
+    return scheduler_->plan();
+  }
+
+  // Every sequence that is sampled gets this token.
+  std::vector<SequenceEvent> computed(const StepPlan& plan, int token = 7) {
     StepResult result;
     result.slices.resize(plan.slices.size());
-    scheduler_->computed(plan, result);
+    result.sampled.resize(plan.samples.size(), {.token = TokenId{token}});
+    return scheduler_->finish(plan, std::move(result));
+  }
+
+  static bool has_ended(const SequenceEvent& event) {
+    return event.is_last || event.kind == SequenceEvent::Kind::kEnded;
   }
 
   // Computes the next step, giving every sequence that is sampled the token 7.
   StepPlan step() {
-    StepPlan plan = scheduler_->next_step();
-    computed(plan);
-    for (const StepSlice& slice : plan.slices) {
-      if (!scheduler_->is_submitted(slice.sequence)) continue;
-      if (scheduler_->samples(slice.sequence)) scheduler_->append(slice.sequence, TokenId{7});
-      if (scheduler_->ended(slice.sequence)) scheduler_->cancel(slice.sequence);
+    StepPlan plan = next_step();
+    for (const SequenceEvent& event : computed(plan)) {
+      if (has_ended(event)) scheduler_->cancel(event.sequence);
     }
     EXPECT_TRUE(scheduler_->check());
     return plan;
@@ -148,7 +156,7 @@ TEST_F(SchedulerTest, ASequenceThatCouldNotRunAloneIsRefused) {
 TEST_F(SchedulerTest, CancelFreesPagesAtOnceWaitingOrRunning) {
   start(/*pages=*/4, {});
   const SequenceId a = submit(64, 0), b = submit(64, 0);
-  const StepPlan plan = scheduler_->next_step();
+  const StepPlan plan = next_step();
   EXPECT_EQ(free_pages(), 0);
   scheduler_->cancel(a);
   EXPECT_EQ(free_pages(), 4);
@@ -156,7 +164,7 @@ TEST_F(SchedulerTest, CancelFreesPagesAtOnceWaitingOrRunning) {
   scheduler_->cancel(b);
   EXPECT_EQ(scheduler_->waiting(), 0);
   scheduler_->cancel(b);  // unknown by now
-  EXPECT_TRUE(scheduler_->next_step().empty());
+  EXPECT_TRUE(next_step().empty());
 }
 
 TEST_F(SchedulerTest, APausedSequenceIsLeftOutUntilItIsResumed) {
@@ -202,28 +210,74 @@ TEST_F(SchedulerTest, SequencesThatGenerateGetTheirRowsOfLogitsFirst) {
 TEST_F(SchedulerTest, APromptAloneEndsOnceItIsComputedAndIsNotSampled) {
   start(100, {.max_step_tokens = 4});
   const SequenceId a = submit(6, 0);
-  computed(scheduler_->next_step());
-  EXPECT_FALSE(scheduler_->ended(a));
-  EXPECT_FALSE(scheduler_->samples(a));
-  const StepPlan last = scheduler_->next_step();
-  computed(last);
+  const std::vector<SequenceEvent> part = computed(next_step());
+  ASSERT_EQ(part.size(), 1u);
+  EXPECT_EQ(part[0].kind, SequenceEvent::Kind::kComputed);
+  const StepPlan last = next_step();
+  const std::vector<SequenceEvent> whole = computed(last);
   EXPECT_THAT(last.logit_rows, ElementsAre());
-  EXPECT_TRUE(scheduler_->ended(a));
-  EXPECT_FALSE(scheduler_->samples(a));
+  EXPECT_THAT(last.samples, ElementsAre());
+  ASSERT_EQ(whole.size(), 1u);
+  EXPECT_EQ(whole[0].kind, SequenceEvent::Kind::kEnded);
+  EXPECT_EQ(whole[0].sequence, a);
+  EXPECT_TRUE(next_step().empty());
 }
 
 TEST_F(SchedulerTest, ASequenceEndsWithItsLastTokenAndRemembersAllOfThem) {
   start(100, {});
   const SequenceId a = submit(2, 2);
   for (const int token : {41, 42}) {
-    computed(scheduler_->next_step());
-    EXPECT_TRUE(scheduler_->samples(a));
-    EXPECT_FALSE(scheduler_->ended(a));
-    scheduler_->append(a, TokenId{token});
+    const std::vector<SequenceEvent> events = computed(next_step(), token);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].kind, SequenceEvent::Kind::kToken);
+    EXPECT_EQ(events[0].token.token, TokenId{token});
+    EXPECT_EQ(events[0].is_last, token == 42);
   }
-  EXPECT_TRUE(scheduler_->ended(a));
-  EXPECT_FALSE(scheduler_->samples(a));
+  EXPECT_TRUE(next_step().empty());
   EXPECT_THAT(scheduler_->tokens(a), ElementsAre(TokenId{0}, TokenId{1}, TokenId{41}, TokenId{42}));
+}
+
+TEST_F(SchedulerTest, ATokenThatCannotBeFailsAndIsNotRemembered) {
+  start(100, {});
+  const SequenceId a = submit(2, 2);
+  const StepPlan plan = next_step();
+  StepResult result;
+  result.slices.resize(1);
+  result.sampled = {{.usable = false}};
+  const std::vector<SequenceEvent> events = scheduler_->finish(plan, result);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].kind, SequenceEvent::Kind::kFailed);
+  EXPECT_EQ(scheduler_->tokens(a).size(), 2u);
+}
+
+TEST_F(SchedulerTest, SamplesSayHowAndWhatPenaltiesSee) {
+  start(100, {});
+  SequenceSpec spec{.prompt = {.tokens = prompt(5)}, .max_tokens = 3};
+  spec.sampling.seed = 40;
+  spec.sampling.penalty_tokens = 2;
+  spec.sampling.presence_penalty = 1.0f;
+  make_and_submit(spec, 2).value();
+  const StepPlan plan = step();
+  ASSERT_EQ(plan.samples.size(), 2u);
+  EXPECT_EQ(plan.samples[0].sampling, spec.sampling);
+  EXPECT_EQ(plan.samples[1].sampling.seed, 41u);
+  EXPECT_EQ(plan.samples[0].position, 5);
+  EXPECT_THAT(plan.samples[0].history, ElementsAre(TokenId{3}, TokenId{4}));
+  EXPECT_THAT(step().samples[0].history, ElementsAre(TokenId{4}, TokenId{7}));
+}
+
+TEST_F(SchedulerTest, TurnsThatComputeNothingKeepTheChangesOfPageTables) {
+  start(100, {});
+  const SequenceId a = submit(20, 5);
+  step();
+  scheduler_->cancel(a);
+  EXPECT_THAT(step().page_ops, ElementsAre());
+  const SequenceId b = submit(3, 1);
+  const std::vector<PageOp> ops = step().page_ops;
+  ASSERT_EQ(ops.size(), 2u);
+  EXPECT_EQ(ops[0], (PageOp{.kind = PageOp::Kind::kTruncate, .sequence = a}));
+  EXPECT_EQ(ops[1].kind, PageOp::Kind::kAppend);
+  EXPECT_EQ(ops[1].sequence, b);
 }
 
 TEST_F(SchedulerTest, LocalHeadsReserveTheirWindowAndGiveBackWhatLeftIt) {
@@ -286,7 +340,7 @@ TEST_F(PriorityTest, TheYoungestOfLessPriorityGivesWayAndGoesOnLater) {
   // What it had is computed again, in one piece, and its answer goes on behind.
   EXPECT_THAT(step().slices, testing::Contains(StepSlice{b, 2, 22}));
   EXPECT_EQ(scheduler_->tokens(b).size(), 23u);
-  EXPECT_EQ(scheduler_->prompt_tokens(b).computed, 20);
+  EXPECT_EQ(scheduler_->usage(b, false).prompt.computed, 20);
 }
 
 TEST_F(PriorityTest, NobodyGivesWayIfThatIsNotEnough) {
@@ -327,9 +381,9 @@ TEST_F(SharedPromptTest, APromptIsComputedOnceAndItsPagesAreHeldOnce) {
   EXPECT_THAT(step().slices, ElementsAre(StepSlice{ids[0], 0, 1}, StepSlice{ids[1], 1, 1},
                                          StepSlice{ids[2], 2, 1}));
   EXPECT_EQ(free_pages(), 14 - 7 - 3);
-  EXPECT_EQ(scheduler_->prompt_tokens(ids[0]).computed, 100);
-  EXPECT_EQ(scheduler_->prompt_tokens(ids[1]).computed, 1);
-  EXPECT_EQ(scheduler_->prompt_tokens(ids[1]).prefix, 99);
+  EXPECT_EQ(scheduler_->usage(ids[0], false).prompt.computed, 100);
+  EXPECT_EQ(scheduler_->usage(ids[1], false).prompt.computed, 1);
+  EXPECT_EQ(scheduler_->usage(ids[1], false).prompt.prefix, 99);
   scheduler_->cancel(ids[0]);
   scheduler_->cancel(ids[1]);
   EXPECT_EQ(free_pages(), 14 - 7 - 1);

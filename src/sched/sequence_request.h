@@ -13,6 +13,7 @@
 #include "kv/page_allocator.h"
 #include "redknot/recovery.h"
 #include "redknot/result.h"
+#include "redknot/sampling.h"
 #include "sched/prompt_parts.h"
 
 namespace redknot {
@@ -27,6 +28,7 @@ struct SequenceSpec {
   bool shares_prompt = false;   // with others that are submitted together with it
   int priority = 0;             // larger goes first
   std::size_t quota_bytes = 0;  // of own pages of all that run with this salt; 0: no limit
+  Sampling sampling{};          // of the first answer; the i-th has seed + i
 };
 
 struct SequenceRequest {

@@ -103,12 +103,9 @@ void read_reuse(const Value& value, const ReadContext& context, Request& request
     request.reuse = kReuses[value["reuse"].choice({"none", "prefix", "segment"}, 1)];
   }
   if (value["recovery"]) {
-    constexpr RecoveryPolicy kPolicies[] = {RecoveryPolicy::kNone, RecoveryPolicy::kBoundary,
-                                            RecoveryPolicy::kDeviation, RecoveryPolicy::kElastic,
-                                            RecoveryPolicy::kKnot};
     request.recovery = {};
-    request.recovery.policy = kPolicies[value["recovery"].choice(
-        {"none", "boundary", "deviation", "elastic", "knot"}, 4)];
+    request.recovery.policy = static_cast<RecoveryPolicy>(value["recovery"].choice(
+        kRecoveryPolicyNames, static_cast<std::size_t>(RecoveryPolicy::kKnot)));
   }
   if (value["ratio"]) {
     const double ratio = value["ratio"].number(0, 1, 0);

@@ -9,13 +9,17 @@ import array
 import ast
 import atexit
 import json
+import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 TIMEOUT_SECONDS = 300
@@ -79,6 +83,39 @@ def end(process):
         process.kill()
         raise
     return Ended(process.returncode, stdout or b'', stderr)
+
+
+def read_some(descriptor, most_bytes=1 << 16):
+    """What there is to read, as soon as there is something; empty at the end."""
+    if not select.select([descriptor], [], [], TIMEOUT_SECONDS)[0]:
+        raise TimeoutError(f'nothing to read within {TIMEOUT_SECONDS} seconds')
+    return os.read(descriptor, most_bytes)
+
+
+def becomes_true(holds, seconds=TIMEOUT_SECONDS, pause_seconds=0.01):
+    """Whether holds() is true, now or within the time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause_seconds)
+    return True
+
+
+def started_threads(calls):
+    """Threads that make these calls, and do not keep the process from ending."""
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def all_end(threads, seconds=TIMEOUT_SECONDS):
+    """Whether all threads end within the time."""
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
 
 
 def redknot(*arguments, stdin=b''):

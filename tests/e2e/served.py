@@ -5,13 +5,14 @@ import http.client
 import json
 import re
 import signal
+import socket
 import subprocess
 import threading
-import time
 
 import harness
 
-START_SECONDS = 60
+START_SECONDS = 180
+END_SECONDS = 180
 
 
 class Reply:
@@ -80,12 +81,16 @@ class Served:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait()
-        self.reader.join()
+        self.process.wait(END_SECONDS)
+        self.reader.join(END_SECONDS)
         self.process.stderr.close()
 
     def connection(self, timeout=60):
         return http.client.HTTPConnection('127.0.0.1', self.port, timeout=timeout)
+
+    def socket(self, timeout=60):
+        """A connection over which any bytes can be sent."""
+        return socket.create_connection(('127.0.0.1', self.port), timeout=timeout)
 
     def ask(self, method, path, body=None, headers=None):
         """Body: bytes as they are, or what becomes JSON."""
@@ -112,15 +117,10 @@ class Served:
                 total += float(line.rsplit(' ', 1)[1])
         return total
 
-    def terminate(self, timeout=60):
+    def terminate(self, timeout=END_SECONDS):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
     def wait_for(self, condition, seconds=20):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if condition():
-                return True
-            time.sleep(0.05)
-        return False
+        return harness.becomes_true(condition, seconds, pause_seconds=0.05)

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from xml.etree import ElementTree
 
 import harness
@@ -90,11 +89,10 @@ class Make(Case):
         path = scratch / 'resumed.json'
         partial = scratch / 'resumed.json.partial'
         process = start(*options, '-o', path)
-        while process.poll() is None:
-            if partial.exists() and len(partial.read_text().splitlines()) >= 3:
-                process.send_signal(signal.SIGINT)
-                break
-            time.sleep(0.01)
+        self.assertTrue(harness.becomes_true(
+            lambda: process.poll() is not None or
+            partial.exists() and len(partial.read_text().splitlines()) >= 3))
+        process.send_signal(signal.SIGINT)
         self.assertEqual(end(process).code, 130)
         self.assertFalse(path.exists())
         resumed = self.run_ok(*options, '-o', path)
@@ -295,7 +293,8 @@ class Capacity(Case):
         shape = model('Q8_0', shape='qwen3-32b-heads')
         tool = harness.ROOT / 'tools' / 'head_map.py'
         made = subprocess.run([tool, '--layers', '64', '--kv-heads', '8'], check=True,
-                              capture_output=True, text=True)
+                              capture_output=True, text=True,
+                              timeout=harness.TIMEOUT_SECONDS)
         profile = scratch / 'qwen.profile.json'
         self.run_ok('profile', '-m', shape, '-o', profile, '--import',
                     write('qwen.map.json', made.stdout))

@@ -3,9 +3,7 @@
 
 import json
 import math
-import os
 import signal
-import time
 
 import harness
 from harness import (Case, argmax, end, model, read_npy, redknot, row, scratch, start, write,
@@ -35,7 +33,7 @@ class Run(RunCase):
 
     def test_streams(self):
         process = start('run', '-m', model(), '-p', PROMPT, '-n', 3000, '--ignore-eos', '--seed', 1)
-        first = os.read(process.stdout.fileno(), 1 << 16)
+        first = harness.read_some(process.stdout.fileno())
         still_running = process.poll() is None
         done = end(process)
         self.assertTrue(first)
@@ -214,7 +212,7 @@ class Interrupt(Case):
 
     def test_ctrl_c_keeps_the_text_and_says_130(self):
         process = start('run', '-m', model(), *self.ENDLESS)
-        first = os.read(process.stdout.fileno(), 1 << 16)
+        first = harness.read_some(process.stdout.fileno())
         process.send_signal(signal.SIGINT)
         done = end(process)
         self.check_error(done, 130, 'interrupted')
@@ -223,9 +221,8 @@ class Interrupt(Case):
     def test_ctrl_c_completes_json_and_logits(self):
         path = scratch / 'interrupted.npy'
         process = start('run', '-m', model(), *self.ENDLESS, '--json', '--logits', path)
-        deadline = time.monotonic() + harness.TIMEOUT_SECONDS
-        while not (path.exists() and path.stat().st_size > 0) and time.monotonic() < deadline:
-            time.sleep(0.001)
+        self.assertTrue(harness.becomes_true(
+            lambda: path.exists() and path.stat().st_size > 0, pause_seconds=0.001))
         process.send_signal(signal.SIGINT)
         done = end(process)
         self.check_error(done, 130, 'interrupted')

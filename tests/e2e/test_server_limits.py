@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`redknot serve` against what clients do wrong, and how it ends."""
 
+import http.client
 import json
-import os
 import signal
-import socket
-import threading
+import ssl
+import subprocess
 import time
 import unittest
 
 import harness
+import served
 from served import Served
 
 READER = harness.ROOT / 'models' / 'redknot-reader.gguf'
@@ -198,8 +199,7 @@ class BadInput(unittest.TestCase):
             self.assertIn(status, (200, 431))
 
     def test_a_request_that_never_ends(self):
-        slow = socket.create_connection(('127.0.0.1', self.server.port))
-        slow.settimeout(30)
+        slow = self.server.socket(timeout=30)
         slow.sendall(b'GET /health HTTP/1.1\r\nHost: x\r\n')
         started = time.monotonic()
         try:
@@ -227,7 +227,7 @@ class Endings(unittest.TestCase):
             first = server.post(CHAT, OK).json['choices']
             port = server.port
             server.process.send_signal(signal.SIGKILL)
-            server.process.wait()
+            server.process.wait(served.END_SECONDS)
         with Served(READER, port=port) as server:
             self.assertEqual(server.port, port)
             self.assertEqual(server.post(CHAT, OK).json['choices'], first)
@@ -239,12 +239,11 @@ class Endings(unittest.TestCase):
             def ask():
                 replies.append(server.post(CHAT, {**OK, 'max_tokens': 1500, 'stream': True,
                                                   'ignore_eos': True}))
-            asking = threading.Thread(target=ask)
-            asking.start()
+            asking = harness.started_threads([ask])
             self.assertTrue(server.wait_for(
                 lambda: server.get('/redknot/status').json['running'] == 1))
             self.assertEqual(server.terminate(), 0)
-            asking.join()
+            self.assertTrue(harness.all_end(asking))
             self.assertEqual(replies[0].events[-1], '[DONE]')
             self.assertEqual(replies[0].events[-2]['choices'][0]['finish_reason'], 'length')
 
@@ -257,16 +256,13 @@ class Endings(unittest.TestCase):
                 replies[stream] = server.post(
                     '/v1/completions', {'prompt': [1, 2], 'max_tokens': 90000,
                                         'ignore_eos': True, 'stream': stream})
-            asking = [threading.Thread(target=ask, args=[stream]) for stream in (True, False)]
-            for each in asking:
-                each.start()
+            asking = harness.started_threads([lambda: ask(True), lambda: ask(False)])
             self.assertTrue(server.wait_for(
                 lambda: server.get('/redknot/status').json['running'] == 2))
             started = time.monotonic()
             self.assertEqual(server.terminate(), 0)
             self.assertLess(time.monotonic() - started, 15)
-            for each in asking:
-                each.join()
+            self.assertTrue(harness.all_end(asking))
             self.assertEqual(replies[True].status, 200)
             *_, error, done = replies[True].events
             self.assertEqual((error['error']['code'], done), ('server_is_ending', '[DONE]'))
@@ -325,12 +321,10 @@ class Endings(unittest.TestCase):
 class Tls(unittest.TestCase):
     def test_an_answer_over_tls(self):
         certificate, key = harness.scratch / 'cert.pem', harness.scratch / 'key.pem'
-        made = os.system('openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost '
-                         f'-keyout {key} -out {certificate} 2>/dev/null')
-        self.assertEqual(made, 0)
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1',
+                        '-subj', '/CN=localhost', '-keyout', key, '-out', certificate],
+                       check=True, capture_output=True, timeout=harness.TIMEOUT_SECONDS)
         with Served(READER, '--ssl-cert-file', certificate, '--ssl-key-file', key) as server:
-            import ssl
-            import http.client
             context = ssl.create_default_context(cafile=str(certificate))
             context.check_hostname = False
             connection = http.client.HTTPSConnection('127.0.0.1', server.port, context=context)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`redknot serve` with many clients at a time: wrk, streams, slow readers, clients that leave."""
 
+import functools
 import json
 import random
 import shutil
 import socket
 import statistics
 import subprocess
-import threading
 import time
 import unittest
 
@@ -60,17 +60,14 @@ class Load(unittest.TestCase):
 
         def ask(i):
             together[i] = answer(self.server.post(CHAT, bodies[i]))
-        asking = [threading.Thread(target=ask, args=(i,)) for i in range(len(bodies))]
-        for thread in asking:
-            thread.start()
-        for thread in asking:
-            thread.join()
+        asking = harness.started_threads([functools.partial(ask, i) for i in range(len(bodies))])
+        self.assertTrue(harness.all_end(asking))
         self.assertEqual(together, alone, f'seed {seed}')
 
     def test_clients_that_leave_disturb_nobody(self):
         alone = answer(self.server.post(CHAT, body('Who stays?', max_tokens=200)))
         for _ in range(20):
-            client = socket.create_connection(('127.0.0.1', self.server.port))
+            client = self.server.socket()
             data = json.dumps(body('Who leaves?', max_tokens=400, stream=True)).encode()
             client.sendall(b'POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n' %
                            (CHAT.encode(), len(data)) + data[:random.randrange(len(data) + 1)])
@@ -90,10 +87,10 @@ class Load(unittest.TestCase):
 
     def test_idle_and_slow_clients(self):
         """They are held, and others are answered. What that costs is a benchmark's matter."""
-        idle = [socket.create_connection(('127.0.0.1', self.server.port)) for _ in range(300)]
+        idle = [self.server.socket() for _ in range(300)]
         slow = []
         for _ in range(20):
-            client = socket.create_connection(('127.0.0.1', self.server.port))
+            client = self.server.socket()
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             data = json.dumps(body('Slowly?', max_tokens=300, stream=True)).encode()
             client.sendall(b'POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n' %
@@ -111,23 +108,18 @@ class Load(unittest.TestCase):
 
             def ask():
                 statuses.append(server.post(CHAT, body('Wait?', max_tokens=300)).status)
-            asking = [threading.Thread(target=ask) for _ in range(12)]
-            for thread in asking:
-                thread.start()
-            for thread in asking:
-                thread.join()
+            self.assertTrue(harness.all_end(harness.started_threads([ask] * 12)))
             self.assertEqual(set(statuses), {200, 429})
 
     def test_waiting_too_long_is_refused(self):
         with Served(READER, '--parallel', 1, '--queue-timeout', 0.2,
                     '--access-log', 'off') as server:
-            long = threading.Thread(target=server.post,
-                                    args=(CHAT, body('Long?', max_tokens=2000)))
-            long.start()
+            long = harness.started_threads(
+                [lambda: server.post(CHAT, body('Long?', max_tokens=2000))])
             self.assertTrue(server.wait_for(
                 lambda: server.get('/redknot/status').json['running'] == 1))
             self.assertEqual(server.post(CHAT, body('Short?', max_tokens=1)).status, 429)
-            long.join()
+            self.assertTrue(harness.all_end(long))
 
 
 if __name__ == '__main__':
