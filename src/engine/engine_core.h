@@ -26,6 +26,8 @@ inline constexpr int kMaxContextTokens = 1 << 24;
 
 // What the engine's own callers may want otherwise.
 struct CoreOptions {
+  // The head profile of this model, or why there is none for it; empty: as the options say.
+  std::function<Result<HeadProfile>(const Model& model)> profile{};
   // Frames of the page memory, by format; empty: as the options ask for.
   std::function<PageCounts(const Model& model, const HeadProfile& profile, int context_tokens)>
       pages{};
@@ -33,6 +35,7 @@ struct CoreOptions {
   // Rows of logits one step can give; empty: one for each running sequence, and at least
   // EngineCore::kLeastLogitRows.
   std::function<int(const Model& model)> logit_rows{};
+  int max_rows = 0;  // of a step; 0: as the options say, and no more than sequences can have
 };
 
 class EngineCore {

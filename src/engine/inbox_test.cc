@@ -91,7 +91,7 @@ TEST(Inbox, MoreCallersThanOperationsMayWaitAreAllAnswered) {
   for (int answered = 0; answered < kCallers && std::chrono::steady_clock::now() < limit;) {
     std::optional<LoopMessage> message = inbox.take();
     if (!message) {
-      inbox.wait(std::chrono::steady_clock::now() + std::chrono::milliseconds(10));
+      inbox.wait_until(std::chrono::steady_clock::now() + std::chrono::milliseconds(10));
       continue;
     }
     auto& drop = std::get<DropSegments>(*message);

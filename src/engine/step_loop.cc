@@ -129,7 +129,7 @@ void StepLoop::wait() {
     const auto latest = stream.latest_begin();
     if (latest) next = std::min(next.value_or(*latest), *latest);
   }
-  inbox_->wait(next);
+  inbox_->wait_until(next);
 }
 
 void StepLoop::close(StepPlan& plan) {
