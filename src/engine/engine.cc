@@ -47,7 +47,9 @@ Result<std::shared_ptr<const SequenceRequest>> Engine::State::sequence(const Req
                     .uses_prefixes = request.reuse != Reuse::kNone,
                     .shares_prompt = answers > 1,
                     .priority = request.priority,
-                    .quota_bytes = request.kv_quota_bytes};
+                    .quota_bytes = request.kv_quota_bytes,
+                    .sampling = request.sampling,
+                    .domain = core->domain()};
   REDKNOT_TRY(spec.prompt,
               prompt_of(request, core->model().vocabulary(), core->model().config().vocabulary_size,
                         tokenizer ? &*tokenizer : nullptr));

@@ -13,6 +13,7 @@
 
 #include "base/thread_pool.h"
 #include "heads/head_profile.h"
+#include "kv/domain.h"
 #include "kv/page_allocator.h"
 #include "model/model.h"
 #include "redknot/redknot.h"
@@ -50,11 +51,11 @@ class EngineCore {
 
   const Model& model() const { return model_; }
   const HeadProfile& profile() const { return profile_; }
-  // Names the weights, for what is kept for reuse. With a profile it is the model's fingerprint,
-  // which was computed to hold the profile against; without one the quick identity
-  // (model/fingerprint.h), which costs no second of reading and is enough within one process. What
-  // leaves the process needs the fingerprint.
-  const std::string& model_identity() const { return model_identity_; }
+  // What keys and values depend on besides tokens (kv/domain.h), for what is kept for reuse. With a
+  // profile it names the weights by the model's fingerprint, which was computed to hold the profile
+  // against; without one by the quick identity (model/fingerprint.h), which costs no second of
+  // reading and is enough within one process. What leaves the process needs the fingerprint.
+  const Domain& domain() const { return domain_; }
   // Of the profile file; nothing without one.
   const std::optional<ProfileSummary>& profile_summary() const { return profile_summary_; }
   const PackedWeights& weights() const { return weights_; }
@@ -78,7 +79,7 @@ class EngineCore {
   std::unique_ptr<ThreadPool> threads_;
   PackedWeights weights_;
   HeadProfile profile_;
-  std::string model_identity_;
+  Domain domain_;
   std::optional<ProfileSummary> profile_summary_;
   std::unique_ptr<PageAllocator> pages_;
   std::unique_ptr<CpuBackend> backend_;

@@ -17,7 +17,7 @@ SchedulerOptions scheduler_options(const EngineCore& core, int max_running) {
   return {.max_step_tokens = core.max_step_tokens(),
           .max_logit_rows = core.max_logit_rows(),
           .max_sequences = std::min({max_running, core.max_logit_rows(), core.max_step_tokens()}),
-          .domain = {.model = core.model_identity(), .kernels = std::string(core.kernels().name)}};
+          .domain = core.domain()};
 }
 
 }  // namespace
