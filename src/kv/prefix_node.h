@@ -61,6 +61,13 @@ int common_tokens(std::span<const TokenId> a, std::span<const TokenId> b);
 // these tokens as any; null if none begins with one. O(log children).
 PrefixNode* longest_beginning(const PrefixNode& parent, std::span<const TokenId> tokens);
 
+// Of the same children, one that begins with all of these tokens and goes on; null.
+PrefixNode* longer_beside(const PrefixNode& parent, std::span<const TokenId> tokens);
+
+// Whether a hit may end in a leaf, and saves something that neither a segment nor another block
+// would give.
+bool is_useful(const PrefixNode& leaf);
+
 // Which positions the heads hold pages of, along a path from the root.
 class Coverage {
  public:
