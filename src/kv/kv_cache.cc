@@ -79,10 +79,13 @@ int KvCache::drop_segments(const std::string& salt, const std::string& id) {
   return static_cast<int>(ids.size());
 }
 
+// As a prefix goes from its end, so a segment goes after what stands on it.
 void KvCache::evict(const EvictionOrder::Rank& rank) {
-  if (rank.kind == EvictionOrder::Kind::kPrefix) return prefixes_.evict(rank);
-  prefixes_.drop_adopters(rank.key);
-  segments_.evict(rank.key);
+  if (rank.kind == EvictionOrder::Kind::kPrefix) {
+    prefixes_.evict(rank);
+  } else if (!prefixes_.evict_adopter(rank.key)) {
+    segments_.evict(rank.key);
+  }
 }
 
 // Prefixes whose pages running sequences hold too would free nothing, so they are passed over while

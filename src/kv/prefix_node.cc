@@ -59,6 +59,18 @@ std::vector<PageTable> tables_of(std::span<PrefixNode* const> path, std::size_t 
   return tables;
 }
 
+PrefixNode* longer_beside(const PrefixNode& parent, std::span<const TokenId> tokens) {
+  const auto next = parent.texts.upper_bound(tokens);
+  if (next == parent.texts.end()) return nullptr;
+  const bool begins = common_tokens((*next)->tokens, tokens) == static_cast<int>(tokens.size());
+  return begins ? *next : nullptr;
+}
+
+bool is_useful(const PrefixNode& leaf) {
+  if (!leaf.ends || leaf.own_bytes == 0) return false;
+  return leaf.segment || longer_beside(*leaf.parent, leaf.tokens) == nullptr;
+}
+
 Coverage::Coverage(const HeadProfile& profile, int page_tokens)
     : profile_(profile), page_tokens_(page_tokens), gaps_(profile.policies.size()) {}
 

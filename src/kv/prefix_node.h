@@ -64,6 +64,13 @@ PrefixNode* longest_beginning(const PrefixNode& parent, std::span<const TokenId>
 // Of a hit of so many tokens, the entries of a path from the root, by head.
 std::vector<PageTable> tables_of(std::span<PrefixNode* const> path, std::size_t heads, int tokens);
 
+// Of the same children, one that begins with all of these tokens and goes on; null.
+PrefixNode* longer_beside(const PrefixNode& parent, std::span<const TokenId> tokens);
+
+// Whether a hit may end in a leaf, and saves something that neither a segment nor another block
+// would give.
+bool is_useful(const PrefixNode& leaf);
+
 // Which positions the heads hold pages of, along a path from the root.
 class Coverage {
  public:

@@ -10,24 +10,6 @@
 #include "base/check.h"
 
 namespace redknot {
-namespace {
-
-// A block of text beside a node that begins with its tokens and goes on, and misses no page; null.
-PrefixNode* longer_beside(const PrefixNode& parent, std::span<const TokenId> tokens) {
-  const auto next = parent.texts.upper_bound(tokens);
-  if (next == parent.texts.end()) return nullptr;
-  const bool begins = common_tokens((*next)->tokens, tokens) == static_cast<int>(tokens.size());
-  return begins ? *next : nullptr;
-}
-
-// Whether a hit may end in a leaf, and saves something that neither a segment nor another block
-// would give.
-bool is_useful(const PrefixNode& leaf) {
-  if (!leaf.ends || leaf.own_bytes == 0) return false;
-  return leaf.segment || longer_beside(*leaf.parent, leaf.tokens) == nullptr;
-}
-
-}  // namespace
 
 std::size_t PrefixTree::KeyHash::operator()(const ChainKey& key) const {
   std::size_t hash = 0;
@@ -256,6 +238,18 @@ void PrefixTree::evict(const EvictionOrder::Rank& leaf) {
   PrefixNode* parent = node->parent;
   erase(*node);
   settle(*parent);
+}
+
+bool PrefixTree::evict_adopter(const SegmentKey& segment) {
+  const auto at = adopters_.find(segment);
+  if (at == adopters_.end()) return false;
+  PrefixNode* leaf = *at->second.begin();
+  while (!leaf->is_leaf()) leaf = *leaf->children.begin();
+  if (leaf->rank) order_.evicted(*leaf->rank);
+  PrefixNode* parent = leaf->parent;
+  erase(*leaf);
+  settle(*parent);
+  return true;
 }
 
 void PrefixTree::drop_adopters(const SegmentKey& segment) {

@@ -57,6 +57,8 @@ class PrefixTree {
 
   // Gives back a leaf that the order named, and what is good for nothing without it.
   void evict(const EvictionOrder::Rank& leaf);
+  // Gives back one leaf that stands on a segment. False if there is none.
+  bool evict_adopter(const SegmentKey& segment);
   // Gives back all that stands on a segment.
   void drop_adopters(const SegmentKey& segment);
 
