@@ -53,6 +53,9 @@ struct EngineOptions {
   // 1/tenants of max_waiting, so that the others still get in.
   int tenants = 1;
   std::string kernels{};  // "": best for this CPU; "reference", "avx2", "avx512"
+  // A file that every step is written to, with the tokens of prompts and answers, for
+  // `redknot replay`; empty: none. A write that fails ends the recording, not the engine.
+  std::filesystem::path record{};
   Progress progress{};
 };
 
@@ -255,7 +258,9 @@ struct Stats {
   std::uint64_t steps = 0;
   // Computed: rows of prompts, also of parts of them and those that are recovered; of answers.
   std::uint64_t prompt_tokens = 0, generated_tokens = 0;
-  std::string kernels;  // "avx512", "avx2", "reference"
+  std::uint64_t recorded_steps = 0;  // written to EngineOptions::record
+  std::string recording_stopped;     // why no more are written; empty as long as they are
+  std::string kernels;               // "avx512", "avx2", "reference"
   int threads = 0;
 };
 

@@ -157,7 +157,7 @@ std::string json_row(const TimedTest& m, const std::string& kv, const StepBench&
   return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-MeasuredSpeed speed_of(const Measurement& m, const std::string& kv) {
+MeasuredSpeed speed_of(const TimedTest& m, const std::string& kv) {
   return {.decode = m.test.decode,
           .tokens = m.test.tokens,
           .depth = m.test.depth,

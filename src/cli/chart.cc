@@ -44,7 +44,7 @@ double nice_step(double largest) {
 std::string with_commas(int number) {
   std::string out = std::to_string(number);
   for (auto at = static_cast<std::ptrdiff_t>(out.size()) - 3; at > 0; at -= 3) {
-    out.insert(static_cast<std::size_t>(at), ",");
+    out.insert(static_cast<std::size_t>(at), 1, ',');
   }
   return out;
 }

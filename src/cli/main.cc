@@ -14,6 +14,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/profile_command.h"
+#include "cli/replay_command.h"
 #include "cli/run_command.h"
 #include "cli/run_options.h"
 #include "cli/serve_command.h"
@@ -38,6 +39,7 @@ struct CommandLine {
   EvalOptions eval_options;
   ProfileCommandOptions profile_options;
   CapacityCommandOptions capacity_options;
+  ReplayCommandOptions replay_options;
   CLI::App* run = nullptr;
   CLI::App* serve = nullptr;
   CLI::App* inspect = nullptr;
@@ -46,6 +48,7 @@ struct CommandLine {
   CLI::App* eval = nullptr;
   CLI::App* profile = nullptr;
   CLI::App* capacity = nullptr;
+  CLI::App* replay = nullptr;
 };
 
 void declare(CommandLine& line) {
@@ -63,13 +66,15 @@ void declare(CommandLine& line) {
   line.eval = add_eval(app, line.eval_options);
   line.profile = add_profile(app, line.profile_options);
   line.capacity = add_capacity(app, line.capacity_options);
+  line.replay = add_replay(app, line.replay_options);
 }
 
 // What a verb cannot do without, given in one of several ways, or cannot do together; empty if all
 // is well.
 std::string misuse(const CommandLine& line) {
   if (line.app.get_subcommands().empty()) {
-    return "a verb is required: run, serve, inspect, tokenize, bench, eval, profile or capacity";
+    return "a verb is required: run, serve, inspect, tokenize, bench, eval, profile, capacity "
+           "or replay";
   }
   const RunOptions& run = line.run_options;
   if (line.run->parsed() && !run.prompt && !run.prompt_file && !run.tokens_file) {
@@ -101,6 +106,7 @@ Result<ExitCode> run_verb(const CommandLine& line) {
   if (line.bench->parsed()) return bench(line.bench_options);
   if (line.eval->parsed()) return eval(line.eval_options);
   if (line.profile->parsed()) return profile(line.profile_options);
+  if (line.replay->parsed()) return replay_steps(line.replay_options);
   return capacity(line.capacity_options);
 }
 

@@ -161,6 +161,18 @@ void add_model(CLI::App& app, std::string& model) {
       ->group("Model");
 }
 
+void add_record(CLI::App& app, std::string& file) {
+  app.add_option(
+         "--record", file,
+         "Write every step that is computed to this file, which is replaced, for redknot "
+         "replay to run again. It holds the token ids of all prompts and answers, so keep it "
+         "as you would keep those; only its owner may read it. If it cannot be written any "
+         "more, on a full disk say, recording stops and everything else goes on; that is "
+         "said at the end.")
+      ->type_name("FILE")
+      ->group("Recording");
+}
+
 void add_profile_file(CLI::App& app, std::string& profile) {
   app.add_option("--profile", profile,
                  "Head profile of this model, made by redknot profile: which heads keep everything "

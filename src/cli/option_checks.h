@@ -35,5 +35,6 @@ void add_kv(CLI::App& app, std::string& kv);
 void add_kernels(CLI::App& app, std::string& kernels);
 void add_model(CLI::App& app, std::string& model);
 void add_profile_file(CLI::App& app, std::string& profile);
+void add_record(CLI::App& app, std::string& file);
 
 }  // namespace redknot::cli

@@ -63,6 +63,13 @@ std::string human_bytes(std::size_t bytes) {
   return format("%.2f %s", value, units[unit]);
 }
 
+void note_recording(const Stats& stats) {
+  if (stats.recording_stopped.empty()) return;
+  note(format("recording stopped after %llu steps: %s",
+              static_cast<unsigned long long>(stats.recorded_steps),
+              stats.recording_stopped.c_str()));
+}
+
 std::optional<KvFormat> kv_from_name(std::string_view text) {
   for (const KvFormat format : kKvFormats) {
     if (name(format) == text) return format;

@@ -29,6 +29,9 @@ void note(std::string_view message);
 // "1.50 GiB"
 std::string human_bytes(std::size_t bytes);
 
+// Says on standard error that a recording ended before what it was of, and why.
+void note_recording(const Stats& stats);
+
 // The format called so; empty for "auto".
 std::optional<KvFormat> kv_from_name(std::string_view text);
 

@@ -29,6 +29,7 @@ struct Answer {
   Json probabilities = Json::array();
   FinishReason finish = FinishReason::kNone;
   Usage usage;
+  Stats stats;  // as it ended
   bool interrupted = false;
 };
 
@@ -150,6 +151,7 @@ EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progres
   out.kv = kv_from_name(options.kv);
   out.max_step_tokens = options.max_step_tokens;
   if (options.kernels != "auto") out.kernels = options.kernels;
+  out.record = options.record;
   out.progress = progress.callback();
   return out;
 }
@@ -237,13 +239,19 @@ Result<Answer> receive(Engine engine, Request request, Sinks& sinks) {
   std::optional<Engine> running(std::move(engine));
   REDKNOT_TRY(Generation generation, running->generate(std::move(request)));
   Answer answer;
-  InterruptScope interrupt([&running] { running.reset(); });
-  while (!interrupt.interrupted()) {
-    const std::optional<Piece> piece = generation.next();
-    if (!piece || interrupt.interrupted()) break;
-    REDKNOT_RETURN_IF_ERROR(take(*piece, sinks, answer));
+  {
+    InterruptScope interrupt([&running, &answer] {
+      answer.stats = running->stats();
+      running.reset();
+    });
+    while (!interrupt.interrupted()) {
+      const std::optional<Piece> piece = generation.next();
+      if (!piece || interrupt.interrupted()) break;
+      REDKNOT_RETURN_IF_ERROR(take(*piece, sinks, answer));
+    }
+    answer.interrupted = interrupt.interrupted();
   }
-  answer.interrupted = interrupt.interrupted();
+  if (running) answer.stats = running->stats();
   answer.usage = generation.usage();
   if (answer.interrupted) answer.finish = FinishReason::kNone;
   if (answer.finish == FinishReason::kError) {
@@ -336,6 +344,7 @@ Result<ExitCode> run(const RunOptions& options) {
   if (answer.interrupted) note("interrupted");
   const bool first_token_came = !answer.interrupted || answer.usage.generated_tokens > 0;
   if (!options.no_perf && first_token_came) print_timings(answer.usage);
+  note_recording(answer.stats);
   return answer.interrupted ? ExitCode::kInterrupted : ExitCode::kSuccess;
 }
 

@@ -190,6 +190,7 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
   add_choice_options(*verb, options);
   add_output_options(*verb, options);
   add_computation_options(*verb, options);
+  add_record(*verb, options.record);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;
 }

@@ -51,6 +51,7 @@ struct RunOptions {
   std::string profile;
   std::string kv = "auto";
   std::string kernels = "auto";
+  std::string record;  // file that steps are written to; empty: none
 };
 
 // Adds the verb; `options` is filled when the command line is parsed and must live until then.

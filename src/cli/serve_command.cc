@@ -41,6 +41,7 @@ EngineOptions engine_options(const ServeOptions& options, std::size_t tenants,
   out.max_waiting = options.max_queue;
   out.tenants = static_cast<int>(tenants);
   if (options.kernels != "auto") out.kernels = options.kernels;
+  out.record = options.record;
   out.progress = progress.callback();
   return out;
 }
@@ -153,6 +154,7 @@ Result<ExitCode> serve(const ServeOptions& options) {
   told_to_end.acquire();
   note(format("ending: requests under way have %d seconds", options.drain_seconds));
   drain(*service, http_server, std::chrono::seconds(options.drain_seconds));
+  note_recording(engine->stats());
   return ExitCode::kSuccess;
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "engine/describe_model.h"
 #include "engine/engine_core.h"
+#include "engine/executors.h"
 #include "engine/generation_state.h"
 #include "engine/inbox.h"
 #include "engine/request_spec.h"
@@ -25,7 +26,8 @@ struct Engine::State {
   std::once_flag vocabulary_made;
   std::unique_ptr<const ConstrainedVocabulary> vocabulary;
   std::shared_ptr<Inbox> inbox;
-  std::unique_ptr<StepLoop> loop;  // last: ends first
+  const RecordingExecutor* recording = nullptr;  // the loop's, if it records
+  std::unique_ptr<StepLoop> loop;                // last: ends first
 
   Result<std::shared_ptr<const SequenceRequest>> sequence(const Request& request,
                                                           int answers) const;
@@ -45,7 +47,9 @@ Result<std::shared_ptr<const SequenceRequest>> Engine::State::sequence(const Req
                     .uses_prefixes = request.reuse != Reuse::kNone,
                     .shares_prompt = answers > 1,
                     .priority = request.priority,
-                    .quota_bytes = request.kv_quota_bytes};
+                    .quota_bytes = request.kv_quota_bytes,
+                    .sampling = request.sampling,
+                    .domain = core->domain()};
   REDKNOT_TRY(spec.prompt,
               prompt_of(request, core->model().vocabulary(), core->model().config().vocabulary_size,
                         tokenizer ? &*tokenizer : nullptr));
@@ -85,9 +89,10 @@ Result<Engine> Engine::open(const EngineOptions& options) {
   }
   state->inbox =
       std::make_shared<Inbox>(limits_of(options.max_waiting, options.tenants, options.max_running));
-  auto executor = std::make_unique<CpuExecutor>(state->core->backend(), state->core->profile());
-  state->loop = std::make_unique<StepLoop>(*state->core, std::move(executor), text, state->inbox,
-                                           options.max_running);
+  REDKNOT_TRY(LoopExecutor executor, make_executor(*state->core, options));
+  state->recording = executor.recording;
+  state->loop = std::make_unique<StepLoop>(*state->core, std::move(executor.executor), text,
+                                           state->inbox, options.max_running);
   return Engine(std::move(state));
 }
 
@@ -206,6 +211,10 @@ Stats Engine::stats() const {
   stats.weight_bytes = core.weights().bytes();
   stats.kernels = std::string(core.kernels().name);
   stats.threads = core.threads();
+  if (state_->recording != nullptr) {
+    stats.recorded_steps = state_->recording->recorded_steps();
+    stats.recording_stopped = state_->recording->why_stopped();
+  }
   return stats;
 }
 

@@ -80,7 +80,8 @@ EngineCore::EngineCore(Parts parts)
       threads_(std::move(parts.threads)),
       weights_(std::move(parts.weights)),
       profile_(std::move(parts.profile)),
-      model_identity_(std::move(parts.model_identity)),
+      domain_(domain_of({.model = parts.model_identity, .kernels = std::string(kernels_.name)},
+                        profile_, parts.pages->shape())),
       profile_summary_(parts.profile_summary),
       pages_(std::move(parts.pages)),
       backend_(std::move(parts.backend)),
@@ -106,7 +107,9 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   HeadProfile profile = dense_profile(options, model);
   std::string identity;
   std::optional<ProfileSummary> summary;
-  if (!options.profile.empty()) {
+  if (core.profile) {
+    REDKNOT_TRY(profile, core.profile(model));
+  } else if (!options.profile.empty()) {
     REDKNOT_TRY(ProfileFile file, open_profile(options, model, *threads));
     summary = summarize(file);
     profile = std::move(file.profile);
@@ -123,6 +126,7 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
   step.max_rows = static_cast<int>(
       options.kv_bytes > 0 ? options.max_step_tokens
                            : std::min<std::int64_t>(options.max_step_tokens, most_tokens));
+  if (core.max_rows > 0) step.max_rows = core.max_rows;
   step.max_logit_rows =
       core.logit_rows ? core.logit_rows(model) : std::max(kLeastLogitRows, options.max_running);
   REDKNOT_TRY(PackedWeights weights, PackedWeights::pack(model, *threads, options.progress));

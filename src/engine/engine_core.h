@@ -13,6 +13,7 @@
 
 #include "base/thread_pool.h"
 #include "heads/head_profile.h"
+#include "kv/domain.h"
 #include "kv/page_allocator.h"
 #include "model/model.h"
 #include "redknot/redknot.h"
@@ -26,6 +27,8 @@ inline constexpr int kMaxContextTokens = 1 << 24;
 
 // What the engine's own callers may want otherwise.
 struct CoreOptions {
+  // The head profile of this model, or why there is none for it; empty: as the options say.
+  std::function<Result<HeadProfile>(const Model& model)> profile{};
   // Frames of the page memory, by format; empty: as the options ask for.
   std::function<PageCounts(const Model& model, const HeadProfile& profile, int context_tokens)>
       pages{};
@@ -33,6 +36,7 @@ struct CoreOptions {
   // Rows of logits one step can give; empty: one for each running sequence, and at least
   // EngineCore::kLeastLogitRows.
   std::function<int(const Model& model)> logit_rows{};
+  int max_rows = 0;  // of a step; 0: as the options say, and no more than sequences can have
 };
 
 class EngineCore {
@@ -47,11 +51,11 @@ class EngineCore {
 
   const Model& model() const { return model_; }
   const HeadProfile& profile() const { return profile_; }
-  // Names the weights, for what is kept for reuse. With a profile it is the model's fingerprint,
-  // which was computed to hold the profile against; without one the quick identity
-  // (model/fingerprint.h), which costs no second of reading and is enough within one process. What
-  // leaves the process needs the fingerprint.
-  const std::string& model_identity() const { return model_identity_; }
+  // What keys and values depend on besides tokens (kv/domain.h), for what is kept for reuse. With a
+  // profile it names the weights by the model's fingerprint, which was computed to hold the profile
+  // against; without one by the quick identity (model/fingerprint.h), which costs no second of
+  // reading and is enough within one process. What leaves the process needs the fingerprint.
+  const Domain& domain() const { return domain_; }
   // Of the profile file; nothing without one.
   const std::optional<ProfileSummary>& profile_summary() const { return profile_summary_; }
   const PackedWeights& weights() const { return weights_; }
@@ -75,7 +79,7 @@ class EngineCore {
   std::unique_ptr<ThreadPool> threads_;
   PackedWeights weights_;
   HeadProfile profile_;
-  std::string model_identity_;
+  Domain domain_;
   std::optional<ProfileSummary> profile_summary_;
   std::unique_ptr<PageAllocator> pages_;
   std::unique_ptr<CpuBackend> backend_;

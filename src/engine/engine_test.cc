@@ -160,7 +160,10 @@ TEST_F(EngineTest, AnAnswerEndsWhereTheContextIsFull) {
   request.max_tokens = 1;
   const auto full = engine.generate(request);
   ASSERT_FALSE(full.ok());
-  EXPECT_EQ(full.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(full.error().code(), ErrorCode::kContextFull);
+  ASSERT_TRUE(full.error().context_full());
+  EXPECT_EQ(full.error().context_full()->prompt_tokens, 256);
+  EXPECT_EQ(full.error().context_full()->context_tokens, 256);
   EXPECT_THAT(full.error().message(), HasSubstr("256 tokens, the context holds 256"));
   request.max_tokens = 0;
   EXPECT_EQ(answer(engine, request).finish, FinishReason::kLength);

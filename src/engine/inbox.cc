@@ -32,7 +32,7 @@ void Inbox::cancel(std::shared_ptr<Generation::State> generation) {
   REDKNOT_CHECK(queued || closed());  // there is room for all that have a place
 }
 
-void Inbox::wait(std::optional<std::chrono::steady_clock::time_point> until) {
+void Inbox::wait_until(std::optional<std::chrono::steady_clock::time_point> until) {
   if (until) {
     messages_.wait_until(*until);
   } else {

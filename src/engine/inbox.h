@@ -49,7 +49,7 @@ class Inbox {
 
   // The loop's thread: the next message; waiting for one, for a poke, or for a time.
   std::optional<LoopMessage> take() { return messages_.try_pop(); }
-  void wait(std::optional<std::chrono::steady_clock::time_point> until);
+  void wait_until(std::optional<std::chrono::steady_clock::time_point> until);
   WaitingRoom& room() { return room_; }
 
  private:

@@ -17,7 +17,7 @@ SchedulerOptions scheduler_options(const EngineCore& core, int max_running) {
   return {.max_step_tokens = core.max_step_tokens(),
           .max_logit_rows = core.max_logit_rows(),
           .max_sequences = std::min({max_running, core.max_logit_rows(), core.max_step_tokens()}),
-          .domain = {.model = core.model_identity(), .kernels = std::string(core.kernels().name)}};
+          .domain = core.domain()};
 }
 
 }  // namespace
@@ -129,7 +129,7 @@ void StepLoop::wait() {
     const auto latest = stream.latest_begin();
     if (latest) next = std::min(next.value_or(*latest), *latest);
   }
-  inbox_->wait(next);
+  inbox_->wait_until(next);
 }
 
 void StepLoop::close(StepPlan& plan) {

@@ -10,11 +10,11 @@
 
 namespace redknot {
 
-KvCache::KvCache(PageAllocator& pool, const HeadProfile& profile, const DomainNames& names)
+KvCache::KvCache(PageAllocator& pool, const HeadProfile& profile, const Domain& domain)
     : pool_(pool),
       segments_(pool.shape(), order_, memory_),
       pins_(pool, segments_),
-      prefixes_(pool, profile, domain_of(names, profile, pool.shape()), order_, memory_) {}
+      prefixes_(pool, profile, domain, order_, memory_) {}
 
 std::optional<SequenceKv> KvCache::find_prefix(const Chain& wanted, int most_tokens) {
   return prefixes_.find(wanted, most_tokens, ++now_);

@@ -42,7 +42,7 @@ struct SegmentUse {
 class KvCache {
  public:
   // References must outlive the object.
-  KvCache(PageAllocator& pool, const HeadProfile& profile, const DomainNames& names);
+  KvCache(PageAllocator& pool, const HeadProfile& profile, const Domain& domain);
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
 

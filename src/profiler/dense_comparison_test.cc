@@ -73,7 +73,7 @@ TEST_F(DenseComparisonTest, DenseAndWhatSeesEverythingAreTheSame) {
     EXPECT_EQ(found.positions, 90);
     EXPECT_EQ(found.kl_mean, 0);
   }
-  EXPECT_TRUE(comparison.core().pool().check());
+  EXPECT_TRUE(comparison.core().pages().check());
 }
 
 // The slow forward pass under the same profile.
@@ -112,7 +112,7 @@ TEST_F(DenseComparisonTest, BehindNothingItIsTheWholeComparison) {
   EXPECT_EQ(behind[0].total().positions, 30);
   EXPECT_GT(behind[0].total().kl_mean, 0);
   EXPECT_EQ(behind[1].total().kl_mean, 0);
-  EXPECT_TRUE(comparison.core().pool().check());
+  EXPECT_TRUE(comparison.core().pages().check());
 }
 
 TEST_F(DenseComparisonTest, VariantsMayHaveOtherFormats) {

@@ -127,7 +127,7 @@ class World {
     for (std::vector<TokenId>& document : documents_) {
       for (int i = draw(1, 50); i > 0; --i) document.push_back(draw_token());
     }
-    cache_.emplace(*pool_, profile_, DomainNames{});
+    cache_.emplace(*pool_, profile_, Domain{});
   }
 
   void run(int prompts) {

@@ -34,7 +34,7 @@ struct SchedulerOptions {
   int max_step_tokens = 512;
   int max_logit_rows = 64;  // of one step
   int max_sequences = 64;   // running at a time
-  DomainNames domain{};     // of what is kept for reuse
+  Domain domain{};          // of what is kept for reuse; that of its requests
 };
 
 class Scheduler {

@@ -2,6 +2,7 @@
 #include "sched/sequence_request.h"
 
 #include <set>
+#include <string>
 #include <utility>
 
 #include "base/check.h"
@@ -24,7 +25,10 @@ SequenceRequest cut_into_parts(SequenceSpec spec) {
   REDKNOT_CHECK(!spec.prompt.tokens.empty() && spec.max_tokens >= 0);
   spec.recovery = with_defaults(spec.recovery);
   SequenceRequest request{.spec = std::move(spec)};
-  request.parts = parts_of(request.spec.prompt, request.spec.salt);
+  // Segments of another domain or salt are others.
+  const Domain& domain = request.spec.domain;
+  std::string scope(reinterpret_cast<const char*>(domain.data()), domain.size());
+  request.parts = parts_of(request.spec.prompt, scope + request.spec.salt);
   request.shares_prompt =
       request.spec.shares_prompt && !request.spec.all_logits && request.prompt_tokens() > 1;
   return request;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "heads/head_profile.h"
+#include "kv/domain.h"
 #include "kv/page_allocator.h"
 #include "redknot/recovery.h"
 #include "redknot/result.h"
@@ -29,6 +30,7 @@ struct SequenceSpec {
   int priority = 0;             // larger goes first
   std::size_t quota_bytes = 0;  // of own pages of all that run with this salt; 0: no limit
   Sampling sampling{};          // of the first answer; the i-th has seed + i
+  Domain domain{};              // of the cache that it runs beside
 };
 
 struct SequenceRequest {
