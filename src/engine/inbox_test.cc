@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <future>
 #include <memory>
 #include <optional>
@@ -12,10 +11,10 @@
 #include <variant>
 #include <vector>
 
+#include "tests/wait.h"
+
 namespace redknot {
 namespace {
-
-constexpr std::chrono::seconds kPatience{60};
 
 NewRequests one_request(const std::shared_ptr<Inbox>& inbox, const std::string& salt) {
   auto sequence = std::make_shared<SequenceRequest>();
@@ -79,6 +78,7 @@ TEST(Inbox, OnlyOneOfReaderAndLoopIsFirst) {
 }
 
 TEST(Inbox, MoreCallersThanOperationsMayWaitAreAllAnswered) {
+  const tests::TimeLimit limit("the answers of operations");
   Inbox inbox(limits_of(4, 1, 4));
   constexpr int kCallers = 2 * Inbox::kMostOperations;
   std::vector<std::future<int>> answers;
@@ -87,20 +87,17 @@ TEST(Inbox, MoreCallersThanOperationsMayWaitAreAllAnswered) {
       return inbox.ask(DropSegments{.name = {"a", std::to_string(i)}}).value_or(-1);
     }));
   }
-  const auto limit = std::chrono::steady_clock::now() + kPatience;
-  for (int answered = 0; answered < kCallers && std::chrono::steady_clock::now() < limit;) {
-    std::optional<LoopMessage> message = inbox.take();
-    if (!message) {
-      inbox.wait_until(std::chrono::steady_clock::now() + std::chrono::milliseconds(10));
-      continue;
-    }
+  for (int answered = 0; answered < kCallers; ++answered) {
+    std::optional<LoopMessage> message;
+    ASSERT_TRUE(tests::becomes_true([&] {
+      message = inbox.take();
+      return message.has_value();
+    }));
     auto& drop = std::get<DropSegments>(*message);
     drop.answer.set_value(std::stoi(drop.name.id));
-    ++answered;
   }
   for (int i = 0; i < kCallers; ++i) {
     auto& answer = answers[static_cast<std::size_t>(i)];
-    ASSERT_EQ(answer.wait_for(kPatience), std::future_status::ready);
     EXPECT_EQ(answer.get(), i);
   }
 }
