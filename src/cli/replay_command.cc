@@ -18,8 +18,8 @@ constexpr char kDescription[] =
     "FILE was written by redknot serve --record or redknot run --record. Each of its\n"
     "steps is run on the model again, without a server and without deciding anything,\n"
     "and sampled tokens, logits, measures and counts of operations are compared with\n"
-    "those of the file, bit for bit. Any number of threads must give equal bits; other\n"
-    "kernels, or another build of them, need not.\n"
+    "those of the file, bit for bit. Any number of threads must give equal bits;\n"
+    "other kernels, or another build of them, need not.\n"
     "\n"
     "A file that ends within a line, because its writer was killed, is replayed as\n"
     "far as it goes.";
@@ -29,7 +29,7 @@ constexpr char kFooter[] =
     "  redknot serve -m model.gguf --record steps.jsonl\n"
     "  redknot replay steps.jsonl -t 1\n"
     "  redknot replay steps.jsonl --print | less\n"
-    "  tail -n +2 steps.jsonl | jq -c '[.slices[][2]]'   # rows of each step's sequences\n"
+    "  tail -n +2 steps.jsonl | jq -c '[.slices[][2]]'  # rows by sequence\n"
     "\n"
     "The exit code is 1 if any step gives other bits.\n"
     "\n";

@@ -14,8 +14,8 @@ OPTIONS = {
             '--stop', '--ignore-eos', '--json-schema', '--json-schema-file', '--temp', '--top-k',
             '--top-p', '--min-p', '--seed', '--repeat-penalty', '--repeat-last-n',
             '--frequency-penalty', '--presence-penalty', '--logit-bias', '--echo', '--special',
-            '--json', '--logprobs', '--logits', '--no-perf', '--verbose', '--ctx-size',
-            '--threads', '--kv', '--page-tokens', '--batch-size', '--kernels'],
+            '--json', '--logprobs', '--logits', '--no-perf', '--record', '--verbose',
+            '--ctx-size', '--threads', '--kv', '--page-tokens', '--batch-size', '--kernels'],
     'inspect': ['--help', '--model', '--profile', '--ctx-size', '--kv', '--page-tokens',
                 '--tensors', '--no-tensors', '--json'],
     'tokenize': ['--help', '--model', '--prompt', '--file', '--stdin', '--decode', '--no-bos',
@@ -42,6 +42,7 @@ OPTIONS = {
     'profile': ['--help', '--model', '--output', '--import', '--text', '--ctx-size', '--sequences',
                 '--seed', '--budget-kld', '--sink', '--window', '--formats', '--threads',
                 '--page-tokens', '--batch-size', '--kernels'],
+    'replay': ['--help', '--model', '--threads', '--kernels', '--print'],
     'capacity': ['--help', '--model', '--profile', '--context', '--kv-memory', '--kv', '--threads',
                  '--page-tokens', '--batch-size', '--kernels', '--json'],
 }
