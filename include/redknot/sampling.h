@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the next token is chosen from a row of logits. A request carries these settings as a plain
-// value, and the sampler applies them. A token depends on them, on its position and on the logits,
-// and on nothing else.
+// value, and the sampler applies them. A token depends on them, on its position, on the logits and
+// on what a constraint allows; with penalties, on the tokens before it, too. On nothing else.
 #pragma once
 
 #include <cstdint>

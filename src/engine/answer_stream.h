@@ -55,7 +55,7 @@ class AnswerStream {
   // The pages of its sequence are counted for the first pieces and the last one.
   bool tells_pages(const Piece& piece) const;
   // Notes what its sequence took so far, and queues a piece for the reader.
-  void send(Piece piece, const SequenceUsage& usage);
+  void send(Piece piece, const SequenceUsage& took);
 
   int generated() const { return generated_; }           // tokens, so far
   bool has_whole_prompt() const { return has_prompt_; }  // all of it is computed

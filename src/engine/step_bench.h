@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times the forward pass alone, for `redknot bench`: steps of one sequence, without scheduler,
-// sampler or text. It runs the same Runner with the same pages as the Engine does.
+// sampler or text. It runs plans on the same backend as the Engine does.
 //
 // Also says what a step must at least move and compute, so that its time can be set against what
 // the machine can do. One thread at a time.

@@ -77,7 +77,7 @@ void StepLoop::take_messages() {
 
 void StepLoop::take(NewRequests requests) {
   const std::vector<SequenceId> ids =
-      scheduler_.submit(std::move(requests.sequence), static_cast<int>(requests.arrivals.size()));
+      scheduler_.submit(requests.sequence, static_cast<int>(requests.arrivals.size()));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     requests.arrivals[i].state->sequence = ids[i];
     streams_.try_emplace(ids[i], std::move(requests.arrivals[i]), model_);

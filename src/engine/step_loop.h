@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop that turns: take messages, let sequences run, plan a step, say how its tokens are
-// sampled, run it, and hand what became of each sequence to its answer.
+// The loop that turns: take messages, let sequences run, plan a step, add what constraints allow
+// next, run it, and hand what became of each sequence to its answer.
 //
 // It owns the scheduler, the executor and the answers under way, on one thread of its own, without
 // locks. Callers meet it at the inbox, readers at the queue of pieces of their generation. What is

@@ -23,6 +23,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "base/sha256.h"
 
@@ -37,7 +38,11 @@ class EvictionOrder {
     std::uint64_t used = 0;  // when, by a clock that does not go back
     Kind kind{};
     Sha256Digest key{};
-    auto operator<=>(const Rank&) const = default;
+    bool operator==(const Rank&) const = default;
+    bool operator<(const Rank& other) const {
+      return std::tie(worth, used, kind, key) <
+             std::tie(other.worth, other.used, other.kind, other.key);
+    }
   };
 
   // Of tokens that end behind so many, their own segment's or all of their prompt's. The tokens of

@@ -3,7 +3,7 @@
 // OS page touched once), cut into one region per format. Which page has which frame is the
 // allocator's to say (kv/page_allocator.h); page tables carry both.
 //
-// The executor owns it, or the engine for it: nothing above the plan touches bytes. Immovable. The
+// A backend owns it (runtime/cpu_backend.h): nothing above the plan touches bytes. Immovable. The
 // step loop's thread, and compute workers inside a step, read and write it.
 //
 // Invariant: bytes of frames are always finite numbers: memory starts as zeros and only finite

@@ -42,7 +42,8 @@ bool covers(const PageTable& table, PositionRange range);
 struct PageOp {
   enum class Kind : std::uint8_t {
     kAppend,    // `entry` comes behind the last one: a page of its own, or one it adopts (reused)
-    kFill,      // the last entry holds entry.tokens in all, which are more than before
+    kFill,      // the last entry holds entry.tokens in all, more than before, and is the sequence's
+                // own from now on
     kCopy,      // the bytes of `from` are copied to entry.frame, and `entry` takes the place of the
                 // last one: a shared page is copied before it is written
     kReplace,   // `entry` takes the place of the one at its position; its slots are to be written

@@ -318,8 +318,7 @@ bool PrefixTree::check() const {
     }
     if (missing != node.missing || bytes != node.own_bytes) return false;
     if (!node.parent->children.contains(const_cast<PrefixNode*>(&node))) return false;
-    const auto is_here = [&key](const ChainKey& one) { return one == key; };
-    const bool is_aside = std::any_of(set_aside_.begin(), set_aside_.end(), is_here);
+    const bool is_aside = std::find(set_aside_.begin(), set_aside_.end(), key) != set_aside_.end();
     if (node.rank.has_value() != (node.is_leaf() && !is_aside)) return false;  // (2)
     if (node.is_leaf() && !is_useful(node)) return false;                      // (3), (4)
     if (!node.segment) continue;

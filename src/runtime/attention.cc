@@ -127,7 +127,7 @@ void SegPagedAttention::run_whole(const float* queries, float* out) {
     worker.queries.load(unit, queries);
     clear(whole, unit.rows, dim);
     for (int cut = 0; cut < unit.cuts; ++cut) {
-      attend_cut(unit, plan_.cuts[static_cast<std::size_t>(unit.first_cut + cut)], thread, part);
+      attend_cut(unit, plan_.cut_of(unit, cut), thread, part);
       kernels_.merge_state(part, unit.rows, dim, whole);
     }
     finish(unit, whole, out);
@@ -149,8 +149,7 @@ void SegPagedAttention::run_split(const float* queries, float* out) {
   threads_.parallel_for(static_cast<int>(cut_tasks_.size()), [&](int task, int thread) {
     const auto& [unit, cut] = cut_tasks_[static_cast<std::size_t>(task)];
     workers_[static_cast<std::size_t>(thread)].queries.load(*unit, queries);
-    attend_cut(*unit, plan_.cuts[static_cast<std::size_t>(unit->first_cut + cut)], thread,
-               partial(*unit, cut));
+    attend_cut(*unit, plan_.cut_of(*unit, cut), thread, partial(*unit, cut));
   });
   for (const AttentionUnit& unit : plan_.units) {
     const AttentionState whole = state_in(workers_[0].whole_state.data(), unit.rows, dim);

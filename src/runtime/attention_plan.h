@@ -51,7 +51,8 @@ struct AttentionUnit {
   bool selects_pages() const { return first_mark >= 0; }
   bool asks_for_mass() const { return first_share >= 0; }
   int position(int token) const {
-    return sequence->positions[static_cast<std::size_t>(first_token + token)];
+    const int index = first_token + token;
+    return sequence->positions[static_cast<std::size_t>(index)];
   }
   int step_row(int token) const { return sequence->first_row + first_token + token; }
 };
@@ -67,6 +68,11 @@ struct AttentionPlan {
   // if any token does. Of units that select pages.
   std::vector<std::uint8_t> marks;
   std::vector<PageCut> cuts;
+  // One of a unit's.
+  const PageCut& cut_of(const AttentionUnit& unit, int cut) const {
+    const int index = unit.first_cut + cut;
+    return cuts[static_cast<std::size_t>(index)];
+  }
   // How many numbers PageMass needs: [pages of the unit's table, rows of the unit], and one for
   // each page. Of units whose sequence asks for mass.
   std::size_t shares = 0, masses = 0;

@@ -2,8 +2,8 @@
 // Runs plans on the CPU: applies their changes to page tables and page memory, passes their rows
 // through the transformer, and samples. Takes no decision.
 //
-// The engine owns one for its loop; benchmarks and the profiler make their own on the same
-// backend, one for each head profile. One thread at a time.
+// The engine makes one for its loop, which owns it; benchmarks and the profiler make their own on
+// the same backend, one for each head profile. One thread at a time.
 #pragma once
 
 #include <span>

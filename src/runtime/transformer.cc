@@ -125,7 +125,8 @@ void Transformer::project(int layer, const ActiveRows& active) {
   const bool some_pass = std::any_of(active.depths().begin(), active.depths().end(),
                                      [layer](int depth) { return depth > layer; });
   if (some_pass) {
-    const auto query_floats = static_cast<std::size_t>(config_.query_heads * config_.head_dim);
+    const int query_width = config_.query_heads * config_.head_dim;
+    const auto query_floats = static_cast<std::size_t>(query_width);
     Matmul& query = projections.emplace_back(product_of(
         weights.query.matrix, rows_.normed, active.count(), rows_.queries.data(), query_floats));
     if (!weights.query.bias.empty()) query.bias = weights.query.bias.data();

@@ -30,7 +30,7 @@ Scheduler::Scheduler(PageAllocator& pages, const HeadProfile& profile,
       activation_(pages, profile, sequences_, cache_, counts_, page_ops_),
       planner_({options.max_step_tokens, options.max_logit_rows}, sequences_, cache_, counts_) {}
 
-std::vector<SequenceId> Scheduler::submit(std::shared_ptr<const SequenceRequest> request,
+std::vector<SequenceId> Scheduler::submit(const std::shared_ptr<const SequenceRequest>& request,
                                           int count) {
   REDKNOT_CHECK(count >= 1);
   std::vector<SequenceId> ids;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who runs next and exactly what, in three parts that know each other through the sequences alone:
-// Admission says who may run and who gives way, KvCache what is kept for reuse, and Planner writes
-// the next step. The scheduler carries their decisions out, and says what became of sequences.
+// Who runs next and exactly what, in three parts that meet at the sequences: Admission says who may
+// run and who gives way, KvCache what is kept for reuse, and Planner writes the next step.
+// Activation carries out what starting and stopping a sequence takes; the scheduler says what
+// became of sequences.
 //
 // A turn of the loop calls admit(), plan() and finish(), in this order. Sequences that are
 // submitted together may share their prompt: one of the scheduler's own computes and keeps it, and
@@ -45,7 +46,7 @@ class Scheduler {
   // So many sequences of one request, at least one, wait their turn; the i-th samples with the
   // request's seed + i. Requires a request that was made for these pages, this profile and
   // max_step_tokens.
-  std::vector<SequenceId> submit(std::shared_ptr<const SequenceRequest> request, int count);
+  std::vector<SequenceId> submit(const std::shared_ptr<const SequenceRequest>& request, int count);
 
   // Takes a waiting or running sequence out; its pages are free at once, or once they are wanted if
   // it leaves a prefix. Unknown ids are ignored. Whoever was told that a sequence has ended or

@@ -3,7 +3,8 @@
 // their page tables before that, what is measured, and what is sampled how. Every decision is taken
 // when this is written; below it there is only arithmetic.
 //
-// The planner writes it, an executor (step/executor.h) runs it. A regular value that names nothing
+// The planner and the composers of prompts write it, answers add what their constraints allow, and
+// an executor (step/executor.h) runs it. A regular value that names nothing
 // outside itself: it can be printed, compared, written to a file and run again.
 #pragma once
 
@@ -91,7 +92,8 @@ struct StepPlan {
   bool operator==(const StepPlan&) const = default;
 };
 
-// A line for each slice, and one for each thing that follows, for logs and test failures.
+// A line for each slice, for logits, and for each sample and change of a page table, for logs and
+// test failures.
 std::string to_string(const StepPlan& plan);
 
 }  // namespace redknot
