@@ -58,6 +58,7 @@ void draw_speeds(Svg& svg, double left, const std::vector<MeasuredSpeed>& speeds
     depths[speed.depth] = {static_cast<double>(speed.depth) / deepest, with_commas(speed.depth)};
   }
   std::vector<Panel::Tick> x_ticks;
+  x_ticks.reserve(depths.size());
   for (const auto& [depth, tick] : depths) x_ticks.push_back(tick);
   Panel panel(svg, left);
   const MeasuredSpeed& first = speeds.front();
@@ -97,6 +98,7 @@ std::vector<NamedPoints> speeds_of(const std::vector<NamedLoads>& lines) {
 
 std::vector<std::pair<std::string, const char*>> names_of(const std::vector<NamedLoads>& lines) {
   std::vector<std::pair<std::string, const char*>> out;
+  out.reserve(lines.size());
   for (const NamedLoads& line : lines) out.emplace_back(line.name, colour_of(out.size()));
   return out;
 }
@@ -120,6 +122,7 @@ void draw_throughput(Svg& svg, double left, const std::vector<NamedLoads>& lines
     }
   }
   std::vector<Panel::Tick> x_ticks;
+  x_ticks.reserve(counts.size());
   for (const auto& [requests, tick] : counts) x_ticks.push_back(tick);
   Panel panel(svg, left);
   const std::vector<Panel::Tick> y_ticks = ticks_upto(largest, top);

@@ -69,6 +69,7 @@ void Panel::axes(const std::string& title, const std::string& x_name,
 
 void Panel::line(const std::vector<Point>& points, const char* colour, bool dots) {
   std::vector<Point> places;
+  places.reserve(points.size());
   for (const auto& [share_x, share_y] : points) places.emplace_back(x(share_x), y(share_y));
   svg_.polyline(places, colour);
   if (!dots) return;

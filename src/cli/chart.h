@@ -55,7 +55,7 @@ class Panel {
             const std::vector<Tick>& y_ticks);
   void line(const std::vector<Point>& points, const char* colour, bool dots);
   // From the least to the greatest at one place.
-  void range(double x, double low, double high, const char* colour);
+  void range(double share, double low, double high, const char* colour);
   // The names of lines: side by side from the left, or below each other on the right.
   void names(const std::vector<std::pair<std::string, const char*>>& lines, bool below);
 

@@ -130,6 +130,7 @@ Result<std::vector<Generation>> Engine::generate_several(Request request, int an
   }
   REDKNOT_RETURN_IF_ERROR(state_->inbox->submit(std::move(requests)));
   std::vector<Generation> generations;
+  generations.reserve(states.size());
   for (std::shared_ptr<Generation::State>& state : states) {
     generations.push_back(Generation(std::move(state)));
   }

@@ -71,7 +71,7 @@ void StepLoop::end_all() {
 
 void StepLoop::take_messages() {
   while (std::optional<LoopMessage> message = inbox_->take()) {
-    std::visit([this](auto& one) { take(std::move(one)); }, *message);
+    std::visit([this](auto&& one) { take(std::forward<decltype(one)>(one)); }, std::move(*message));
   }
 }
 
@@ -84,7 +84,7 @@ void StepLoop::take(NewRequests requests) {
   }
 }
 
-void StepLoop::take(Cancel cancel) {
+void StepLoop::take(const Cancel& cancel) {
   const SequenceId id = cancel.generation->sequence;
   const auto found = streams_.find(id);
   if (found != streams_.end()) {

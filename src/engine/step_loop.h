@@ -44,7 +44,7 @@ class StepLoop {
   // Messages: new answers, those that nobody reads any more, operations on what is kept.
   void take_messages();
   void take(NewRequests requests);
-  void take(Cancel cancel);
+  void take(const Cancel& cancel);
   template <typename Operation>
   void take(Operation operation);
 
