@@ -122,6 +122,7 @@ Result<std::vector<Generation>> Engine::generate_several(Request request, int an
   std::vector<std::shared_ptr<Generation::State>> states;
   for (int i = 0; i < answers; ++i) {
     states.push_back(std::make_shared<Generation::State>(state_->inbox));
+    states.back()->salt = request.cache_salt;
     requests.arrivals.push_back({.request = request,
                                  .prompt_tokens = prompt_tokens,
                                  .submitted = submitted,

@@ -42,6 +42,7 @@ struct Generation::State {
   // Pieces are bounded by the tokens of a sequence, and those with logits by pausing it.
   BoundedQueue<Piece> pieces{std::numeric_limits<std::size_t>::max()};
   SequenceId sequence{};  // the loop's own: set when it takes the request
+  std::string salt{};     // of the request; set before anybody else sees this
 
   // Written by the loop before the last piece is queued; the queue orders it before the reader, who
   // looks once it has taken that piece.

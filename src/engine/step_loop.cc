@@ -92,7 +92,7 @@ void StepLoop::take(const Cancel& cancel) {
     streams_.erase(found);
     scheduler_.cancel(id);
   }
-  inbox_->room().leave();
+  inbox_->room().leave(cancel.generation->salt);
 }
 
 template <typename Operation>
@@ -168,7 +168,7 @@ void StepLoop::send(SequenceId id, AnswerStream& stream, Piece piece) {
 
 void StepLoop::leave_room(AnswerStream& stream) {
   if (!stream.has_begun()) inbox_->room().begin(stream.request().cache_salt);
-  if (stream.generation().end()) inbox_->room().leave();
+  if (stream.generation().end()) inbox_->room().leave(stream.request().cache_salt);
 }
 
 }  // namespace redknot

@@ -5,7 +5,8 @@
 // A request has a place from its submission until the loop has ended it or has read that its reader
 // left. It waits until its sequence is let run for the first time; one that was preempted and waits
 // again does so among those under way. Tenants are told apart by their salts: one salt may have its
-// share of the waiting places and no more, so that no tenant fills the queue for the others.
+// share of the waiting places and no more, and beside them no more than may run, so that no tenant
+// fills the queue for the others, not with requests that it has preempted itself either.
 //
 // The inbox has one. Any thread enters; the loop's thread says that one begins or leaves.
 #pragma once
@@ -22,6 +23,7 @@ struct WaitingLimits {
   int waiting = 1024;              // requests that have not begun
   int waiting_of_one_salt = 1024;  // and of those, with one salt
   int running = 64;                // at a time
+  int tenants = 1;                 // that share the places
 };
 
 // What is left to each of so many tenants if all of them wait.
@@ -37,19 +39,24 @@ class WaitingRoom {
   // One of a salt waits no longer: it begins, or ends without having begun.
   void begin(const std::string& salt);
   // One that waits no longer gives its place back.
-  void leave();
+  void leave(const std::string& salt);
 
   const WaitingLimits& limits() const { return limits_; }
-  int most_under_way() const { return limits_.waiting + limits_.running; }
+  // So many that each tenant has its share, whatever the others have preempted.
+  int most_under_way() const { return limits_.waiting + limits_.tenants * limits_.running; }
   // With a place. For tests.
   int under_way() const;
 
  private:
+  struct Places {
+    int waiting = 0, under_way = 0;
+  };
+
   const WaitingLimits limits_;
   mutable std::mutex mutex_;  // guards what follows
   int waiting_ = 0;
-  int under_way_ = 0;                                     // those that wait, too
-  std::unordered_map<std::string, int> waiting_by_salt_;  // of salts of which some wait
+  int under_way_ = 0;                               // those that wait, too
+  std::unordered_map<std::string, Places> places_;  // by salt, of those with a place
 };
 
 }  // namespace redknot

@@ -57,8 +57,23 @@ TEST(WaitingRoom, NoMoreAreUnderWayThanMayWaitAndRun) {
     room.begin("a");
   }
   EXPECT_EQ(code(room.enter("b", 1)), ErrorCode::kUnavailable);
-  room.leave();
+  room.leave("a");
   EXPECT_TRUE(room.enter("b", 1).ok());
+}
+
+// A tenant that preempts its own requests with ever larger priorities has many that have begun and
+// wait again.
+TEST(WaitingRoom, WhatATenantHasPreemptedLeavesTheOthersTheirShares) {
+  WaitingRoom room(limits_of(/*max_waiting=*/9, /*tenants=*/3, /*max_running=*/4));
+  for (const char* salt : {"a", "b"}) {
+    int entered = 0;
+    while (room.enter(salt, 1).ok()) {
+      room.begin(salt);
+      ASSERT_LE(++entered, 3 + 4);
+    }
+    EXPECT_EQ(entered, 3 + 4);
+  }
+  EXPECT_TRUE(room.enter("c", 3).ok());
 }
 
 TEST(WaitingRoom, CountsStayWithinTheirLimitsWhateverComes) {
@@ -67,15 +82,18 @@ TEST(WaitingRoom, CountsStayWithinTheirLimitsWhateverComes) {
   std::mt19937 random(seed);
   const WaitingLimits limits = limits_of(20, 3, 5);
   WaitingRoom room(limits);
-  int waiting[3] = {}, begun = 0;
+  int waiting[3] = {}, begun[3] = {};
   for (int step = 0; step < 5000; ++step) {
     const int tenant = static_cast<int>(random() % 3), count = 1 + static_cast<int>(random() % 4);
     const std::string salt(1, static_cast<char>('a' + tenant));
     const int all = waiting[0] + waiting[1] + waiting[2];
+    const int all_begun = begun[0] + begun[1] + begun[2];
+    const int under_way = waiting[tenant] + begun[tenant];
     switch (random() % 3) {
       case 0: {
-        const bool fits = all + count <= limits.waiting && all + begun + count <= 25 &&
-                          waiting[tenant] + count <= limits.waiting_of_one_salt;
+        const bool fits = all + count <= limits.waiting && all + all_begun + count <= 20 + 3 * 5 &&
+                          waiting[tenant] + count <= limits.waiting_of_one_salt &&
+                          under_way + count <= limits.waiting_of_one_salt + 5;
         ASSERT_EQ(room.enter(salt, count).ok(), fits);
         if (fits) waiting[tenant] += count;
         break;
@@ -84,14 +102,15 @@ TEST(WaitingRoom, CountsStayWithinTheirLimitsWhateverComes) {
         if (waiting[tenant] == 0) break;
         room.begin(salt);
         --waiting[tenant];
-        ++begun;
+        ++begun[tenant];
         break;
       default:
-        if (begun == 0) break;
-        room.leave();
-        --begun;
+        if (begun[tenant] == 0) break;
+        room.leave(salt);
+        --begun[tenant];
     }
-    ASSERT_EQ(room.under_way(), waiting[0] + waiting[1] + waiting[2] + begun);
+    ASSERT_EQ(room.under_way(),
+              waiting[0] + waiting[1] + waiting[2] + begun[0] + begun[1] + begun[2]);
   }
 }
 

@@ -172,7 +172,9 @@ void SequenceKv::forget(int next) {
     for (const PageRef& entry : tables_.at(head)) {
       if (!is_needed(entry, needed)) gone.push_back(entry);
     }
-    for (const PageRef& entry : gone) {
+    // From behind, so that each moves only what stays.
+    for (auto at = gone.rbegin(); at != gone.rend(); ++at) {
+      const PageRef& entry = *at;
       reused_[static_cast<std::size_t>(head)] -= entry.reused ? 1 : 0;
       change({.kind = PageOp::Kind::kDrop, .head = head, .entry = entry});
       allocator_->release(entry.page);

@@ -86,22 +86,16 @@ Status PlanChecker::apply(const PageOp& op) {
 
 Status PlanChecker::truncate(const PageOp& op) {
   if (op.head != PageOp::kAllHeads) return corrupt("it is not of all heads");
-  if (op.entry.position < 0) return corrupt("it is at no position");
+  if (op.entry.position != 0) return corrupt("sequences only end as a whole");
   const auto found = tables_.find(op.sequence);
   if (found == tables_.end()) {
     // A sequence may end before it has pages.
-    return op.entry.position == 0 ? Status(Done{}) : corrupt("the sequence has no pages");
+    return Done{};
   }
   for (int head = 0; head < found->second.heads(); ++head) {
-    for (const PageRef& entry : found->second.at(head)) {
-      if (entry.position >= op.entry.position) name(entry.frame, -1);
-    }
+    for (const PageRef& entry : found->second.at(head)) name(entry.frame, -1);
   }
-  if (op.entry.position == 0) {
-    tables_.erase(found);
-  } else {
-    found->second.apply(op);
-  }
+  tables_.erase(found);
   return Done{};
 }
 
@@ -133,6 +127,9 @@ Status PlanChecker::check_op(const PageOp& op, const PageTable& table, int head)
       return check_entry(entry, head);
     }
     case PageOp::Kind::kDrop:
+      if (keeps_everything(limits_.profile.policies[static_cast<std::size_t>(head)])) {
+        return corrupt("the head keeps everything");
+      }
       if (entry_standing_at(table, entry.position) == nullptr)
         return corrupt("no page stands there");
       return Done{};
@@ -237,6 +234,7 @@ Status PlanChecker::check_slots(const StepPlan& plan, const StepSlice& slice,
 // What pages get is one list for all heads that keep everything.
 Status PlanChecker::check_mass(const StepSlice& slice, const PageTables& tables) const {
   if (slice.measure != Measure::kPageMass) return Done{};
+  if (slice.rows != 1) return corrupt("mass is measured of one row");
   const PageTable* first = nullptr;
   for (int head = 0; head < tables.heads(); ++head) {
     if (!keeps_everything(limits_.profile.policies[static_cast<std::size_t>(head)])) continue;

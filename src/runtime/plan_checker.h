@@ -27,7 +27,8 @@ struct PlanLimits {
 
 class PlanChecker {
  public:
-  static constexpr int kMostPositions = 1 << 24;        // of a sequence
+  // Of a sequence; the forward pass keeps a rotation for each.
+  static constexpr int kMostPositions = 1 << 20;
   static constexpr std::size_t kMostSequences = 65536;  // that have pages at a time
 
   // Requires a profile with as many policies as heads, and check(limits.pages).

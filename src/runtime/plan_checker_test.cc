@@ -109,7 +109,9 @@ TEST(PlanChecker, LooksAtSlices) {
               HasSubstr("another one"));
   EXPECT_THAT(complaint([](StepPlan& p) { p.slices[1].sequence = SequenceId{7}; }),
               HasSubstr("no pages"));
-  EXPECT_EQ(complaint([](StepPlan& p) { p.slices[1].measure = Measure::kPageMass; }), "");
+  EXPECT_EQ(complaint([](StepPlan& p) { p.slices[1].measure = Measure::kDeviation; }), "");
+  EXPECT_THAT(complaint([](StepPlan& p) { p.slices[1].measure = Measure::kPageMass; }),
+              HasSubstr("of one row"));
 }
 
 TEST(PlanChecker, LooksAtLogitsAndSamples) {
@@ -177,7 +179,17 @@ TEST(PlanChecker, LooksAtPagesThatChange) {
   EXPECT_THAT(copy([](PageOp& op) { op.from = FrameId{3}; }), HasSubstr("another frame"));
   EXPECT_THAT(copy([](PageOp& op) { op.entry.frame = FrameId{0}; }), HasSubstr("to itself"));
   EXPECT_THAT(copy([](PageOp& op) { op.entry.position = 1; }), HasSubstr("not the last"));
-  EXPECT_THAT(copy([](PageOp& op) { op.kind = PageOp::Kind::kDrop; }), HasSubstr("has no slot"));
+  EXPECT_THAT(copy([](PageOp& op) { op.kind = PageOp::Kind::kDrop; }), HasSubstr("everything"));
+  EXPECT_THAT(copy([](PageOp& op) {
+                op.kind = PageOp::Kind::kDrop;
+                op.head = 1;
+              }),
+              HasSubstr("has no slot"));
+  EXPECT_THAT(copy([](PageOp& op) {
+                op = {.kind = PageOp::Kind::kTruncate, .sequence = op.sequence};
+                op.entry.position = 1;
+              }),
+              HasSubstr("as a whole"));
   EXPECT_EQ(copy([](PageOp& op) { op.kind = PageOp::Kind::kReplace; }), "");
   EXPECT_THAT(copy([](PageOp& op) {
                 op.kind = PageOp::Kind::kReplace;

@@ -22,7 +22,7 @@
 
 namespace redknot {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // whose look-ups are no scans
 using Fields = JsonFields<Json>;
 
 inline constexpr int kMostInt = std::numeric_limits<int>::max();

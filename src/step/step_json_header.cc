@@ -13,6 +13,7 @@ constexpr int kMostLayers = 1 << 16;
 constexpr int kMostKvHeads = 1 << 16;
 constexpr int kMostTokens = 1 << 30;
 constexpr int kMostRows = 1 << 16;
+constexpr int kMostLogitRows = 1 << 12;
 
 Status read_profile(const Fields& fields, HeadProfile& profile) {
   REDKNOT_RETURN_IF_ERROR(read_int(fields, "layers", 1, kMostLayers, profile.layers));
@@ -58,7 +59,8 @@ Result<StepFileHeader> read_header(const Fields& fields) {
   REDKNOT_RETURN_IF_ERROR(
       read_int(fields, "vocabulary_size", 1, kMostTokens, header.vocabulary_size));
   REDKNOT_RETURN_IF_ERROR(read_int(fields, "max_rows", 1, kMostRows, header.max_rows));
-  REDKNOT_RETURN_IF_ERROR(read_int(fields, "max_logit_rows", 1, kMostRows, header.max_logit_rows));
+  REDKNOT_RETURN_IF_ERROR(
+      read_int(fields, "max_logit_rows", 1, kMostLogitRows, header.max_logit_rows));
   return header;
 }
 

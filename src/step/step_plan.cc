@@ -22,10 +22,15 @@ std::span<const TokenId> penalised_tokens(std::span<const TokenId> tokens,
 std::string to_string(const StepPlan& plan) {
   std::string text;
   for (const StepSlice& slice : plan.slices) {
-    const auto first = static_cast<std::size_t>(slice.first_row);
-    const std::size_t last = first + static_cast<std::size_t>(slice.rows) - 1;
+    const std::int64_t first = slice.first_row, last = first + slice.rows - 1;
     text += concat("sequence ", static_cast<std::uint32_t>(slice.sequence), ": rows ", first, "..",
-                   last, " at positions ", plan.positions[first], "..", plan.positions[last], "\n");
+                   last, " at positions ");
+    // A plan that was read from a file may be any.
+    const bool is_there =
+        first >= 0 && last >= first && last < static_cast<std::int64_t>(plan.positions.size());
+    text += is_there ? concat(plan.positions[static_cast<std::size_t>(first)], "..",
+                              plan.positions[static_cast<std::size_t>(last)], "\n")
+                     : "that it does not have\n";
   }
   text += concat(plan.logit_rows.size(), " rows of logits\n");
   for (const RowSample& sample : plan.samples) {

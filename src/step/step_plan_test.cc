@@ -41,6 +41,14 @@ TEST(StepPlan, IsPrintedOneSliceALine) {
             "sequence 8: rows 2..2 at positions 0..0\n"
             "2 rows of logits\n");
   EXPECT_EQ(to_string(StepPlan()), "0 rows of logits\n");
+  // One that cannot be, as a file may have it.
+  const StepPlan odd{.tokens = {TokenId{1}},
+                     .positions = {4},
+                     .slices = {{SequenceId{3}, 500, 3}, {SequenceId{4}, 0, 0}}};
+  EXPECT_EQ(to_string(odd),
+            "sequence 3: rows 500..502 at positions that it does not have\n"
+            "sequence 4: rows 0..-1 at positions that it does not have\n"
+            "0 rows of logits\n");
   StepPlan more;
   more.samples.push_back({.row = 1, .position = 32});
   more.page_ops.push_back({.sequence = SequenceId{3},
