@@ -9,7 +9,7 @@
 namespace redknot {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::uint32_t bits(float number) { return std::bit_cast<std::uint32_t>(number); }
 
@@ -30,35 +30,36 @@ std::uint32_t number(Id id) {
   return static_cast<std::uint32_t>(id);
 }
 
-Json token_ids(std::span<const TokenId> tokens) {
-  Json out = Json::array();
+OrderedJson token_ids(std::span<const TokenId> tokens) {
+  OrderedJson out = OrderedJson::array();
   for (const TokenId token : tokens) out.push_back(static_cast<std::int32_t>(token));
   return out;
 }
 
-Json slices_json(const StepPlan& plan) {
-  Json out = Json::array();
+OrderedJson slices_json(const StepPlan& plan) {
+  OrderedJson out = OrderedJson::array();
   for (const StepSlice& slice : plan.slices) {
-    out.push_back(Json::array({number(slice.sequence), slice.first_row, slice.rows,
-                               number(slice.measure), slice.returns_logits ? 1 : 0}));
+    out.push_back(OrderedJson::array({number(slice.sequence), slice.first_row, slice.rows,
+                                      number(slice.measure), slice.returns_logits ? 1 : 0}));
   }
   return out;
 }
 
-Json groups_json(const StepPlan& plan) {
-  Json out = Json::array();
+OrderedJson groups_json(const StepPlan& plan) {
+  OrderedJson out = OrderedJson::array();
   for (const FfnGroup& group : plan.ffn_groups) {
     const SparseFfn& sparse = group.sparse;
-    out.push_back(Json::array({group.first_row, group.rows, group.recent_rows, sparse.dense_until,
-                               bits(sparse.mass), sparse.deep_start, bits(sparse.mass_deep)}));
+    out.push_back(
+        OrderedJson::array({group.first_row, group.rows, group.recent_rows, sparse.dense_until,
+                            bits(sparse.mass), sparse.deep_start, bits(sparse.mass_deep)}));
   }
   return out;
 }
 
-Json sampling_json(const Sampling& sampling) {
-  Json biases = Json::array();
+OrderedJson sampling_json(const Sampling& sampling) {
+  OrderedJson biases = OrderedJson::array();
   for (const auto& [token, bias] : sampling.logit_bias) {
-    biases.push_back(Json::array({token, bits(bias)}));
+    biases.push_back(OrderedJson::array({token, bits(bias)}));
   }
   return {{"temperature", bits(sampling.temperature)},
           {"top_k", sampling.top_k},
@@ -73,8 +74,8 @@ Json sampling_json(const Sampling& sampling) {
           {"log_probabilities", sampling.log_probabilities}};
 }
 
-Json samples_json(const StepPlan& plan) {
-  Json out = Json::array();
+OrderedJson samples_json(const StepPlan& plan) {
+  OrderedJson out = OrderedJson::array();
   for (const RowSample& sample : plan.samples) {
     std::string allowed;
     for (const std::uint64_t word : sample.allowed) append_digits(word, allowed);
@@ -87,34 +88,36 @@ Json samples_json(const StepPlan& plan) {
   return out;
 }
 
-Json page_ops_json(const StepPlan& plan) {
-  Json out = Json::array();
+OrderedJson page_ops_json(const StepPlan& plan) {
+  OrderedJson out = OrderedJson::array();
   for (const PageOp& op : plan.page_ops) {
     const PageRef& entry = op.entry;
-    out.push_back(Json::array({number(op.kind), number(op.sequence), op.head, number(entry.page),
-                               number(entry.frame), entry.position, entry.tokens, entry.shift,
-                               entry.reused ? 1 : 0, number(op.from)}));
+    out.push_back(OrderedJson::array(
+        {number(op.kind), number(op.sequence), op.head, number(entry.page), number(entry.frame),
+         entry.position, entry.tokens, entry.shift, entry.reused ? 1 : 0, number(op.from)}));
   }
   return out;
 }
 
-Json sampled_json(const RecordedStep& step) {
-  Json out = Json::array();
+OrderedJson sampled_json(const RecordedStep& step) {
+  OrderedJson out = OrderedJson::array();
   for (const SampledToken& sampled : step.sampled) {
-    Json top = Json::array();
+    OrderedJson top = OrderedJson::array();
     for (const TokenLogProbability& one : sampled.top) {
-      top.push_back(Json::array({static_cast<std::int32_t>(one.token), bits(one.log_probability)}));
+      top.push_back(
+          OrderedJson::array({static_cast<std::int32_t>(one.token), bits(one.log_probability)}));
     }
-    out.push_back(Json::array({static_cast<std::int32_t>(sampled.token), sampled.usable ? 1 : 0,
-                               bits(sampled.log_probability), std::move(top)}));
+    out.push_back(
+        OrderedJson::array({static_cast<std::int32_t>(sampled.token), sampled.usable ? 1 : 0,
+                            bits(sampled.log_probability), std::move(top)}));
   }
   return out;
 }
 
-Json results_json(const RecordedStep& step) {
-  Json out = Json::array();
+OrderedJson results_json(const RecordedStep& step) {
+  OrderedJson out = OrderedJson::array();
   for (const RecordedSlice& slice : step.slices) {
-    Json deviations = Json::array();
+    OrderedJson deviations = OrderedJson::array();
     for (const float deviation : slice.deviations) deviations.push_back(bits(deviation));
     out.push_back({{"flops", digits(std::bit_cast<std::uint64_t>(slice.flops))},
                    {"logits", slice.logits},
@@ -125,18 +128,18 @@ Json results_json(const RecordedStep& step) {
 }
 
 // Names of files need not be UTF-8.
-std::string line_of(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string line_of(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 }  // namespace
 
 std::string to_json(const StepFileHeader& header) {
-  Json heads = Json::array();
+  OrderedJson heads = OrderedJson::array();
   for (const HeadPolicy& policy : header.profile.policies) {
-    heads.push_back(
-        Json::array({number(policy.head_class), policy.sink_tokens, policy.window_tokens,
-                     number(policy.kv_format), policy.top_pages, policy.context_bound ? 1 : 0}));
+    heads.push_back(OrderedJson::array({number(policy.head_class), policy.sink_tokens,
+                                        policy.window_tokens, number(policy.kv_format),
+                                        policy.top_pages, policy.context_bound ? 1 : 0}));
   }
   const PageShape& shape = header.pages.shape;
   return line_of({{"format", "redknot steps"},
