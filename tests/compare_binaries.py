@@ -389,7 +389,9 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
-    ignored = re.compile(IGNORED.pattern + '|usage') if options.answers_only else IGNORED
+    # What it took depends on what the cache had, in reports of reuse too.
+    usage = '|usage|flops|hit_rate|kv_.*|.*_tokens'
+    ignored = re.compile(IGNORED.pattern + usage) if options.answers_only else IGNORED
     with tempfile.TemporaryDirectory(prefix='redknot-compare-') as scratch:
         folder = pathlib.Path(scratch)
         settings = Settings(options, folder)
