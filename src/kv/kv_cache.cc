@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kv/kv_cache.h"
 
-#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -91,14 +90,8 @@ void KvCache::evict(const EvictionOrder::Rank& rank) {
 // Prefixes whose pages running sequences hold too would free nothing, so they are passed over while
 // there is anything else. Without them, the sequences' own pages need no copies.
 void KvCache::evict_until(const std::function<PageCounts()>& wanted) {
-  const auto is_free = [&] {
-    const PageCounts pages = wanted();
-    return std::all_of(kKvFormats.begin(), kKvFormats.end(), [&](KvFormat format) {
-      return pool_.free_pages(format) >= pages[index_of(format)];
-    });
-  };
   bool takes_all = false;
-  while (!is_free()) {
+  while (!covers(pool_.free_pages(), wanted())) {
     const std::optional<EvictionOrder::Rank> next = order_.next();
     if (!next) {
       if (takes_all || !prefixes_.take_back()) break;
