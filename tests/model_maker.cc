@@ -2,9 +2,7 @@
 #include "tests/model_maker.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <atomic>
 #include <random>
 #include <span>
 
@@ -42,20 +40,11 @@ ModelShape small_shape(Architecture architecture) {
 }
 
 ModelOnDisk::ModelOnDisk(const RandomModelOptions& options) {
-  static std::atomic<int> next{0};
-  path_ = std::filesystem::path(testing::TempDir()) /
-          concat("redknot-", ::getpid(), "-", next.fetch_add(1), ".gguf");
   const Status written = write_random_model(options, path_, [](double) {});
   EXPECT_TRUE(written.ok()) << written.error().message();
 }
 
-ModelOnDisk::~ModelOnDisk() {
-  std::error_code ignored;
-  std::filesystem::remove(path_, ignored);
-}
-
-ProfileOnDisk::ProfileOnDisk(const ModelOnDisk& model, const std::vector<HeadPolicy>& policies)
-    : path_(concat(model.path().string(), ".profile.json")) {
+ProfileOnDisk::ProfileOnDisk(const ModelOnDisk& model, const std::vector<HeadPolicy>& policies) {
   const Model open = Model::open(model.path()).value();
   ThreadPool threads(1);
   ProfileFile file{.model_name = "test", .fingerprint = fingerprint(open, threads)};
@@ -65,11 +54,6 @@ ProfileOnDisk::ProfileOnDisk(const ModelOnDisk& model, const std::vector<HeadPol
   }
   const std::string json = to_json(file);
   EXPECT_TRUE(write_file(path_, std::as_bytes(std::span(json))).ok());
-}
-
-ProfileOnDisk::~ProfileOnDisk() {
-  std::error_code ignored;
-  std::filesystem::remove(path_, ignored);
 }
 
 std::vector<TokenId> random_tokens(int count, int vocabulary_size, std::uint64_t seed) {

@@ -13,6 +13,7 @@
 #include "model/config.h"
 #include "model/vocabulary.h"
 #include "tests/models/random_model.h"
+#include "tests/temp_folder.h"
 
 namespace redknot::tests {
 
@@ -21,32 +22,28 @@ namespace redknot::tests {
 // multiple of a quantised block), qwen3 4 over 2 of 24, qwen3moe 6 experts of which 2 are used.
 ModelShape small_shape(Architecture architecture);
 
-// A model file in the temporary folder, as long as the object lives. A model that is open stays
+// A model file in a temporary folder, as long as the object lives. A model that is open stays
 // usable after that: its bytes are mapped.
 class ModelOnDisk {
  public:
   explicit ModelOnDisk(const RandomModelOptions& options);
-  ModelOnDisk(const ModelOnDisk&) = delete;
-  ModelOnDisk& operator=(const ModelOnDisk&) = delete;
-  ~ModelOnDisk();
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  std::filesystem::path path_;
+  TempFolder folder_;
+  std::filesystem::path path_ = folder_ / "model.gguf";
 };
 
-// A profile of a model on disk whose heads have these policies, in turn; in the temporary folder,
+// A profile of a model on disk whose heads have these policies, in turn; in a temporary folder,
 // as long as the object lives.
 class ProfileOnDisk {
  public:
   ProfileOnDisk(const ModelOnDisk& model, const std::vector<HeadPolicy>& policies);
-  ProfileOnDisk(const ProfileOnDisk&) = delete;
-  ProfileOnDisk& operator=(const ProfileOnDisk&) = delete;
-  ~ProfileOnDisk();
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  std::filesystem::path path_;
+  TempFolder folder_;
+  std::filesystem::path path_ = folder_ / "profile.json";
 };
 
 // Token ids in [0, vocabulary_size). Equal seeds give equal tokens.

@@ -361,6 +361,14 @@ def check_waits(path, text):
                           'or a TimeLimit of tests/wait.h in this function')
 
 
+def check_temporary_files(path, text):
+    """That tests, which run beside each other, share no file."""
+    for number, line in enumerate(code_only(text).split('\n'), 1):
+        if re.search(r'\bTempDir\(|temp_directory_path\(', line) and path != 'tests/temp_folder.cc':
+            yield Problem(path, number, 'files', 'another test may have a file of this name there '
+                          'at the same time: use tests/temp_folder.h')
+
+
 def check_python_waits(path, text):
     for call in ast.walk(ast.parse(text)):
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
@@ -393,6 +401,8 @@ def check_tree(tree):
             problems += check_std_includes(path, text)
         if is_test(path) and suffix(path) in CPP + ('.py',):
             problems += check_waits(path, text)
+        if is_test(path) and suffix(path) in CPP:
+            problems += check_temporary_files(path, text)
     return sorted(problems)
 
 

@@ -212,6 +212,12 @@ class RuleTest(unittest.TestCase):
         self.expect('src/kv/page_test.cc', limit + 'void f() {\n  thread.join();\n}\n', 11, 'wait')
         self.expect_clean('src/kv/page_test.cc', begin + '  changed.wait_for(lock, x);\n}\n')
 
+    def test_temporary_files_of_tests(self):
+        begin = SOURCE + '\n#include "tests/pools.h"\n\nTEST(A, B) {\n  auto path = '
+        for shared in ('testing::TempDir()', 'std::filesystem::temp_directory_path()'):
+            self.expect('src/kv/page_test.cc', begin + shared + ' + "a";\n}\n', 7, 'files')
+        self.expect_clean('src/kv/page_test.cc', begin + 'folder / "a";\n}\n')
+
     def test_waits_of_python_tests(self):
         begin = '# SPDX-License-Identifier: Apache-2.0\n'
         for endless, timed in (('process.wait()', 'process.wait(5)'),

@@ -3,12 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "tests/temp_folder.h"
 
 namespace redknot {
 namespace {
@@ -22,20 +23,13 @@ std::string_view text(std::span<const std::byte> bytes) {
 // A folder of its own for each test, removed afterwards.
 class File : public ::testing::Test {
  protected:
-  File() {
-    std::string pattern = ::testing::TempDir() + "redknot_file_XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "no folder " << pattern;
-    folder_ = pattern;
-  }
-  ~File() override { std::filesystem::remove_all(folder_); }
-
   std::filesystem::path path(std::string_view name) const { return folder_ / name; }
   void write(const std::filesystem::path& file, std::string_view content) const {
     ASSERT_TRUE(write_file(file, std::as_bytes(std::span(content))).ok());
   }
 
  private:
-  std::filesystem::path folder_;
+  tests::TempFolder folder_;
 };
 
 TEST_F(File, ReadsBackWhatWasWritten) {

@@ -20,6 +20,7 @@
 #include "tests/answers.h"
 #include "tests/model_maker.h"
 #include "tests/random_steps.h"
+#include "tests/temp_folder.h"
 
 namespace redknot {
 namespace {
@@ -39,8 +40,6 @@ std::vector<int> some_tokens(int count, std::uint64_t seed) {
 class ReplayTest : public testing::Test {
  protected:
   static constexpr int kRequests = 24;
-
-  ~ReplayTest() override { std::filesystem::remove(path_); }
 
   EngineOptions options() const {
     EngineOptions out = tests::small_engine(model_.path());
@@ -116,7 +115,8 @@ class ReplayTest : public testing::Test {
        {.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 20},
        {.head_class = HeadClass::kRetrieval, .sink_tokens = 4, .window_tokens = 16, .top_pages = 2},
        {.kv_format = KvFormat::kQ8}}};
-  std::string path_ = testing::TempDir() + "replay_test.jsonl";
+  tests::TempFolder folder_;
+  std::string path_ = folder_ / "steps.jsonl";
 };
 
 TEST_F(ReplayTest, StepsOfAnEngineGiveEqualBitsOnAnyNumberOfThreads) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/model_maker.h"
+#include "tests/temp_folder.h"
 #include "text/byte_alphabet.h"
 
 namespace redknot::eval {
@@ -35,11 +36,9 @@ Tokenizer marked_tokenizer(const Marks& marks) {
                                {"pre_tokenizer", pre_tokenizer},
                                {"decoder", {{"type", "ByteLevel"}}},
                                {"model", model}};
-  const std::string folder = testing::TempDir() + "redknot_marks";
-  std::filesystem::create_directories(folder);
-  std::ofstream(folder + "/tokenizer.json") << file.dump();
-  auto tokenizer = Tokenizer::open(folder + "/tokenizer.json");
-  std::filesystem::remove_all(folder);
+  const tests::TempFolder folder;
+  std::ofstream(folder / "tokenizer.json") << file.dump();
+  auto tokenizer = Tokenizer::open(folder / "tokenizer.json");
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.error().message();
   return std::move(tokenizer).value();
 }

@@ -3,12 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <string>
 
 #include "tests/model_maker.h"
+#include "tests/temp_folder.h"
 
 namespace redknot::eval {
 namespace {
@@ -17,8 +17,6 @@ using testing::HasSubstr;
 
 class QuestionsFileTest : public testing::Test {
  protected:
-  ~QuestionsFileTest() override { std::filesystem::remove(path_); }
-
   Result<QuestionsFile> read(const std::string& text, QuestionsFileOptions options = {}) const {
     std::ofstream(path_) << text;
     return read_questions(path_, options, tokenizer_);
@@ -29,8 +27,8 @@ class QuestionsFileTest : public testing::Test {
     return file.ok() ? "" : file.error().message();
   }
 
-  std::filesystem::path path_ =
-      testing::TempDir() + "redknot_questions_" + std::to_string(::getpid()) + ".jsonl";
+  tests::TempFolder folder_;
+  std::filesystem::path path_ = folder_ / "questions.jsonl";
   tests::ModelOnDisk model_{{.shape = tests::small_shape(Architecture::kLlama)}};
   Tokenizer tokenizer_ = Tokenizer::open(model_.path()).value();
 };

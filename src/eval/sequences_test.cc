@@ -2,27 +2,25 @@
 #include "eval/sequences.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "tests/model_maker.h"
+#include "tests/temp_folder.h"
 
 namespace redknot::eval {
 namespace {
 
 class SequencesTest : public testing::Test {
  protected:
-  ~SequencesTest() override { std::filesystem::remove(path_); }
-
   Result<SequenceHalves> cut(const std::string& text, int context_tokens, int most) {
     std::ofstream(path_) << text;
     return file_sequences({&path_, 1}, context_tokens, most, tokenizer_);
   }
 
   Tokenizer tokenizer_ = Tokenizer::open(REDKNOT_SOURCE_DIR "/models/redknot-reader.gguf").value();
-  std::filesystem::path path_ =
-      std::filesystem::temp_directory_path() / ("redknot_sequences_" + std::to_string(::getpid()));
+  tests::TempFolder folder_;
+  std::filesystem::path path_ = folder_ / "text";
 };
 
 TEST_F(SequencesTest, OfTheCorpusFitTheContextAndEndWithAnswers) {

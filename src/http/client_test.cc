@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "http/sse.h"
 #include "tests/raw_peer.h"
+#include "tests/temp_folder.h"
 #include "tests/wait.h"
 
 namespace redknot::http {
@@ -40,9 +41,7 @@ void run(const std::function<awaitable<void>(asio::any_io_executor)>& body) {
 // A certificate for localhost, signed by itself, in files that go away with it.
 struct Certificate {
   Certificate() {
-    const std::string base =
-        testing::TempDir() + "/http_client_test_" + std::to_string(static_cast<long>(getpid()));
-    files = {.certificates = base + ".pem", .key = base + ".key"};
+    files = {.certificates = folder / "server.pem", .key = folder / "server.key"};
     EVP_PKEY* key = EVP_EC_gen("P-256");
     X509* made = X509_new();
     X509_set_version(made, 2);
@@ -67,10 +66,7 @@ struct Certificate {
     X509_free(made);
     EVP_PKEY_free(key);
   }
-  ~Certificate() {
-    std::filesystem::remove(files.certificates);
-    std::filesystem::remove(files.key);
-  }
+  tests::TempFolder folder;
   TlsContext::Files files{};
 };
 

@@ -2,8 +2,8 @@
 #include "model/model.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "model/model_parts.h"
 #include "tests/models/random_model.h"
+#include "tests/temp_folder.h"
 
 namespace redknot {
 namespace {
@@ -110,7 +111,8 @@ TEST(Model, WrongShapesAndTypesAreNamed) {
 }
 
 TEST(Model, OpensFromDiskAndDropsItsBytes) {
-  const std::string path = testing::TempDir() + "redknot_model_test.gguf";
+  const tests::TempFolder folder;
+  const auto path = folder / "model.gguf";
   ASSERT_TRUE(write_file(path, tiny("tiny-qwen3")).ok());
   const auto model = Model::open(path);
   ASSERT_TRUE(model.ok()) << model.error().message();
@@ -120,7 +122,7 @@ TEST(Model, OpensFromDiskAndDropsItsBytes) {
   const std::vector<std::byte> before(gate.bytes.begin(), gate.bytes.end());
   model->drop(gate);
   EXPECT_TRUE(std::ranges::equal(gate.bytes, before));
-  std::remove(path.c_str());
+  std::filesystem::remove(path);
   EXPECT_EQ(Model::open(path).error().code(), ErrorCode::kNotFound);
 }
 

@@ -2,17 +2,15 @@
 #include "profiler/profiling.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "tests/model_maker.h"
+#include "tests/temp_folder.h"
 
 namespace redknot {
 namespace {
 
 class ProfilingTest : public testing::Test {
  protected:
-  ~ProfilingTest() override { std::filesystem::remove(options_.journal); }
-
   ProfilingTest() {
     options_.engine.model = model_.path();
     options_.engine.page_tokens = 16;
@@ -20,8 +18,7 @@ class ProfilingTest : public testing::Test {
     options_.trial.window_tokens = 16;
     options_.windows = {16, 32, 64};
     options_.budget_kl = 0.01;
-    options_.journal = std::filesystem::temp_directory_path() /
-                       ("redknot_profiling_" + std::to_string(::getpid()));
+    options_.journal = folder_ / "journal";
   }
 
   static CalibrationText text(std::uint64_t seed) {
@@ -42,6 +39,7 @@ class ProfilingTest : public testing::Test {
 
   tests::ModelOnDisk model_{
       {.shape = tests::small_shape(Architecture::kLlama), .type = "F16", .seed = 2}};
+  tests::TempFolder folder_;
   ProfilingOptions options_;
 };
 

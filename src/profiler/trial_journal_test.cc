@@ -2,19 +2,18 @@
 #include "profiler/trial_journal.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <random>
 #include <sstream>
+
+#include "tests/temp_folder.h"
 
 namespace redknot {
 namespace {
 
 class TrialJournalTest : public testing::Test {
  protected:
-  ~TrialJournalTest() override { std::filesystem::remove(path_); }
-
   std::string text() const {
     std::stringstream out;
     out << std::ifstream(path_).rdbuf();
@@ -22,8 +21,8 @@ class TrialJournalTest : public testing::Test {
   }
   void write(const std::string& text) const { std::ofstream(path_) << text; }
 
-  std::filesystem::path path_ =
-      std::filesystem::temp_directory_path() / ("redknot_journal_" + std::to_string(::getpid()));
+  tests::TempFolder folder_;
+  std::filesystem::path path_ = folder_ / "journal";
   Divergence some_{.positions = 12,
                    .kl_mean = 0.1,
                    .kl_p99 = 1.0 / 3,

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "tests/temp_folder.h"
 
 namespace redknot::server {
 namespace {
@@ -20,8 +21,8 @@ TEST(AccessLog, ALineIsJsonWhateverTheClientWrote) {
 }
 
 TEST(AccessLog, IsAppendedTo) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "access.log";
-  std::filesystem::remove(path);
+  const tests::TempFolder folder;
+  const auto path = folder / "access.log";
   for (int i = 0; i < 2; ++i) {
     AccessLog log = AccessLog::open(path.string()).value();
     log.write({.request_id = "abc", .tokens = AnsweredTokens{.prompt_tokens = 7}});

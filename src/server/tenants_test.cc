@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "tests/temp_folder.h"
 
 namespace redknot::server {
 namespace {
@@ -70,7 +71,8 @@ TEST(Tenants, RefusesKeysThatCannotBeSent) {
 }
 
 TEST(Tenants, AFileHasOneKeyALine) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "keys.txt";
+  const tests::TempFolder folder;
+  const auto path = folder / "keys.txt";
   const std::string text = "# ours\none\r\n\n  \ntwo";
   ASSERT_TRUE(write_file(path, std::as_bytes(std::span(text))).ok());
   EXPECT_EQ(read_api_keys(path).value(), (std::vector<std::string>{"one", "two"}));

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "tests/random_steps.h"
+#include "tests/temp_folder.h"
 
 namespace redknot {
 namespace {
@@ -55,8 +56,6 @@ StepPlan three_slices() {
 
 class RecordingExecutorTest : public testing::Test {
  protected:
-  ~RecordingExecutorTest() override { std::filesystem::remove(path_); }
-
   std::unique_ptr<RecordingExecutor> make() {
     std::mt19937 random(1);
     StepWriter writer = StepWriter::create(path_, tests::random_header(random)).value();
@@ -64,7 +63,8 @@ class RecordingExecutorTest : public testing::Test {
                                                std::move(writer));
   }
 
-  std::string path_ = testing::TempDir() + "recording_executor.jsonl";
+  tests::TempFolder folder_;
+  std::string path_ = folder_ / "steps.jsonl";
   int returned_ = 0;  // slices that returned logits to the recorder
 };
 

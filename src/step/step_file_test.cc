@@ -11,6 +11,7 @@
 
 #include "step/step_json.h"
 #include "tests/random_steps.h"
+#include "tests/temp_folder.h"
 
 namespace redknot {
 namespace {
@@ -81,7 +82,8 @@ TEST(StepJson, TextsWithAByteChangedAreReadOrRefused) {
 }
 
 TEST(StepFile, IsWrittenAndReadAgain) {
-  const std::string path = testing::TempDir() + "steps_written.jsonl";
+  const tests::TempFolder folder;
+  const std::string path = folder / "steps.jsonl";
   std::mt19937 random(9);
   const StepFileHeader header = tests::random_header(random);
   std::vector<std::string> texts;
@@ -101,7 +103,6 @@ TEST(StepFile, IsWrittenAndReadAgain) {
   EXPECT_FALSE(reader.next().value());
   EXPECT_FALSE(reader.ends_within_line());
   EXPECT_EQ(reader.bytes(), std::filesystem::file_size(path));
-  std::filesystem::remove(path);
 }
 
 TEST(StepFile, ThatEndsWithinALineEndsThere) {
@@ -125,15 +126,16 @@ TEST(StepFile, ErrorsSayWhereTheFileIsWrong) {
   EXPECT_THAT(read_text("{}\n").error().message(), HasSubstr("line 1: it is no file of steps"));
   EXPECT_THAT(read_text("{\"format\":\"redknot steps\",\"version\":2}\n").error().message(),
               HasSubstr("version 2"));
-  EXPECT_EQ(StepReader::open(testing::TempDir() + "no_such_steps").error().code(),
-            ErrorCode::kNotFound);
-  EXPECT_EQ(StepReader::open(testing::TempDir()).error().code(), ErrorCode::kIo);
+  const tests::TempFolder folder;
+  EXPECT_EQ(StepReader::open(folder / "no_such_steps").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(StepReader::open(folder.path()).error().code(), ErrorCode::kIo);
 }
 
 TEST(StepFile, CannotBeMadeWhereNothingCanBeWritten) {
   std::mt19937 random(1);
   const StepFileHeader header = tests::random_header(random);
-  EXPECT_EQ(StepWriter::create(testing::TempDir() + "no_such/steps", header).error().code(),
+  const tests::TempFolder folder;
+  EXPECT_EQ(StepWriter::create(folder / "no_such/steps", header).error().code(),
             ErrorCode::kNotFound);
   EXPECT_THAT(StepWriter::create("/dev/full", header).error().message(),
               HasSubstr("record /dev/full: No space left on device"));

@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "model/vocabulary_files.h"
+#include "tests/temp_folder.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
 
@@ -46,24 +47,20 @@ std::vector<std::string> texts() {
 class Unpacked {
  public:
   explicit Unpacked(const std::string& name) {
-    std::string folder = (fs::path(testing::TempDir()) / "redknot-tokenizer-XXXXXX").string();
-    folder_ = mkdtemp(folder.data());
     file_ = folder_ / (name + ".gguf");
     const fs::path source = kGolden / "tokenizers";
     const std::string command = name.starts_with("patched")
                                     ? "tar -xf '" + (source / "vocab-patched.tar.xz").string() +
-                                          "' -C '" + folder_.string() + "'"
+                                          "' -C '" + folder_.path().string() + "'"
                                     : "gzip -dc '" + (source / (name + ".gguf.gz")).string() +
                                           "' > '" + file_.string() + "'";
     EXPECT_EQ(std::system(command.c_str()), 0);
   }
-  Unpacked(const Unpacked&) = delete;
-  Unpacked& operator=(const Unpacked&) = delete;
-  ~Unpacked() { fs::remove_all(folder_); }
   const fs::path& file() const { return file_; }
 
  private:
-  fs::path folder_, file_;
+  tests::TempFolder folder_;
+  fs::path file_;
 };
 
 Result<Tokenizer> open_tokenizer(const fs::path& path) {
