@@ -24,6 +24,7 @@ load::Mix mix_from_name(const std::string& name) {
 Result<load::Workload> workload_of(const BenchServeOptions& options) {
   load::WorkloadOptions workload = options.workload;
   workload.mix = mix_from_name(options.mix);
+  workload.orders_vary = options.order == "new";
   workload.rate = options.rate == "inf" ? std::numeric_limits<double>::infinity()
                                         : std::strtod(options.rate.c_str(), nullptr);
   load::Recorded recorded;
@@ -37,8 +38,10 @@ Result<load::Workload> workload_of(const BenchServeOptions& options) {
 }
 
 void show(const load::LoadProgress& now) {
-  if (now.checking) {
-    note(format("bench serve: compared with the exact run: %d of %d", now.done, now.due));
+  if (now.phase != load::LoadPhase::kLoad) {
+    const char* what = now.phase == load::LoadPhase::kCheck ? "compared with the exact run"
+                                                            : "sets of documents made known";
+    note(format("bench serve: %s: %d of %d", what, now.done, now.due));
     return;
   }
   std::string line = format("bench serve: %.0f s: %d of %d sent, %d done, %d running", now.at_s,
@@ -103,6 +106,7 @@ Result<ExitCode> bench_serve(const BenchServeOptions& options) {
   load::LoadOptions how = options.load;
   how.prompts.endpoint =
       options.endpoint == "chat" ? load::Endpoint::kChat : load::Endpoint::kCompletions;
+  how.prompts.documents_in_message = options.documents_in == "message";
   how.prompts.seed = options.workload.seed;
   REDKNOT_TRY(how.server, load::parse_address(served ? served->url() : options.url));
   how.server.verify = !options.insecure;

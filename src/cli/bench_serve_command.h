@@ -25,6 +25,8 @@ struct BenchServeOptions {
   std::string mix = "unique";
   std::string rate = "inf";
   std::string questions, trace;
+  std::string order = "new";           // of the documents of questions
+  std::string documents_in = "field";  // or the user's message
   std::string endpoint = "chat";
   bool insecure = false;
   load::WorkloadOptions workload;

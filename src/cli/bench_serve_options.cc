@@ -24,7 +24,7 @@ constexpr char kDescription[] =
     "  multi-turn  conversations; a turn waits for the answer before it\n"
     "  questions   a JSON object a line with documents, question and answer, or with\n"
     "              turns of question and answer (build/release/corpus writes such);\n"
-    "              sent as the field documents, in another order in every request\n"
+    "              in another order in every request\n"
     "  trace       a file in Mooncake's format: a JSON object a line with timestamp\n"
     "              (ms), input_length, output_length, hash_ids (512 tokens each)";
 
@@ -168,6 +168,17 @@ void add_prompts(CLI::App& verb, BenchServeOptions& o) {
   group.real("--think-time", o.workload.think_s, 0, kMaxSeconds, "S",
              "multi-turn: mean time between turns.");
   group.text("--questions", o.questions, "FILE", "questions: what to ask.");
+  group
+      .text("--order", o.order, "ORDER",
+            "questions: new, documents in another order in every prompt; file, in the file's.")
+      ->check(one_of({"new", "file"}));
+  group.flag("--known", o.workload.first_sights,
+             "questions: before the load, send all documents once, in the file's order.");
+  group
+      .text("--documents-in", o.documents_in, "PLACE",
+            "questions: field, as the field documents; message, in front of the question, for "
+            "servers that have no such field.")
+      ->check(one_of({"field", "message"}));
   group.text("--trace", o.trace, "FILE", "trace: what to play.");
   group.real("--speed", o.workload.speed, 1e-6, 1e6, "FACTOR",
              "trace: how many times as fast as it was recorded.");

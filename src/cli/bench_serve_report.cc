@@ -148,6 +148,10 @@ Json request_json(const load::Answer& answer) {
   out["output_tokens"] = answer.output_tokens;
   out["cached_tokens"] = answer.cached_tokens;
   out["finish_reason"] = answer.finish_reason;
+  if (!answer.expected.empty()) {
+    out["text"] = answer.text;
+    out["expected"] = answer.expected;
+  }
   if (answer.has_reuse) out["redknot"] = reuse_json(answer.reuse);
   return out;
 }
@@ -176,6 +180,9 @@ Json options_json(const BenchServeOptions& options) {
           {"turns", workload.turns},
           {"think_time_s", workload.think_s},
           {"questions", options.questions},
+          {"order", options.order},
+          {"known", workload.first_sights},
+          {"documents_in", options.documents_in},
           {"trace", options.trace},
           {"speed", workload.speed},
           {"max_input_len", workload.max_input_tokens},
@@ -245,6 +252,9 @@ std::string serve_table(const load::Report& report, const load::LoadResult& resu
   std::string out = line("model", result.model);
   out += line("requests completed", format("%d of %d", report.completed, report.requests));
   out += failure_lines(report);
+  if (result.unknown_sets > 0) {
+    out += line("sets not made known", format("%d", result.unknown_sets));
+  }
   if (result.unsent > 0) out += line("not sent", format("%d", result.unsent));
   if (result.cut_off > 0) out += line("cut off", format("%d", result.cut_off));
   out += line("duration", format("%.2f s", report.wall_s));

@@ -55,6 +55,7 @@ struct LoadRun::State {
 
   asio::awaitable<void> sleep_until(double at_s);
   asio::awaitable<void> prepare();
+  asio::awaitable<void> show_documents();
   asio::awaitable<void> converse(std::size_t index);
   asio::awaitable<Answer> send_turn(std::size_t index, std::size_t turn, double at_s,
                                     std::vector<std::string> said);
@@ -226,7 +227,7 @@ asio::awaitable<void> LoadRun::State::tell_progress() {
 
 // Every prompt again, alone, computed as if nothing had been asked before.
 asio::awaitable<void> LoadRun::State::check_answers() {
-  now.checking = true;
+  now.phase = LoadPhase::kCheck;
   now.due = static_cast<int>(result.answers.size());
   now.done = 0;
   result.agreement.emplace();
@@ -259,18 +260,33 @@ asio::awaitable<void> LoadRun::State::check_answers() {
   }
 }
 
+// Workload::first_sights, one after the other.
+asio::awaitable<void> LoadRun::State::show_documents() {
+  now = {.phase = LoadPhase::kFirstSights, .due = static_cast<int>(workload.first_sights.size())};
+  for (const Conversation& one : workload.first_sights) {
+    OutgoingRequest request{.path = path_of(options.prompts.endpoint), .api_key = options.api_key};
+    request.body = prompt_body(one, 0, {}, maker, options.prompts);
+    const Answer answer =
+        co_await stream_request(options.server, std::move(request), origin, options.timeout_s);
+    result.unknown_sets += answer.ok() ? 0 : 1;
+    ++now.done;
+  }
+}
+
 asio::awaitable<void> LoadRun::State::everything() {
   co_await prepare();
   if (!error) {
     origin = Clock::now();
-    now.due = workload.requests();
+    asio::co_spawn(context, tell_progress(), rethrow);
+    if (!workload.first_sights.empty()) co_await show_documents();
+    origin = Clock::now();
+    now = {.due = workload.requests()};
     talking = workload.conversations.size();
     // Those that send nothing are over at once.
     for (std::size_t index = 0; index < workload.conversations.size(); ++index) {
       asio::co_spawn(context, converse(index), rethrow);
     }
     asio::co_spawn(context, watch_gauges(), rethrow);
-    asio::co_spawn(context, tell_progress(), rethrow);
     while (talking > 0) co_await all_done.async_wait(kTuple);
     over = true;
     const ServerGauges after = co_await read_gauges(options.server, options.api_key);
@@ -296,7 +312,7 @@ Result<LoadResult> LoadRun::run() {
   LoadResult out = std::move(state.result);
   if (!state.over) {
     out.cut_off = state.now.running;
-    out.unsent = state.workload.requests() - state.now.done - out.cut_off;
+    out.unsent = state.workload.requests() - static_cast<int>(out.answers.size()) - out.cut_off;
     if (state.bystanders) out.bystanders = state.bystanders->counts();
   }
   return out;

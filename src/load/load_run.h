@@ -35,8 +35,14 @@ struct LoadOptions {
   bool check = false;  // ask every prompt again, alone and without reuse, and compare
 };
 
+enum class LoadPhase {
+  kFirstSights,  // done of `due` prompts of Workload::first_sights are answered
+  kLoad,
+  kCheck,  // the load is over: done of `due` answers are compared
+};
+
 struct LoadProgress {
-  bool checking = false;  // the load is over: done of `due` answers are compared
+  LoadPhase phase = LoadPhase::kLoad;
   double at_s = 0;
   int due = 0;  // requests in all
   int sent = 0;
@@ -56,7 +62,8 @@ struct LoadResult {
   std::optional<double> preemptions{};
   BystanderCounts bystanders{};  // at the end
   std::optional<Agreement> agreement{};
-  int unchecked = 0;  // completed, but without an exact run to compare with
+  int unchecked = 0;     // completed, but without an exact run to compare with
+  int unknown_sets = 0;  // prompts of Workload::first_sights that failed
 };
 
 class LoadRun {

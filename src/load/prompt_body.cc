@@ -65,18 +65,21 @@ Json reuse_of(const PromptOptions& options) {
 }
 
 // A question about documents of a file, as a service with retrieval asks it.
-void add_question(const Turn& turn, const TextMaker& maker, Json& body) {
+void add_question(const Turn& turn, const TextMaker& maker, bool in_message, Json& body) {
   Json documents = Json::array(), messages = Json::array();
   if (!turn.system.empty()) messages.push_back({{"role", "system"}, {"content", turn.system}});
+  std::string asked;
   for (const TextPart& part : turn.parts) {
-    if (part.reusable) {
-      documents.push_back({{"text", maker.text(part)}});
+    std::string text = maker.text(part);
+    if (!part.reusable || in_message) {
+      asked += asked.empty() ? text : "\n\n" + text;
     } else {
-      messages.push_back({{"role", "user"}, {"content", maker.text(part)}});
+      documents.push_back({{"text", std::move(text)}});
     }
   }
+  messages.push_back({{"role", "user"}, {"content", std::move(asked)}});
   body["messages"] = std::move(messages);
-  body["documents"] = std::move(documents);
+  if (!documents.empty()) body["documents"] = std::move(documents);
 }
 
 }  // namespace
@@ -92,7 +95,7 @@ std::string prompt_body(const Conversation& conversation, std::size_t turn,
   Json body = {{"model", options.model}};
   const Turn& asked = conversation.turns[turn];
   if (options.endpoint == Endpoint::kChat && asked.parts.front().text) {
-    add_question(asked, maker, body);
+    add_question(asked, maker, options.documents_in_message, body);
   } else if (options.endpoint == Endpoint::kChat) {
     body["messages"] = messages_of(conversation, turn, answers, maker);
   } else {

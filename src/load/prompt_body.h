@@ -24,6 +24,9 @@ struct PromptOptions {
   double temperature = 0;
   std::uint64_t seed = 1;  // sent where the temperature is above 0, another for each turn
   bool ignore_eos = false;
+  // kChat: documents of a file stand in the user's message, in front of the question, for servers
+  // that do not know the field `documents`.
+  bool documents_in_message = false;
   // Sent as redknot: {...} where given; empty or nothing: the server's default.
   std::string reuse{};
   std::string recovery{};
@@ -31,7 +34,8 @@ struct PromptOptions {
 };
 
 // What a turn of a conversation sends, after `answers` to the turns before it. Reusable parts are
-// content parts of their own with cache_control; a question of a file has them as `documents`.
+// content parts of their own with cache_control; a question of a file has them as `documents`, or
+// in its message.
 // Requires turn <= answers.size().
 std::string prompt_body(const Conversation& conversation, std::size_t turn,
                         const std::vector<std::string>& answers, const TextMaker& maker,

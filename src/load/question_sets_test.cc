@@ -65,6 +65,11 @@ TEST(QuestionSets, AreAskedWithDocumentsAsAFieldOrAsText) {
             R"({"role":"user","content":"what?"}],"documents":[{"text":"one"}],)"
             R"("max_tokens":9,"temperature":0.0,"stream":true,)"
             R"("stream_options":{"include_usage":true}})");
+  options.documents_in_message = true;
+  EXPECT_EQ(prompt_body(workload->conversations[0], 0, {}, TextMaker(), options),
+            R"({"model":"m","messages":[{"role":"system","content":"be brief"},)"
+            R"({"role":"user","content":"one\n\nwhat?"}],"max_tokens":9,"temperature":0.0,)"
+            R"("stream":true,"stream_options":{"include_usage":true}})");
   options.endpoint = Endpoint::kCompletions;
   const std::string plain = prompt_body(workload->conversations[0], 0, {}, TextMaker(), options);
   EXPECT_NE(plain.find(R"("prompt":"be brief one what?")"), std::string::npos) << plain;

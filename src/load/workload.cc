@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -119,7 +120,22 @@ void add_conversations(const WorkloadOptions& options, Workload& out) {
   }
 }
 
-// Every question once, in an order of chance, each with the documents in another order.
+// What a question asks, its documents in the order given.
+Conversation about_documents(double at_s, const std::string& system,
+                             std::vector<std::shared_ptr<const std::string>> documents,
+                             TextPart question, int output_tokens) {
+  std::vector<TextPart> parts;
+  parts.reserve(documents.size() + 1);
+  for (auto& document : documents) {
+    parts.push_back({.reusable = true, .text = std::move(document)});
+  }
+  parts.push_back(std::move(question));
+  Conversation out = one_turn(at_s, std::move(parts), output_tokens);
+  out.turns.front().system = system;
+  return out;
+}
+
+// Every question once, in an order of chance.
 void add_questions(const WorkloadOptions& options, const std::vector<QuestionSet>& sets,
                    Workload& out) {
   Random choice(stream_seed(options.seed, Stream::kDocuments));
@@ -134,18 +150,22 @@ void add_questions(const WorkloadOptions& options, const std::vector<QuestionSet
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto& [set, question] = all[i];
     auto documents = set->documents;
-    shuffle(documents, choice);
-    std::vector<TextPart> parts;
-    parts.reserve(documents.size() + 1);
-    for (auto& document : documents) {
-      parts.push_back({.reusable = true, .text = std::move(document)});
-    }
-    parts.push_back(
-        {.seed = choice.seed(), .text = std::make_shared<const std::string>(question->question)});
-    Conversation one = one_turn(arrivals[i], std::move(parts), options.output_tokens);
-    one.turns.front().system = set->system;
+    shuffle(documents, choice);  // whether or not it counts: seeds stay the same
+    if (!options.orders_vary) documents = set->documents;
+    Conversation one = about_documents(
+        arrivals[i], set->system, std::move(documents),
+        {.seed = choice.seed(), .text = std::make_shared<const std::string>(question->question)},
+        options.output_tokens);
     one.turns.front().expected = question->answer;
     out.conversations.push_back(std::move(one));
+  }
+  if (!options.first_sights) return;
+  std::set<const QuestionSet*> asked;
+  for (const auto& [set, question] : all) {
+    if (!asked.insert(set).second) continue;
+    const auto text = std::make_shared<const std::string>("?");
+    out.first_sights.push_back(
+        about_documents(0, set->system, set->documents, {.seed = choice.seed(), .text = text}, 1));
   }
 }
 

@@ -22,7 +22,7 @@ enum class Mix {
   kUnique,     // prompts that share nothing
   kShared,     // documents that many prompts share, in another order each time, and a question
   kMultiTurn,  // conversations: a turn repeats what was said before
-  kQuestions,  // about documents of a file, in another order each time
+  kQuestions,  // about documents of a file
   kTrace,      // as recorded
 };
 
@@ -39,9 +39,11 @@ struct WorkloadOptions {
   double zipf = 1;               // kShared: document d is asked for as often as 1 / d^zipf
   int question_tokens = 24;      // kShared; kMultiTurn: of turns after the first
   int turns = 4;
-  double think_s = 1;        // kMultiTurn: mean time from one turn's schedule to the next one's
-  double speed = 1;          // kTrace: how many times as fast as it was recorded
-  int max_input_tokens = 0;  // kTrace: longer prompts are left out; 0: none are
+  double think_s = 1;         // kMultiTurn: mean time from one turn's schedule to the next one's
+  double speed = 1;           // kTrace: how many times as fast as it was recorded
+  int max_input_tokens = 0;   // kTrace: longer prompts are left out; 0: none are
+  bool orders_vary = true;    // kQuestions: each prompt has its documents in another order
+  bool first_sights = false;  // kQuestions: make Workload::first_sights, too
 };
 
 // A stretch of text of a prompt.
@@ -67,6 +69,9 @@ struct Conversation {
 struct Workload {
   std::vector<Conversation> conversations{};  // in the order of their first turns
   int left_out = 0;                           // lines of the trace over max_input_tokens
+  // One for each set of documents that is asked about: in the file's order, with one token as its
+  // answer, to be answered before the load so that the documents are known.
+  std::vector<Conversation> first_sights{};
   int requests() const;
 };
 

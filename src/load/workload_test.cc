@@ -93,6 +93,45 @@ TEST(Workload, QuestionsOfAFileAreAskedOnceWithTheDocumentsInAnyOrder) {
   EXPECT_FALSE(make_workload(few).ok());
 }
 
+std::string documents_of(const Conversation& conversation) {
+  std::string out;
+  for (const TextPart& part : conversation.turns.at(0).parts) {
+    if (part.reusable) out += *part.text;
+  }
+  return out;
+}
+
+TEST(Workload, QuestionsMayKeepTheFilesOrderAndHaveBeenSeen) {
+  std::vector<QuestionSet> sets(2);
+  for (int i = 0; i < 5; ++i) {
+    sets[0].documents.push_back(std::make_shared<const std::string>(1, 'a' + i));
+    sets[0].questions.push_back({std::to_string(i), "yes"});
+  }
+  sets[1].documents.push_back(std::make_shared<const std::string>("z"));
+  sets[1].questions.push_back({"5", ""});
+  WorkloadOptions options{.mix = Mix::kQuestions, .orders_vary = false, .first_sights = true};
+  const auto seen = make_workload(options, {.questions = sets});
+  ASSERT_TRUE(seen.ok());
+  std::multiset<std::string> asked, known;
+  for (const Conversation& one : seen->conversations) asked.insert(documents_of(one));
+  for (const Conversation& one : seen->first_sights) {
+    known.insert(documents_of(one));
+    EXPECT_EQ(one.turns.at(0).output_tokens, 1);
+  }
+  EXPECT_EQ(asked.count("abcde"), 5u);
+  EXPECT_EQ(asked.count("z"), 1u);
+  EXPECT_EQ(known, (std::multiset<std::string>{"abcde", "z"}));
+  // The same questions in the same order as where orders vary.
+  options.orders_vary = true;
+  options.first_sights = false;
+  const auto varied = make_workload(options, {.questions = sets});
+  EXPECT_TRUE(varied->first_sights.empty());
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(*varied->conversations[i].turns[0].parts.back().text,
+              *seen->conversations[i].turns[0].parts.back().text);
+  }
+}
+
 TEST(Workload, ArrivalsArePoisson) {
   const std::vector<double> arrivals = poisson_arrivals(20000, 5, 1);
   double before = 0, sum = 0, squares = 0;

@@ -113,6 +113,23 @@ class Load(Case):
         done = redknot('bench', 'serve', '--url', self.server.url, '--mix', 'questions')
         self.check_error(done, 2, '--mix questions and --questions FILE need each other')
 
+    def test_documents_may_be_known_and_stand_in_the_message(self):
+        documents = [f'Note {i}. The code of house {i} is {i}{i}{i}. ' * 8 for i in range(3)]
+        turns = [{'question': f'What is the code of house {i}?', 'answer': str(i) * 3}
+                 for i in range(3)]
+        path = write('houses.jsonl', json.dumps({'documents': documents, 'turns': turns}))
+        load = ('--mix', 'questions', '--questions', path, '--output-len', 6, '--known',
+                '--max-concurrency', 1)
+        as_field, _ = self.load(*load, '--reuse', 'segment')
+        self.check_whole(as_field, 3)
+        used = as_field['redknot']
+        self.assertGreater(used['adopted_tokens'] + used['exact_tokens'], used['new_tokens'])
+        in_message, _ = self.load(*load, '--order', 'file', '--documents-in', 'message')
+        self.check_whole(in_message, 3)
+        # In one order all of the documents is a prefix that was seen before the load.
+        self.assertGreater(in_message['cached_tokens'], 0.6 * in_message['prompt_tokens'])
+        self.assertTrue(all('expected' in one and 'text' in one for one in in_message['answers']))
+
     def test_bystanders_and_a_limit(self):
         found, _ = self.load(*SMALL, '-n', 6, '--max-concurrency', 2, '--idle-connections', 30,
                              '--slow-readers', 3)
