@@ -8,9 +8,11 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "redknot/activation_format.h"
 
 namespace redknot {
 namespace {
@@ -24,19 +26,34 @@ std::vector<float> random_floats(std::size_t count) {
   return values;
 }
 
-void quantize(const Kernels& kernels, const std::vector<float>& x, int rows, int inputs,
-              std::vector<std::int8_t>& codes, std::vector<float>& scales,
-              std::vector<std::int32_t>& sums, QuantizedRows& out) {
-  codes.resize(x.size());
-  scales.resize(x.size() / kQuantBlock);
-  sums.resize(x.size() / kQuantBlock);
-  out = {codes.data(), scales.data(), sums.data()};
-  for (int row = 0; row < rows; ++row) {
-    kernels.quantize_row(x.data() + static_cast<std::size_t>(row) * inputs, inputs, out, row);
+// Rows [rows, inputs] rounded to one or two digits, or to BF16.
+struct Rounded {
+  Rounded(const Kernels& kernels, const std::vector<float>& x, int inputs, ActivationFormat format)
+      : codes(x.size()),
+        low_codes(x.size()),
+        scales(x.size() / kQuantBlock),
+        sums(x.size() / kQuantBlock),
+        bf16(x.size()) {
+    const bool two_digits = format == ActivationFormat::k16;
+    quantized = {codes.data(), two_digits ? low_codes.data() : nullptr, scales.data(), sums.data()};
+    for (std::size_t first = 0; first < x.size(); first += static_cast<std::size_t>(inputs)) {
+      if (format == ActivationFormat::kBf16) {
+        kernels.round_row(x.data() + first, inputs, bf16.data() + first);
+      } else {
+        kernels.quantize_row(x.data() + first, inputs, quantized, static_cast<int>(first) / inputs);
+      }
+    }
   }
-}
 
-void matmul_bench(benchmark::State& state, const Kernels* kernels, WeightFormat format) {
+  std::vector<std::int8_t> codes, low_codes;
+  std::vector<float> scales;
+  std::vector<std::int32_t> sums;
+  std::vector<std::uint16_t> bf16;
+  QuantizedRows quantized;
+};
+
+void matmul_bench(benchmark::State& state, const Kernels* kernels, WeightFormat format,
+                  ActivationFormat activations) {
   const int rows = static_cast<int>(state.range(0));
   const int outputs = static_cast<int>(state.range(1));
   const int inputs = static_cast<int>(state.range(2));
@@ -46,9 +63,7 @@ void matmul_bench(benchmark::State& state, const Kernels* kernels, WeightFormat 
   weights.bytes = reinterpret_cast<const std::byte*>(bytes.data());
   const std::vector<float> input = random_floats(static_cast<std::size_t>(rows) * inputs);
   std::vector<float> output(static_cast<std::size_t>(rows) * outputs);
-  std::vector<std::int8_t> codes;
-  std::vector<float> scales;
-  std::vector<std::int32_t> sums;
+  const Rounded rounded(*kernels, input, inputs, activations);
   Matmul m;
   m.weights = &weights;
   m.panel_count = weights.panels();
@@ -56,7 +71,10 @@ void matmul_bench(benchmark::State& state, const Kernels* kernels, WeightFormat 
   m.input = input.data();
   m.output = output.data();
   m.output_stride = static_cast<std::size_t>(outputs);
-  quantize(*kernels, input, rows, inputs, codes, scales, sums, m.quantized);
+  if (activations == ActivationFormat::kBf16) m.bf16 = rounded.bf16.data();
+  if (is_integer(format) && activations != ActivationFormat::kExact) {
+    m.quantized = rounded.quantized;
+  }
   for (auto _ : state) {
     kernels->matmul(m);
     benchmark::ClobberMemory();
@@ -111,11 +129,8 @@ void row_bench(benchmark::State& state, const Kernels* kernels) {
   const int count = static_cast<int>(state.range(0));
   const std::vector<float> x = random_floats(static_cast<std::size_t>(count));
   std::vector<float> y = x;
-  std::vector<std::int8_t> codes;
-  std::vector<float> scales;
-  std::vector<std::int32_t> sums;
-  QuantizedRows quantized;
-  quantize(*kernels, x, 1, count, codes, scales, sums, quantized);
+  const Rounded rounded(*kernels, x, count, ActivationFormat::k8);
+  const QuantizedRows quantized = rounded.quantized;
   for (auto _ : state) {
     kernels->rms_norm(x.data(), x.data(), 1e-5f, count, y.data());
     kernels->quantize_row(y.data(), count, quantized, 0);
@@ -125,17 +140,32 @@ void row_bench(benchmark::State& state, const Kernels* kernels) {
 }
 
 int register_all() {
-  const std::pair<WeightFormat, const char*> formats[] = {
-      {WeightFormat::kF32, "f32"},   {WeightFormat::kF16, "f16"},
-      {WeightFormat::kBF16, "bf16"}, {WeightFormat::kInt8, "int8"},
-      {WeightFormat::kInt4, "int4"}, {WeightFormat::kInt4Min, "int4_min"}};
+  using A = ActivationFormat;
+  const std::tuple<WeightFormat, A, const char*> formats[] = {
+      {WeightFormat::kF32, A::kExact, "f32"},
+      {WeightFormat::kF16, A::kExact, "f16"},
+      {WeightFormat::kBF16, A::kExact, "bf16"},
+      {WeightFormat::kBF16, A::kBf16, "bf16_bf16"},
+      {WeightFormat::kInt8, A::k8, "int8"},
+      {WeightFormat::kInt4, A::k8, "int4"},
+      {WeightFormat::kInt4Min, A::k8, "int4_min"},
+      {WeightFormat::kInt8, A::k16, "int8_16"},
+      {WeightFormat::kInt4, A::k16, "int4_16"},
+      {WeightFormat::kInt4Min, A::k16, "int4_min_16"},
+      {WeightFormat::kInt8, A::kExact, "int8_exact"},
+      {WeightFormat::kInt4, A::kExact, "int4_exact"},
+      {WeightFormat::kInt4Min, A::kExact, "int4_min_exact"}};
   for (const Kernels* kernels : available_kernels()) {
     const std::string suffix = "/" + std::string(kernels->name);
     const bool slow = kernels->name == "reference";
-    for (const auto& [format, name] : formats) {
+    for (const auto& [format, activations, name] : formats) {
+      if (activations == A::kBf16 && !kernels->multiply_bf16) continue;
       const std::string base = std::string("matmul/") + name + suffix;
       const WeightFormat f = format;
-      const auto run = [kernels, f](benchmark::State& state) { matmul_bench(state, kernels, f); };
+      const A a = activations;
+      const auto run = [kernels, f, a](benchmark::State& state) {
+        matmul_bench(state, kernels, f, a);
+      };
       benchmark::RegisterBenchmark((base + "/smoke").c_str(), run)->Args({7, 70, 64});
       if (slow) continue;
       for (const int rows : {1, 4, 16, 63, 64, 512}) {

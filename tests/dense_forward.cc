@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "kernels/packed_matrix.h"
+#include "tensor/half.h"
 
 namespace redknot::tests {
 namespace {
@@ -39,27 +40,41 @@ Vector packed_values_of(const TensorView& tensor) {
   return values;
 }
 
-// To 8 bits with a scale per 32.
-Vector rounded(Vector x) {
+// To one or two digits of 8 bits with a scale per 32.
+Vector in_digits(Vector x, int digits) {
   for (std::size_t first = 0; first < x.size(); first += 32) {
     double peak = 0.0;
     for (std::size_t i = first; i < first + 32; ++i) peak = std::max(peak, std::abs(x[i]));
     if (peak == 0.0) continue;
     for (std::size_t i = first; i < first + 32; ++i) {
-      x[i] = std::nearbyint(x[i] * 127.0 / peak) * peak / 127.0;
+      const double scaled = x[i] * 127.0 / peak;
+      double code = std::nearbyint(scaled);
+      if (digits == 2) code += std::nearbyint((scaled - code) * 254.0) / 254.0;
+      x[i] = code * peak / 127.0;
     }
   }
   return x;
 }
 
+// What enters a matrix of a type.
+Vector rounded(Vector x, DType type, ActivationFormat format) {
+  if (format == ActivationFormat::kBf16 && type == DType::kBF16) {
+    for (double& one : x) one = bf16_to_f32(f32_to_bf16(static_cast<float>(one)));
+  }
+  if (!is_integer(packed_format(type))) return x;
+  if (format == ActivationFormat::k8) return in_digits(std::move(x), 1);
+  if (format == ActivationFormat::k16) return in_digits(std::move(x), 2);
+  return x;
+}
+
 // y = W x + bias, for every row.
-Rows linear(const TensorView& matrix, const TensorView& bias, const Rows& inputs) {
+Rows linear(const TensorView& matrix, const TensorView& bias, const Rows& inputs,
+            ActivationFormat format) {
   const Vector weights = packed_values_of(matrix);
-  const bool rounds = is_integer(packed_format(matrix.dtype));
   const auto columns = static_cast<std::size_t>(matrix.columns);
   Rows outputs;
   for (const Vector& input : inputs) {
-    const Vector x = rounds ? rounded(input) : input;
+    const Vector x = rounded(input, matrix.dtype, format);
     Vector y = bias.present() ? values_of(bias) : Vector(static_cast<std::size_t>(matrix.rows));
     for (std::size_t row = 0; row < y.size(); ++row) {
       y[row] = std::inner_product(
@@ -89,21 +104,22 @@ void add(Rows& to, const Rows& from) {
   }
 }
 
-Rows feed_forward(const ExpertWeights& ffn, const Rows& inputs) {
-  Rows hidden = linear(ffn.gate, {}, inputs);
-  const Rows up = linear(ffn.up, {}, inputs);
+Rows feed_forward(const ExpertWeights& ffn, const Rows& inputs, ActivationFormat format) {
+  Rows hidden = linear(ffn.gate, {}, inputs, format);
+  const Rows up = linear(ffn.up, {}, inputs, format);
   for (std::size_t row = 0; row < hidden.size(); ++row) {
     for (std::size_t i = 0; i < hidden[row].size(); ++i) {
       const double gate = hidden[row][i];
       hidden[row][i] = gate / (1.0 + std::exp(-gate)) * up[row][i];
     }
   }
-  return linear(ffn.down, {}, hidden);
+  return linear(ffn.down, {}, hidden, format);
 }
 
 // Softmax over all experts, then the best few, their weights renormalised.
-Rows mixture(const ModelConfig& config, const LayerWeights& layer, const Rows& inputs) {
-  const Rows scores = linear(layer.router, {}, inputs);
+Rows mixture(const ModelConfig& config, const LayerWeights& layer, const Rows& inputs,
+             ActivationFormat format) {
+  const Rows scores = linear(layer.router, {}, inputs, format);
   Rows outputs;
   for (std::size_t row = 0; row < inputs.size(); ++row) {
     std::vector<std::size_t> order(scores[row].size());
@@ -116,7 +132,7 @@ Rows mixture(const ModelConfig& config, const LayerWeights& layer, const Rows& i
     for (std::size_t i = 0; i < counted; ++i) total += std::exp(scores[row][order[i]]);
     Vector output(static_cast<std::size_t>(config.hidden_size));
     for (std::size_t i = 0; i < used; ++i) {
-      const Rows one = feed_forward(layer.experts[order[i]], {inputs[row]});
+      const Rows one = feed_forward(layer.experts[order[i]], {inputs[row]}, format);
       const double weight = std::exp(scores[row][order[i]]) / total;
       for (std::size_t d = 0; d < output.size(); ++d) output[d] += weight * one[0][d];
     }
@@ -145,6 +161,7 @@ struct Pass {
   const ReusedKv* reused = nullptr;
   ReusedKv* kept = nullptr;  // the keys and values of all rows are put here, at their positions
   const PassesFfn* passes_ffn = nullptr;
+  ActivationFormat activations = ActivationFormat::k8;
 };
 
 // Keys (normalised, not rotated) and values of one KV head, by position.
@@ -184,9 +201,9 @@ HeadKeysValues keys_values(const Pass& pass, int layer, int kv_head, const Rows&
 
 Rows attention(const Pass& pass, int index, const LayerWeights& layer, const Rows& inputs) {
   const ModelConfig& config = pass.config;
-  const Rows queries = linear(layer.query, layer.query_bias, inputs);
-  const Rows keys = linear(layer.key, layer.key_bias, inputs);
-  const Rows values = linear(layer.value, layer.value_bias, inputs);
+  const Rows queries = linear(layer.query, layer.query_bias, inputs, pass.activations);
+  const Rows keys = linear(layer.key, layer.key_bias, inputs, pass.activations);
+  const Rows values = linear(layer.value, layer.value_bias, inputs, pass.activations);
   const Vector query_norm = weight_of(layer.query_norm), key_norm = weight_of(layer.key_norm);
   const Vector frequencies = rope_frequencies(config.rope);
   Rows attended(inputs.size());
@@ -212,8 +229,8 @@ void add_ffn(const Pass& pass, int index, const LayerWeights& layer, const Rows&
              Rows& residual) {
   const ModelConfig& config = pass.config;
   const Rows inputs = normed(residual, layer.ffn_norm, config.rms_norm_epsilon);
-  Rows outputs =
-      config.experts > 0 ? mixture(config, layer, inputs) : feed_forward(layer.ffn, inputs);
+  Rows outputs = config.experts > 0 ? mixture(config, layer, inputs, pass.activations)
+                                    : feed_forward(layer.ffn, inputs, pass.activations);
   if (pass.passes_ffn != nullptr && *pass.passes_ffn) {
     const std::vector<bool> passes = (*pass.passes_ffn)(index, attended);
     for (std::size_t row = 0; row < outputs.size(); ++row) {
@@ -236,11 +253,13 @@ std::vector<double> forward(const Pass& pass, const ModelWeights& weights,
     const LayerWeights& layer = weights.layers[static_cast<std::size_t>(index)];
     const Rows attended = attention(
         pass, index, layer, normed(residual, layer.attention_norm, config.rms_norm_epsilon));
-    add(residual, linear(layer.attention_output, layer.attention_output_bias, attended));
+    add(residual,
+        linear(layer.attention_output, layer.attention_output_bias, attended, pass.activations));
     add_ffn(pass, index, layer, attended, residual);
   }
   const Rows logits =
-      linear(weights.output, {}, normed(residual, weights.output_norm, config.rms_norm_epsilon));
+      linear(weights.output, {}, normed(residual, weights.output_norm, config.rms_norm_epsilon),
+             pass.activations);
   Vector out;
   for (const Vector& row : logits) out.insert(out.end(), row.begin(), row.end());
   return out;
@@ -328,8 +347,13 @@ std::vector<double> attend_dense(std::span<const int> seen, std::span<const doub
 }
 
 std::vector<double> dense_logits(const ModelConfig& config, const ModelWeights& weights,
-                                 const HeadProfile& profile, std::span<const TokenId> tokens) {
-  return forward({config, profile, positions_from(0, tokens.size())}, weights, tokens);
+                                 const HeadProfile& profile, std::span<const TokenId> tokens,
+                                 ActivationFormat activations) {
+  return forward({.config = config,
+                  .profile = profile,
+                  .positions = positions_from(0, tokens.size()),
+                  .activations = activations},
+                 weights, tokens);
 }
 
 ReusedKv dense_kv(const ModelConfig& config, const ModelWeights& weights,

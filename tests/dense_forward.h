@@ -10,6 +10,7 @@
 #include "heads/head_profile.h"
 #include "model/config.h"
 #include "model/model.h"
+#include "redknot/activation_format.h"
 
 namespace redknot::tests {
 
@@ -31,10 +32,10 @@ std::vector<double> attend_dense(std::span<const int> seen, std::span<const doub
                                  const std::vector<std::vector<double>>& values);
 
 // Logits [tokens, vocabulary_size] of every position. Weights are what their packed form stands
-// for; what enters a matrix of integers is rounded to 8 bits with a scale per 32, as the runtime
-// does.
+// for; what enters a matrix is rounded as the format says, as the runtime does.
 std::vector<double> dense_logits(const ModelConfig& config, const ModelWeights& weights,
-                                 const HeadProfile& profile, std::span<const TokenId> tokens);
+                                 const HeadProfile& profile, std::span<const TokenId> tokens,
+                                 ActivationFormat activations = ActivationFormat::k8);
 
 // Keys, normalised but not rotated, and values [layers * kv_heads, positions, head_dim]; an empty
 // vector at positions that are not reused.

@@ -178,6 +178,7 @@ void change_group(FfnGroup& group, std::mt19937& random) {
 StepFileHeader random_header(std::mt19937& random) {
   StepFileHeader out{.model = "models/of \"mine\"\n.gguf",
                      .kernels = "avx2",
+                     .activations = kActivationFormats[random() % kActivationFormats.size()],
                      .vocabulary_size = small(random) + 1,
                      .max_rows = small(random) + 1,
                      .max_logit_rows = small(random) + 1};

@@ -54,7 +54,7 @@ TEST_INCLUDES = 'tests'
 THIRD_PARTY = ('CLI', 'benchmark', 'boost', 'gmock', 'gtest', 'hwy', 'nlohmann', 'openssl',
                'prometheus', 'rapidcheck', 'spdlog')
 # Of the product: these belong to everybody, the others to the folder they speak for.
-COMMON_HEADERS = {'redknot/result.h', 'redknot/kv_format.h'}
+COMMON_HEADERS = {'redknot/result.h', 'redknot/kv_format.h', 'redknot/activation_format.h'}
 PUBLIC_HEADERS = {'redknot/redknot.h': 'redknot.h', 'redknot/constraint.h': 'redknot.h',
                   'redknot/chat_template.h': 'redknot.h', 'redknot/recovery.h': 'redknot.h',
                   'redknot/sampling.h': 'redknot.h'}

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "redknot/activation_format.h"
 #include "redknot/constraint.h"
 #include "redknot/kv_format.h"
 #include "redknot/recovery.h"
@@ -46,6 +47,9 @@ struct EngineOptions {
   // Format of keys and values, which overrides the profile's. Empty: as the profile says; without
   // one, f32 for a model whose weights are not quantised (F32, F16, BF16), else f16.
   std::optional<KvFormat> kv{};
+  // What activations are rounded to. Empty: 8 for a model with quantised weights, else exact.
+  // kUnsupported for one that these weights or this CPU do not have.
+  std::optional<ActivationFormat> activations{};
   int max_step_tokens = 512;  // tokens computed in one step
   int max_running = 64;       // sequences that run at a time, at most as a step has tokens
   int max_waiting = 1024;     // requests that wait for their turn; more are refused
@@ -261,6 +265,7 @@ struct Stats {
   std::uint64_t recorded_steps = 0;  // written to EngineOptions::record
   std::string recording_stopped;     // why no more are written; empty as long as they are
   std::string kernels;               // "avx512", "avx2", "reference"
+  ActivationFormat activations = ActivationFormat::k8;
   int threads = 0;
 };
 

@@ -80,6 +80,7 @@ Result<StepBench> open_bench(const BenchCommandOptions& options, const std::stri
   out.page_tokens = options.page_tokens;
   out.max_step_tokens = options.max_step_tokens;
   if (options.kernels != "auto") out.kernels = options.kernels;
+  out.activations = activation_format(options.activations);
   out.context_tokens = 0;
   for (const Test& test : tests) {
     out.context_tokens = std::max(out.context_tokens, test.depth + test.tokens);
@@ -92,7 +93,8 @@ Result<StepBench> open_bench(const BenchCommandOptions& options, const std::stri
 // Memory traffic overlaps with arithmetic; the two kinds of arithmetic share the same cores.
 double least_seconds(const BenchWork& work, const MachineLimits& limits) {
   return std::max(work.bytes / limits.memory_bytes_per_second,
-                  work.fp32_flops / limits.fp32_flops + work.int8_ops / limits.int8_ops);
+                  work.fp32_flops / limits.fp32_flops + work.int8_ops / limits.int8_ops +
+                      work.bf16_flops / limits.bf16_flops);
 }
 
 Result<TimedTest> time_test(StepBench& bench, const Test& test, int repetitions,
@@ -112,19 +114,21 @@ Result<TimedTest> time_test(StepBench& bench, const Test& test, int repetitions,
                                      : bench.prefill_work(test.tokens, test.depth);
   const double seconds = test.tokens / out.median;
   out.bytes_per_second = work.bytes / seconds;
-  out.flops = (work.fp32_flops + work.int8_ops) / seconds;
+  out.flops = (work.fp32_flops + work.int8_ops + work.bf16_flops) / seconds;
   out.limit_share = least_seconds(work, limits) / seconds;
   return out;
 }
 
 std::string heading(const StepBench& bench, const BenchCommandOptions& options,
                     const MachineLimits& limits) {
-  std::string out = format("%s: %s kernels, %d threads, pages of %d tokens, steps of %d\n",
-                           bench.model().name.c_str(), bench.kernels().c_str(), bench.threads(),
-                           options.page_tokens, options.max_step_tokens);
+  std::string out =
+      format("%s: %s kernels, activations %s, %d threads, pages of %d tokens, steps of %d\n",
+             bench.model().name.c_str(), bench.kernels().c_str(), name(bench.activations()).data(),
+             bench.threads(), options.page_tokens, options.max_step_tokens);
   out +=
-      format("machine: memory %.1f GB/s, fp32 %.0f GFLOP/s, int8 %.0f GOP/s\n\n",
-             limits.memory_bytes_per_second / 1e9, limits.fp32_flops / 1e9, limits.int8_ops / 1e9);
+      format("machine: memory %.1f GB/s, fp32 %.0f GFLOP/s, bf16 %.0f GFLOP/s, int8 %.0f GOP/s\n\n",
+             limits.memory_bytes_per_second / 1e9, limits.fp32_flops / 1e9, limits.bf16_flops / 1e9,
+             limits.int8_ops / 1e9);
   return out +
          "test     tokens    depth    kv   tokens/s       min ..      max     GB/s  GFLOP/s  of "
          "limit\n";
@@ -153,6 +157,7 @@ std::string json_row(const TimedTest& m, const std::string& kv, const StepBench&
                     {"page_tokens", options.page_tokens},
                     {"batch_size", options.max_step_tokens},
                     {"kernels", bench.kernels()},
+                    {"activations", name(bench.activations())},
                     {"model", bench.model().name}};
   return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -209,10 +214,13 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
   add_page_tokens(*verb, options.page_tokens);
   add_batch_size(*verb, options.max_step_tokens);
   add_kernels(*verb, options.kernels);
-  verb->add_flag("--json", options.json,
-                 "Print one JSON object a line for each test: test, tokens, depth, kv, threads, "
-                 "tokens_per_second (the median), samples, min, max, gb_per_second, "
-                 "gflop_per_second, limit_share (0 to 1), page_tokens, batch_size, kernels, model.")
+  add_activations(*verb, options.activations);
+  verb->add_flag(
+          "--json", options.json,
+          "Print one JSON object a line for each test: test, tokens, depth, kv, threads, "
+          "tokens_per_second (the median), samples, min, max, gb_per_second, "
+          "gflop_per_second, limit_share (0 to 1), page_tokens, batch_size, kernels, activations, "
+          "model.")
       ->group("Output");
   verb->add_option("--svg", options.svg,
                    "Draw tokens per second against depth, a line a format of the KV cache.")

@@ -28,6 +28,7 @@ struct BenchCommandOptions {
   int page_tokens = 64;
   int max_step_tokens = 512;
   std::string kernels = "auto";
+  std::string activations = "auto";
   bool json = false;
   std::optional<std::string> svg;
   BenchRagOptions rag;      // of `redknot bench rag`

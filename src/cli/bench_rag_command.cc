@@ -102,6 +102,7 @@ Result<Engine> open_engine(const BenchRagOptions& options, std::size_t arms) {
   out.page_tokens = options.page_tokens;
   out.max_step_tokens = options.max_step_tokens;
   out.kv = kv_from_name(options.kv);
+  out.activations = activation_format(options.activations);
   out.max_sequences = 2;
   // A cache for each arm, if they may not know what another one has met.
   const int caches = options.new_rate > 0 ? static_cast<int>(arms) : 1;
@@ -246,6 +247,7 @@ CLI::App* add_bench_rag(CLI::App& bench, BenchRagOptions& options) {
   add_kv(*verb, options.kv);
   add_page_tokens(*verb, options.page_tokens);
   add_batch_size(*verb, options.max_step_tokens);
+  add_activations(*verb, options.activations);
   verb->add_option("--json", options.json, "Write all rows to a JSON file.")
       ->type_name("FILE")
       ->group("Output");

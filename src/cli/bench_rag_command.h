@@ -35,6 +35,7 @@ struct BenchRagOptions {
   int page_tokens = 16;
   int max_step_tokens = 512;
   std::string kv = "auto";
+  std::string activations = "auto";
   std::optional<std::string> json;
   std::optional<std::string> svg;
 };

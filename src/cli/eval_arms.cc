@@ -15,6 +15,8 @@ namespace {
 
 using eval::Question;
 
+constexpr char kNoise[] = "noise (f32)";
+
 // The noise floor's steps: other batches of rows than those of the dense pass.
 constexpr int kOtherStepTokens = 48;
 
@@ -51,7 +53,8 @@ class ArmComparison {
     digest_.add(text);
     const std::vector<float> dense = comparison_.predict(text, kMostKeptFloats);
     for (std::size_t i = 0; i < arms_.size(); ++i) {
-      const int step_tokens = profiles_[i] == comparison_.dense() ? kOtherStepTokens : 0;
+      const bool nothing_else = arms_[i].name == kNoise || profiles_[i] == comparison_.dense();
+      const int step_tokens = nothing_else ? kOtherStepTokens : 0;
       const DivergenceSum sum = comparison_.compare(text, profiles_[i], {step_tokens, dense});
       const Divergence found = sum.total();
       const auto positions = static_cast<double>(found.positions);
@@ -120,19 +123,25 @@ std::string description(const EvalOptions& options) {
 
 std::vector<Arm> arms_of(const EvalOptions& options) {
   Arm dense{.name = "dense",
-            .kv = kv_from_name(options.kv),
+            .kv = options.kv.empty() ? std::optional<KvFormat>() : KvFormat::kF16,
             .at_once = options.at_once,
+            .page_tokens = options.page_tokens,
             .max_step_tokens = options.max_step_tokens};
   if (!compares(options)) return {dense};
   dense.kv = KvFormat::kF16;
-  Arm again = dense;
-  again.name = "dense again";
-  again.at_once = options.at_once == 1 ? 4 : 1;
-  again.max_step_tokens = std::max(1, options.max_step_tokens / 3);
-  Arm q8 = dense;
-  q8.name = "q8";
-  q8.kv = KvFormat::kQ8;
-  std::vector<Arm> arms = {dense, again, q8};
+  // Not the same again, which gives the same bits: what rounding that nobody chose does.
+  Arm noise = dense;
+  noise.name = kNoise;
+  noise.kv = KvFormat::kF32;
+  noise.at_once = options.at_once == 1 ? 4 : 1;
+  noise.page_tokens = options.page_tokens == 16 ? 64 : 16;
+  noise.max_step_tokens = std::max(1, options.max_step_tokens / 3);
+  std::vector<Arm> arms = {dense, noise};
+  for (const std::string& format : other_formats(options)) {
+    Arm& arm = arms.emplace_back(dense);
+    arm.name = format;
+    arm.kv = kv_from_name(format);
+  }
   for (const std::string& profile : options.profiles) {
     Arm& arm = arms.emplace_back(dense);
     arm.name = std::filesystem::path(profile).stem().string();
@@ -155,10 +164,11 @@ EngineOptions engine_options(const EvalOptions& options, const Arm& arm, int con
   out.threads = options.threads;
   out.context_tokens = context_tokens;
   out.max_sequences = arm.at_once;
-  out.page_tokens = options.page_tokens;
+  out.page_tokens = arm.page_tokens;
   out.kv = arm.kv;
   out.max_step_tokens = arm.max_step_tokens;
   if (options.kernels != "auto") out.kernels = options.kernels;
+  out.activations = activation_format(options.activations);
   return out;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `redknot eval` compares: dense attention, dense attention in other steps (what noise there
-// is), 8-bit pages (a yardstick that people know), and head profiles. Plain values and functions of
-// the caller's thread; eval_command.cc calls them, and owns what they return.
+// What `redknot eval` compares: dense attention with f16 pages, the same perturbed (what noise
+// there is), other formats of pages, and head profiles. Plain values and functions of the caller's
+// thread; eval_command.cc calls them, and owns what they return.
 #pragma once
 
 #include <cstddef>
@@ -19,10 +19,11 @@
 namespace redknot::cli {
 
 struct Arm {
-  std::string name{};  // "dense", "dense again", "q8", or the profile's file name
+  std::string name{};  // "dense", "noise (f32)", "q8", or the profile's file name
   std::optional<KvFormat> kv = KvFormat::kF16;
   std::string profile{};
   int at_once = 4;
+  int page_tokens = 64;
   int max_step_tokens = 512;
 };
 

@@ -145,10 +145,9 @@ Result<std::vector<Row>> run_cells(const EvalOptions& options, const std::vector
   return rows;
 }
 
-// "f16" or "f32" for "auto": the format whose pages are as large.
+// "f16" or "f32": the format whose pages are as large as those of the model's default.
 Result<std::string> kv_name(const EvalOptions& options, const ModelFile& model) {
-  if (compares(options)) return std::string("f16");
-  if (options.kv != "auto") return options.kv;
+  if (compares(options) || !options.kv.empty()) return std::string("f16");
   REDKNOT_TRY(const KvCost chosen, model.kv_cost(std::nullopt, options.page_tokens, 1));
   REDKNOT_TRY(const KvCost single, model.kv_cost(KvFormat::kF32, options.page_tokens, 1));
   return std::string(chosen.bytes_per_token == single.bytes_per_token ? "f32" : "f16");

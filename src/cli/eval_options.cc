@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/eval_options.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "cli/exit_code.h"
@@ -29,13 +30,16 @@ constexpr char kDescription[] =
     "ignore case, punctuation, the articles a, an, the, and white space, as SQuAD\n"
     "does. Equal options give equal numbers, whatever --threads and --parallel.\n"
     "\n"
-    "With --profile, the same is asked of dense attention with f16 pages, of the\n"
-    "same again in other steps (the noise floor), of 8-bit pages (a yardstick), and\n"
-    "of each profile; and their predictions are held against dense ones, token by\n"
-    "token, over the end of each prompt and the expected answer. The suite text does\n"
-    "that over the second half of every sequence of a file, and asks nothing; it\n"
-    "needs no --profile. A profile that nobody has validated, such as an imported\n"
-    "head map, gets what was found written into its file as its validation.";
+    "With --profile or --kv, the same is asked of dense attention with f16 pages, of\n"
+    "the same with f32 pages of another size and in other steps (the noise floor:\n"
+    "what rounding alone does), of each other format of pages, and of each profile;\n"
+    "and their predictions are held against dense ones, token by token, over the end\n"
+    "of each prompt and the expected answer. The suite text does that over the second\n"
+    "half of every sequence of a file, and asks nothing; it needs neither.\n"
+    "Differences of a quantised model's arms come with the rounding of activations,\n"
+    "which is most of the floor: --activations exact leaves it out. A profile that\n"
+    "nobody has validated, such as an imported head map, gets what was found written\n"
+    "into its file as its validation.";
 
 constexpr char kFooter[] =
     "Kinds of questions:\n"
@@ -113,8 +117,8 @@ void add_output_options(CLI::App& app, EvalOptions& o) {
          "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 and "
          "ci95 (low and high end for exact_match), as fractions of 1. Of a questions file, "
          "kind is its name, context_tokens the longest prompt, and skipped the number of "
-         "lines too long. With --profile or --suite text there are dense_perplexity and arms, "
-         "one object each: arm, kl_mean, kl_ci95, kl_p99, kl_p999 (nats a token), same_top1, "
+         "lines too long. With --profile, --kv or --suite text there are dense_perplexity and "
+         "arms, one object each: arm, kl_mean, kl_ci95, kl_p99, kl_p999 (nats a token), same_top1, "
          "perplexity_ratio, greedy_agreement, accuracy_difference and its ci95 (all questions "
          "together, paired), positions, kv_bytes, kv_bytes_read, kv_bytes_dense. The file is "
          "replaced at the end, as a whole.")
@@ -144,10 +148,10 @@ void add_computation_options(CLI::App& app, EvalOptions& o) {
       ->capture_default_str()
       ->group("Computation");
   add_threads(app, o.threads);
-  add_kv(app, o.kv);
   add_page_tokens(app, o.page_tokens);
   add_batch_size(app, o.max_step_tokens);
   add_kernels(app, o.kernels);
+  add_activations(app, o.activations);
 }
 
 }  // namespace
@@ -162,7 +166,19 @@ std::vector<std::string> kind_names() {
 }
 
 bool compares(const EvalOptions& options) {
-  return !options.profiles.empty() || options.suite == "text";
+  const auto is_other = [](const std::string& format) { return format != "f16"; };
+  return !options.profiles.empty() || options.suite == "text" ||
+         std::any_of(options.kv.begin(), options.kv.end(), is_other);
+}
+
+std::vector<std::string> other_formats(const EvalOptions& options) {
+  if (options.kv.empty()) return {"q8"};
+  std::vector<std::string> formats;
+  for (const std::string& format : options.kv) {
+    const bool known = std::find(formats.begin(), formats.end(), format) != formats.end();
+    if (format != "f16" && format != "f32" && !known) formats.push_back(format);
+  }
+  return formats;
 }
 
 std::string wrong_combination(const EvalOptions& options) {
@@ -178,9 +194,6 @@ std::string wrong_combination(const EvalOptions& options) {
   if (options.suite == "text" && options.document_tokens.size() > 1) {
     return "--suite text: --context takes one number";
   }
-  if (compares(options) && options.kv != "auto") {
-    return "--kv does not go with --profile or --suite text: dense is f16, q8 is an arm of its own";
-  }
   if (options.report && options.profiles.empty()) return "--report needs a --profile to draw";
   return {};
 }
@@ -193,6 +206,16 @@ CLI::App* add_eval(CLI::App& app, EvalOptions& options) {
                    "attention; may be given several times.")
       ->type_name("FILE")
       ->allow_extra_args(false)
+      ->group("Model");
+  verb->add_option("--kv", options.kv,
+                   "Formats of the KV cache to compare with f16, separated by commas: q8 (8-bit "
+                   "integers), f32 (the noise floor, which is always compared). f16 alone: dense "
+                   "attention in f16, and nothing is compared.")
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(one_of({"f16", "q8", "f32"}))
+      ->default_str("as the model's weights are; with --profile or --suite text, q8")
       ->group("Model");
   add_suite_options(*verb, options);
   add_output_options(*verb, options);

@@ -34,8 +34,9 @@ struct EvalOptions {
   int threads = 0;
   int page_tokens = 64;
   int max_step_tokens = 512;
-  std::string kv = "auto";
+  std::vector<std::string> kv;  // empty: nobody asked
   std::string kernels = "auto";
+  std::string activations = "auto";
 };
 
 inline constexpr int kStandardQuestions = 200;
@@ -46,6 +47,10 @@ CLI::App* add_eval(CLI::App& app, EvalOptions& options);
 
 // Whether anything is held against dense attention.
 bool compares(const EvalOptions& options);
+
+// The formats that are arms of their own: those asked for but f16, which is dense attention's, and
+// f32, which is the noise floor's; q8 if none is asked for. Requires compares().
+std::vector<std::string> other_formats(const EvalOptions& options);
 
 // Why these options do not go together; empty if they do.
 std::string wrong_combination(const EvalOptions& options);

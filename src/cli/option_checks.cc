@@ -152,6 +152,18 @@ void add_kernels(CLI::App& app, std::string& kernels) {
       ->group("Computation");
 }
 
+void add_activations(CLI::App& app, std::string& activations) {
+  app.add_option("--activations", activations,
+                 "What activations are rounded to before they are multiplied with weights: 8 or 16 "
+                 "bits with a scale per 32 (quantised weights); bf16 (BF16 weights, and a CPU with "
+                 "AVX512-BF16); exact (no rounding, products in single precision). auto is 8 for a "
+                 "model with quantised weights, else exact.")
+      ->type_name("FORMAT")
+      ->check(one_of({"auto", "8", "16", "exact", "bf16"}))
+      ->capture_default_str()
+      ->group("Computation");
+}
+
 void add_model(CLI::App& app, std::string& model) {
   app.add_option("-m,--model", model,
                  "The model: a GGUF file, or a Hugging Face folder (config.json, *.safetensors, "

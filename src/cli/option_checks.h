@@ -33,6 +33,7 @@ void add_page_tokens(CLI::App& app, int& page_tokens);
 void add_batch_size(CLI::App& app, int& max_step_tokens);
 void add_kv(CLI::App& app, std::string& kv);
 void add_kernels(CLI::App& app, std::string& kernels);
+void add_activations(CLI::App& app, std::string& activations);
 void add_model(CLI::App& app, std::string& model);
 void add_profile_file(CLI::App& app, std::string& profile);
 void add_record(CLI::App& app, std::string& file);

@@ -9,6 +9,7 @@
 #include "cli/input.h"
 #include "cli/option_checks.h"
 #include "cli/output.h"
+#include "cli/profile_files.h"
 #include "cli/progress_printer.h"
 #include "cli/replaced_file.h"
 #include "cli/time_left.h"
@@ -28,6 +29,7 @@ constexpr char kDescription[] =
     "Usage: redknot profile -m MODEL -o PROFILE.json [--text FILE...]\n"
     "                       [--budget-kld X] [OPTIONS]\n"
     "       redknot profile -m MODEL -o PROFILE.json --import MAP.json\n"
+    "       redknot profile -m MODEL -o PROFILE.json --carry OTHER.json\n"
     "\n"
     "Measures, for every (layer, KV head), how far it looks, how much its output\n"
     "depends on what stands before a text, and what it does: how far predictions\n"
@@ -162,6 +164,7 @@ ProfilingOptions profiling_options(const ProfileCommandOptions& options, int con
   out.engine.page_tokens = options.page_tokens;
   out.engine.max_step_tokens = options.max_step_tokens;
   if (options.kernels != "auto") out.engine.kernels = options.kernels;
+  out.engine.activations = activation_format(options.activations);
   out.budget_kl = options.budget_kl;
   out.trial.sink_tokens = options.sink_tokens;
   out.trial.window_tokens = options.window_tokens;
@@ -183,17 +186,30 @@ Result<ProfilingResult> make(ProfilingOptions options, const Texts& texts) {
   return make_profile(options, texts.calibration, texts.validation);
 }
 
-Result<ExitCode> import_map(const ProfileCommandOptions& options) {
-  const std::string attempt = "import head map " + options.imported_map;
-  REDKNOT_TRY(const std::string json, read_input(options.imported_map));
-  auto map = parse_reference_map(json);
-  if (!map.ok()) return map.error().within(attempt);
-  auto file = unvalidated_profile(options.model, std::move(*map));
+Result<ExitCode> write_unvalidated(const ProfileCommandOptions& options, HeadProfile profile,
+                                   const std::string& attempt) {
+  auto file = unvalidated_profile(options.model, std::move(profile));
   if (!file.ok()) return file.error().within(attempt);
   REDKNOT_RETURN_IF_ERROR(replace_file(options.output, to_json(*file)));
   REDKNOT_RETURN_IF_ERROR(print("Written, not validated: redknot eval --profile " + options.output +
                                 " says what it costs.\n"));
   return ExitCode::kSuccess;
+}
+
+Result<ExitCode> import_map(const ProfileCommandOptions& options) {
+  const std::string attempt = "import head map " + options.imported_map;
+  REDKNOT_TRY(const std::string json, read_input(options.imported_map));
+  auto map = parse_reference_map(json);
+  if (!map.ok()) return map.error().within(attempt);
+  return write_unvalidated(options, std::move(*map), attempt);
+}
+
+// The same weights in other types, a BF16 folder and a quantised file of it, are two models to a
+// fingerprint, but their heads do the same.
+Result<ExitCode> carry_profile(const ProfileCommandOptions& options) {
+  REDKNOT_TRY(ProfileFile other, read_profile(options.carried_profile));
+  return write_unvalidated(options, std::move(other.profile),
+                           "carry head profile " + options.carried_profile);
 }
 
 void add_text_options(CLI::App& app, ProfileCommandOptions& o) {
@@ -263,12 +279,20 @@ CLI::App* add_profile(CLI::App& app, ProfileCommandOptions& options) {
                    "kv_head_sink_size). The profile is marked as not validated.")
       ->type_name("MAP.json")
       ->group("Output");
+  verb->add_option("--carry", options.carried_profile,
+                   "Measure nothing: take over the policies of a profile that was made for the "
+                   "same model in another type of weights, such as a BF16 folder whose quantised "
+                   "file this is. The profile is marked as not validated.")
+      ->type_name("PROFILE.json")
+      ->excludes(verb->get_option("--import"))
+      ->group("Output");
   add_text_options(*verb, options);
   add_choice_options(*verb, options);
   add_threads(*verb, options.threads);
   add_page_tokens(*verb, options.page_tokens);
   add_batch_size(*verb, options.max_step_tokens);
   add_kernels(*verb, options.kernels);
+  add_activations(*verb, options.activations);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;
 }
@@ -276,6 +300,7 @@ CLI::App* add_profile(CLI::App& app, ProfileCommandOptions& options) {
 Result<ExitCode> profile(const ProfileCommandOptions& options) {
   REDKNOT_RETURN_IF_ERROR(check_replaceable(options.output));
   if (!options.imported_map.empty()) return import_map(options);
+  if (!options.carried_profile.empty()) return carry_profile(options);
   REDKNOT_TRY(const ModelFile model, ModelFile::open(options.model));
   REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.model));
   const int context_tokens = options.context_tokens > 0

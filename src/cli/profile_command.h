@@ -18,6 +18,7 @@ struct ProfileCommandOptions {
   std::string model;
   std::string output;
   std::string imported_map;       // a head map that is taken over as it is
+  std::string carried_profile;    // a profile of the same model in other weights, likewise
   std::vector<std::string> text;  // files; empty: the corpus
   int context_tokens = 0;
   int sequences = 8;
@@ -30,6 +31,7 @@ struct ProfileCommandOptions {
   int page_tokens = 64;
   int max_step_tokens = 512;
   std::string kernels = "auto";
+  std::string activations = "exact";
 };
 
 // Adds the verb; `options` is filled when the command line is parsed and must live until then.

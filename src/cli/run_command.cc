@@ -151,6 +151,7 @@ EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progres
   out.kv = kv_from_name(options.kv);
   out.max_step_tokens = options.max_step_tokens;
   if (options.kernels != "auto") out.kernels = options.kernels;
+  out.activations = activation_format(options.activations);
   out.record = options.record;
   out.progress = progress.callback();
   return out;
@@ -171,9 +172,10 @@ void describe(const Engine& engine) {
   note(format("%s: %s, %s, %d layers, %d query and %d KV heads of %d, vocabulary %d",
               model.name.c_str(), model.architecture.c_str(), model.format.c_str(), model.layers,
               model.query_heads, model.kv_heads, model.head_dim, model.vocabulary_size));
-  note(format("%s kernels, %d threads; weights %s, KV %s in %d pages", stats.kernels.c_str(),
-              stats.threads, human_bytes(stats.weight_bytes).c_str(),
-              human_bytes(stats.kv_bytes).c_str(), stats.total_pages));
+  note(format("%s kernels, activations %s, %d threads; weights %s, KV %s in %d pages",
+              stats.kernels.c_str(), name(stats.activations).data(), stats.threads,
+              human_bytes(stats.weight_bytes).c_str(), human_bytes(stats.kv_bytes).c_str(),
+              stats.total_pages));
   const ProfileSummary* profile = engine.profile();
   if (profile == nullptr) return;
   note(format("head profile: %d global, %d local and %d retrieval heads", profile->global_heads,

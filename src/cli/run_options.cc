@@ -176,6 +176,7 @@ void add_computation_options(CLI::App& app, RunOptions& o) {
   add_page_tokens(app, o.page_tokens);
   add_batch_size(app, o.max_step_tokens);
   add_kernels(app, o.kernels);
+  add_activations(app, o.activations);
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ struct RunOptions {
   std::string profile;
   std::string kv = "auto";
   std::string kernels = "auto";
+  std::string activations = "auto";
   std::string record;  // file that steps are written to; empty: none
 };
 

@@ -41,6 +41,7 @@ EngineOptions engine_options(const ServeOptions& options, std::size_t tenants,
   out.max_waiting = options.max_queue;
   out.tenants = static_cast<int>(tenants);
   if (options.kernels != "auto") out.kernels = options.kernels;
+  out.activations = activation_format(options.activations);
   out.record = options.record;
   out.progress = progress.callback();
   return out;
@@ -101,9 +102,9 @@ std::string url(const ServeOptions& options, int port) {
 // What the sessions have, on one line.
 std::string summary(const Engine& engine, const std::string& model_name) {
   const Stats stats = engine.stats();
-  return format("%s: context of %d tokens, %s of KV memory, %d threads, kernels %s",
+  return format("%s: context of %d tokens, %s of KV memory, %d threads, kernels %s, activations %s",
                 model_name.c_str(), engine.context_tokens(), human_bytes(stats.kv_bytes).c_str(),
-                stats.threads, stats.kernels.c_str());
+                stats.threads, stats.kernels.c_str(), name(stats.activations).data());
 }
 
 // Lets what is under way finish while others are told to go elsewhere; what is not done in time is

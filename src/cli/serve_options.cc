@@ -190,6 +190,7 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   add_page_tokens(*verb, options.page_tokens);
   add_batch_size(*verb, options.max_step_tokens);
   add_kernels(*verb, options.kernels);
+  add_activations(*verb, options.activations);
   add_record(*verb, options.record);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;

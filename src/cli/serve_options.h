@@ -54,6 +54,7 @@ struct ServeOptions {
   int max_step_tokens = 512;
   std::string kv = "auto";
   std::string kernels = "auto";
+  std::string activations = "auto";
   std::string record;  // file that steps are written to; empty: none
 };
 

@@ -212,6 +212,7 @@ Stats Engine::stats() const {
   stats.kv_heads = core.profile().kv_heads;
   stats.weight_bytes = core.weights().bytes();
   stats.kernels = std::string(core.kernels().name);
+  stats.activations = core.activations();
   stats.threads = core.threads();
   if (state_->recording != nullptr) {
     stats.recorded_steps = state_->recording->recorded_steps();

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "engine/profile_choice.h"
 #include "model/fingerprint.h"
+#include "runtime/activation_choice.h"
 
 namespace redknot {
 namespace {
@@ -80,7 +81,9 @@ EngineCore::EngineCore(Parts parts)
       threads_(std::move(parts.threads)),
       weights_(std::move(parts.weights)),
       profile_(std::move(parts.profile)),
-      domain_(domain_of({.model = parts.model_identity, .kernels = std::string(kernels_.name)},
+      domain_(domain_of({.model = parts.model_identity,
+                         .kernels = std::string(kernels_.name),
+                         .activations = parts.step.activations},
                         profile_, parts.pages->shape())),
       profile_summary_(parts.profile_summary),
       pages_(std::move(parts.pages)),
@@ -116,13 +119,15 @@ Result<std::unique_ptr<EngineCore>> EngineCore::open(const EngineOptions& option
     identity = std::move(file.fingerprint);  // of this model
   }
   if (identity.empty()) identity = quick_identity(model);
+  const auto activations = choose_activations(options.activations, model.weights(), *kernels);
+  if (!activations.ok()) return activations.error().within("open engine");
   // Memory first: an answer that there is too little should not take the time of packing.
   REDKNOT_TRY(const PageOptions pages, page_options(options, core, model, profile, context));
   REDKNOT_TRY(std::unique_ptr<PageAllocator> allocator, PageAllocator::create(pages));
   REDKNOT_TRY(std::unique_ptr<CpuBackend> backend, CpuBackend::create(pages));
   // No step can hold more tokens than all sequences together.
   const std::int64_t most_tokens = std::int64_t{context} * options.max_sequences;
-  TransformerOptions step;
+  TransformerOptions step{.activations = *activations};
   step.max_rows = static_cast<int>(
       options.kv_bytes > 0 ? options.max_step_tokens
                            : std::min<std::int64_t>(options.max_step_tokens, most_tokens));

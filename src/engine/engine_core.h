@@ -60,6 +60,7 @@ class EngineCore {
   const std::optional<ProfileSummary>& profile_summary() const { return profile_summary_; }
   const PackedWeights& weights() const { return weights_; }
   const Kernels& kernels() const { return kernels_; }
+  ActivationFormat activations() const { return backend_->transformer().options().activations; }
   ThreadPool& thread_pool() { return *threads_; }
   PageAllocator& pages() { return *pages_; }
   const PageAllocator& pages() const { return *pages_; }

@@ -327,6 +327,8 @@ TEST_F(EngineTest, OptionsOutOfRangeAreRefusedByName) {
   EXPECT_THAT(refusal([](Options& o) { o.page_tokens = 48; }), HasSubstr("page_tokens"));
   EXPECT_THAT(refusal([](Options& o) { o.kv_bytes = 100; }), HasSubstr("kv_bytes"));
   EXPECT_THAT(refusal([](Options& o) { o.kernels = "avx1024"; }), HasSubstr("avx1024"));
+  EXPECT_THAT(refusal([](Options& o) { o.activations = ActivationFormat::kBf16; }),
+              HasSubstr("open engine: activations bf16"));
   EXPECT_THAT(refusal([](Options& o) { o.model = "no/such.gguf"; }), HasSubstr("no/such.gguf"));
   EXPECT_THAT(refusal([](Options& o) {
                 o.context_tokens = 1 << 24;

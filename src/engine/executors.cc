@@ -15,6 +15,7 @@ namespace {
 StepFileHeader header_of(EngineCore& core, const EngineOptions& options) {
   return {.model = options.model.string(),
           .kernels = std::string(core.kernels().name),
+          .activations = core.activations(),
           .profile = core.profile(),
           .pages = {.shape = core.pages().shape(), .page_count = core.pages().total_pages()},
           .vocabulary_size = core.model().config().vocabulary_size,

@@ -69,6 +69,9 @@ Result<MachineLimits> measure_machine_limits(int threads) {
   MachineLimits limits;
   limits.fp32_flops = peak_rate(pool, kernels.peak_fp32_operations);
   limits.int8_ops = peak_rate(pool, kernels.peak_int8_operations);
+  limits.bf16_flops = kernels.peak_bf16_operations == nullptr
+                          ? limits.fp32_flops
+                          : peak_rate(pool, kernels.peak_bf16_operations);
   limits.memory_bytes_per_second = read_rate(pool, kernels, buffer.bytes());
   return limits;
 }

@@ -46,6 +46,7 @@ Result<std::unique_ptr<EngineCore>> open_core(const ReplayOptions& options,
   engine.page_tokens = header.pages.shape.page_tokens;
   engine.max_step_tokens = header.max_rows;
   engine.kernels = options.kernels.empty() ? header.kernels : options.kernels;
+  engine.activations = header.activations;
   engine.progress = options.progress;
   CoreOptions core;
   core.profile = [&header](const Model& model) { return profile_for(model, header); };
@@ -136,9 +137,9 @@ Result<bool> print_steps(const std::filesystem::path& file,
                          const std::function<Status(std::string_view)>& print) {
   REDKNOT_TRY(StepReader reader, StepReader::open(file));
   const StepFileHeader& header = reader.header();
-  REDKNOT_RETURN_IF_ERROR(
-      print(concat("model ", header.model, ": ", header.profile.layers, " layers of ",
-                   header.profile.kv_heads, " KV heads; kernels ", header.kernels, "\n")));
+  REDKNOT_RETURN_IF_ERROR(print(concat(
+      "model ", header.model, ": ", header.profile.layers, " layers of ", header.profile.kv_heads,
+      " KV heads; kernels ", header.kernels, ", activations ", name(header.activations), "\n")));
   for (std::uint64_t number = 1;; ++number) {
     REDKNOT_TRY(const std::optional<RecordedStep> step, reader.next());
     if (!step) return reader.ends_within_line();

@@ -45,6 +45,7 @@ class ReplayTest : public testing::Test {
     EngineOptions out = tests::small_engine(model_.path());
     out.profile = profile_.path();
     out.kv.reset();
+    out.activations = ActivationFormat::k16;  // not what the model would be opened with
     out.page_tokens = 16;
     out.max_step_tokens = 40;
     out.context_tokens = 256;
@@ -108,7 +109,7 @@ class ReplayTest : public testing::Test {
   }
 
   tests::ModelOnDisk model_{
-      {.shape = tests::small_shape(Architecture::kLlama), .type = "F32", .seed = 7}};
+      {.shape = tests::small_shape(Architecture::kLlama), .type = "Q8_0", .seed = 7}};
   tests::ProfileOnDisk profile_{
       model_,
       {{},

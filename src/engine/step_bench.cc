@@ -22,32 +22,40 @@ struct LinearWork {
   double bytes = 0.0;  // of all weights, experts counted as far as they are used
   double fp32_per_token = 0.0;
   double int8_per_token = 0.0;
+  double bf16_per_token = 0.0;
 };
 
-void add(const PackedMatrix& matrix, double share, LinearWork& work) {
+void add(const PackedMatrix& matrix, double share, ActivationFormat activations, LinearWork& work) {
   if (matrix.inputs == 0) return;
   const double operations = 2.0 * matrix.inputs * matrix.outputs * share;
   work.bytes += static_cast<double>(matrix.size_bytes()) * share;
-  (is_integer(matrix.format) ? work.int8_per_token : work.fp32_per_token) += operations;
+  if (is_integer(matrix.format) && activations != ActivationFormat::kExact) {
+    work.int8_per_token += operations * (activations == ActivationFormat::k16 ? 2 : 1);
+  } else if (matrix.format == WeightFormat::kBF16 && activations == ActivationFormat::kBf16) {
+    work.bf16_per_token += operations;
+  } else {
+    work.fp32_per_token += operations;
+  }
 }
 
 // Of one token; with more rows other experts are read too, which is not counted.
-LinearWork layers_work(const PackedWeights& weights, const ModelConfig& config) {
+LinearWork layers_work(const PackedWeights& weights, const ModelConfig& config,
+                       ActivationFormat activations) {
   LinearWork work;
   for (const PackedLayer& layer : weights.layers()) {
     for (const Linear* linear : {&layer.query, &layer.key, &layer.value, &layer.attention_output}) {
-      add(linear->matrix, 1.0, work);
+      add(linear->matrix, 1.0, activations, work);
     }
-    add(layer.router, 1.0, work);
+    add(layer.router, 1.0, activations, work);
     const double share =
         config.experts == 0 ? 0.0 : 1.0 * config.experts_per_token / config.experts;
     for (const PackedFfn& expert : layer.experts) {
       for (const PackedMatrix* matrix : {&expert.gate, &expert.up, &expert.down}) {
-        add(*matrix, share, work);
+        add(*matrix, share, activations, work);
       }
     }
     for (const PackedMatrix* matrix : {&layer.ffn.gate, &layer.ffn.up, &layer.ffn.down}) {
-      add(*matrix, 1.0, work);
+      add(*matrix, 1.0, activations, work);
     }
   }
   return work;
@@ -121,9 +129,9 @@ HeadWork head_work(const HeadPolicy& policy, int page_tokens, double first, doub
 // Keys and values are read once per step and KV head.
 BenchWork StepBench::State::work(int steps, int tokens_per_step, int depth) const {
   const ModelConfig& config = core->model().config();
-  LinearWork layers = layers_work(core->weights(), config);
+  LinearWork layers = layers_work(core->weights(), config, core->activations());
   LinearWork head;
-  add(core->weights().output(), 1.0, head);
+  add(core->weights().output(), 1.0, core->activations(), head);
   const PageShape& shape = core->pages().shape();
   BenchWork work;
   for (int step = 0; step < steps; ++step) {
@@ -131,6 +139,7 @@ BenchWork StepBench::State::work(int steps, int tokens_per_step, int depth) cons
     const double rows = tokens_per_step;
     work.bytes += layers.bytes + head.bytes;
     work.int8_ops += layers.int8_per_token * rows + head.int8_per_token;
+    work.bf16_flops += layers.bf16_per_token * rows + head.bf16_per_token;
     work.fp32_flops += layers.fp32_per_token * rows + head.fp32_per_token;
     for (const HeadPolicy& policy : core->profile().policies) {
       const HeadWork least = head_work(policy, shape.page_tokens, first, rows);
@@ -160,6 +169,7 @@ Result<StepBench> StepBench::open(BenchOptions options) {
   engine.page_tokens = options.page_tokens;
   engine.kv = options.kv;
   engine.max_step_tokens = options.max_step_tokens;
+  engine.activations = options.activations;
   engine.kernels = std::move(options.kernels);
   engine.progress = std::move(options.progress);
   auto state = std::make_unique<State>();
@@ -196,7 +206,7 @@ BenchWork StepBench::prefill_work(int tokens, int depth) const {
   if (tokens % chunk == 0) return whole;
   const BenchWork rest = state_->work(1, tokens % chunk, depth + tokens / chunk * chunk);
   return {whole.bytes + rest.bytes, whole.fp32_flops + rest.fp32_flops,
-          whole.int8_ops + rest.int8_ops};
+          whole.int8_ops + rest.int8_ops, whole.bf16_flops + rest.bf16_flops};
 }
 
 BenchWork StepBench::decode_work(int tokens, int depth) const {
@@ -205,6 +215,7 @@ BenchWork StepBench::decode_work(int tokens, int depth) const {
 
 const ModelInfo& StepBench::model() const { return state_->info; }
 const std::string& StepBench::kernels() const { return state_->kernels; }
+ActivationFormat StepBench::activations() const { return state_->core->activations(); }
 int StepBench::threads() const { return state_->core->threads(); }
 
 }  // namespace redknot

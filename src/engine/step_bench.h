@@ -20,8 +20,9 @@ struct BenchOptions {
   std::filesystem::path profile{};  // head profile of this model; empty: every head sees everything
   int threads = 0;                  // 0: one per core available to the process
   std::optional<KvFormat> kv = KvFormat::kF16;
-  int page_tokens = 64;       // 16, 32, 64 or 128
-  int max_step_tokens = 512;  // longer prefills are computed in chunks of this
+  int page_tokens = 64;                           // 16, 32, 64 or 128
+  int max_step_tokens = 512;                      // longer prefills are computed in chunks of this
+  std::optional<ActivationFormat> activations{};  // as EngineOptions'
   std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
   int context_tokens = 4096;  // largest depth + tokens that will be asked for
   Progress progress{};
@@ -32,6 +33,7 @@ struct MachineLimits {
   double memory_bytes_per_second = 0;  // reading more than the caches hold
   double fp32_flops = 0;               // per second; a multiply-add is two
   double int8_ops = 0;                 // per second; a multiply-add is two
+  double bf16_flops = 0;               // per second; those of fp32 where the CPU has no others
 };
 
 // Takes about a second. threads as in BenchOptions.
@@ -41,8 +43,9 @@ Result<MachineLimits> measure_machine_limits(int threads);
 // implementation can leave out. A multiply-add is two operations.
 struct BenchWork {
   double bytes = 0;
-  double fp32_flops = 0;  // attention, and products with float weights
-  double int8_ops = 0;    // products with quantised weights
+  double fp32_flops = 0;  // attention, and products with float weights or exact activations
+  double int8_ops = 0;    // products with quantised weights, for each digit of the activations
+  double bf16_flops = 0;  // products of BF16 weights with BF16 activations
 };
 
 class StepBench {
@@ -68,6 +71,7 @@ class StepBench {
 
   const ModelInfo& model() const;
   const std::string& kernels() const;  // "avx512", "avx2", "reference"
+  ActivationFormat activations() const;
   int threads() const;
 
  private:

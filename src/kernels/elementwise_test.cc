@@ -54,10 +54,20 @@ TEST_P(Elementwise, RmsNormOfZerosIsZero) {
 }
 
 struct Quantized {
-  explicit Quantized(std::size_t count)
-      : codes(count, 99), scales(count / kQuantBlock, 99.0f), sums(count / kQuantBlock, 99) {}
-  QuantizedRows view() { return {codes.data(), scales.data(), sums.data()}; }
-  ExactVector<std::int8_t> codes;
+  Quantized(std::size_t count, bool two_digits)
+      : codes(count, 99),
+        low_codes(two_digits ? count : 0, 99),
+        scales(count / kQuantBlock, 99.0f),
+        sums(count / kQuantBlock, 99) {}
+  QuantizedRows view() {
+    return {codes.data(), low_codes.empty() ? nullptr : low_codes.data(), scales.data(),
+            sums.data()};
+  }
+  // What a scale is multiplied with.
+  int number(std::size_t i) const {
+    return low_codes.empty() ? codes[i] : kDigitBase * codes[i] + low_codes[i];
+  }
+  ExactVector<std::int8_t> codes, low_codes;
   Floats scales;
   ExactVector<std::int32_t> sums;
 };
@@ -91,8 +101,9 @@ void fill_block(std::span<float> block, Random& random) {
     }
   }
   if (kind == 4) block[0] = 127.0f;  // the scale is 1 and the halves are ties
-  if (kind == 6) block[static_cast<std::size_t>(random.between(0, 31))] = kNan;
-  if (kind == 7) block[static_cast<std::size_t>(random.between(0, 31))] = -kInfinity;
+  const auto last = static_cast<int>(block.size()) - 1;
+  if (kind == 6) block[static_cast<std::size_t>(random.between(0, last))] = kNan;
+  if (kind == 7) block[static_cast<std::size_t>(random.between(0, last))] = -kInfinity;
 }
 
 TEST_P(Elementwise, QuantizedRowsEqualTheReferenceBitForBit) {
@@ -101,7 +112,7 @@ TEST_P(Elementwise, QuantizedRowsEqualTheReferenceBitForBit) {
     Random random(seed);
     const int count = 32 * random.between(1, 9);
     constexpr int kRowCount = 3;
-    Quantized actual(static_cast<std::size_t>(count) * kRowCount);
+    Quantized actual(static_cast<std::size_t>(count) * kRowCount, seed % 2 == 1);
     Quantized expected = actual;
     for (const int row : {2, 0}) {  // row 1 is not written
       Floats x(static_cast<std::size_t>(count));
@@ -111,24 +122,44 @@ TEST_P(Elementwise, QuantizedRowsEqualTheReferenceBitForBit) {
       kReferenceKernels.quantize_row(x.data(), count, expected.view(), row);
     }
     ASSERT_EQ(actual.codes, expected.codes);
+    ASSERT_EQ(actual.low_codes, expected.low_codes);
     ASSERT_TRUE(same_bits(actual.scales, expected.scales));
     ASSERT_EQ(actual.sums, expected.sums);
   }
 }
 
+// A hundredth of a step more for two digits, whose inverse scale is rounded itself.
 TEST_P(Elementwise, QuantizedValuesAreWithinHalfAStep) {
   Random random(1);
   const Floats x = random.normals(32 * 100);
-  Quantized rows(x.size());
-  kernels().quantize_row(x.data(), static_cast<int>(x.size()), rows.view(), 0);
-  for (std::size_t block = 0; block < rows.scales.size(); ++block) {
-    std::int32_t sum = 0;
-    for (std::size_t i = block * 32; i < (block + 1) * 32; ++i) {
-      const float scale = rows.scales[block];
-      EXPECT_NEAR(static_cast<float>(rows.codes[i]) * scale, x[i], 0.5001f * scale);
-      sum += rows.codes[i];
+  for (const bool two_digits : {false, true}) {
+    Quantized rows(x.size(), two_digits);
+    kernels().quantize_row(x.data(), static_cast<int>(x.size()), rows.view(), 0);
+    for (std::size_t block = 0; block < rows.scales.size(); ++block) {
+      std::int32_t sum = 0;
+      for (std::size_t i = block * 32; i < (block + 1) * 32; ++i) {
+        const double scale = rows.scales[block];
+        EXPECT_NEAR(rows.number(i) * scale, x[i], (two_digits ? 0.51 : 0.5001) * scale);
+        sum += rows.number(i);
+      }
+      EXPECT_EQ(rows.sums[block], sum);
     }
-    EXPECT_EQ(rows.sums[block], sum);
+  }
+}
+
+TEST_P(Elementwise, RowsRoundedToBf16EqualTheReferenceBitForBit) {
+  if (!kernels().multiply_bf16) return;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(concat("seed ", seed));
+    Random random(seed);
+    Floats x(static_cast<std::size_t>(random.between(1, 130)));
+    for (std::size_t i = 0; i < x.size(); i += 32) {
+      fill_block(std::span(x).subspan(i, std::min<std::size_t>(32, x.size() - i)), random);
+    }
+    ExactVector<std::uint16_t> actual((x.size() + 1) / 2 * 2, 99), expected = actual;
+    kernels().round_row(x.data(), static_cast<int>(x.size()), actual.data());
+    kReferenceKernels.round_row(x.data(), static_cast<int>(x.size()), expected.data());
+    ASSERT_EQ(actual, expected);
   }
 }
 

@@ -16,6 +16,12 @@ bool has_f16c() {
   unsigned a, b, c, d;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
+
+bool has_avx512_bf16() {
+  constexpr unsigned kBf16 = 1u << 5;
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
+}
 #endif
 
 }  // namespace
@@ -28,7 +34,7 @@ std::vector<const Kernels*> available_kernels() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512vnni")) {
-      kernels.push_back(&kAvx512Kernels);
+      kernels.push_back(has_avx512_bf16() ? &kAvx512Bf16Kernels : &kAvx512Kernels);
     }
   }
 #endif

@@ -23,23 +23,31 @@ namespace redknot {
 // A block of activations whose largest magnitude is below this counts as zeros.
 inline constexpr float kLeastPeak = 1e-30f;
 
-// Rows of activations rounded to 8 bits, with a scale per 32: x = scale * code. For integer
-// weights.
+// Rows of activations rounded with a scale per 32, for integer weights. One digit of 8 bits:
+// x = scale * code; two, if low_codes are there: x = scale * (kDigitBase * code + low code).
 struct QuantizedRows {
-  std::int8_t* codes = nullptr;  // [rows, K], -127..127
-  float* scales = nullptr;       // [rows, K / 32]
-  std::int32_t* sums = nullptr;  // [rows, K / 32], sums of codes
+  std::int8_t* codes = nullptr;      // [rows, K], -127..127
+  std::int8_t* low_codes = nullptr;  // [rows, K], -127..127; null: one digit
+  float* scales = nullptr;           // [rows, K / 32]
+  std::int32_t* sums = nullptr;  // [rows, K / 32], of the numbers that scales are multiplied with
 };
+// Digits of -127..127 write every whole number up to 127 * 254 + 127. A block's sum of products
+// with bytes of -128..127 stays below 32 * 128 * 32385 < 2^27.
+inline constexpr int kDigitBase = 254;
 
 // output[r, n] (+)= sum over k of input[r, k] * weight[n, k]  (+ bias[n])
+//
+// Integer weights are multiplied with `quantized` where it is there, bf16 weights with `bf16`, all
+// else with `input`: in fp32, integer weights as unpack_panel gives them.
 struct Matmul {
   const PackedMatrix* weights = nullptr;
   int first_panel = 0, panel_count = 0;  // outputs 32 * first_panel ...
   int rows = 0;
-  const int* input_rows = nullptr;  // [rows]: which input row feeds output row r; null: row r
-  const float* input = nullptr;     // [.., K] for float weights
-  QuantizedRows quantized;          // [.., K] for integer weights
-  float* output = nullptr;          // [rows, output_stride]
+  const int* input_rows = nullptr;      // [rows]: which input row feeds output row r; null: row r
+  const float* input = nullptr;         // [.., K]
+  QuantizedRows quantized{};            // [.., K], codes null: none
+  const std::uint16_t* bf16 = nullptr;  // [.., K rounded up to even], bits; null: none
+  float* output = nullptr;              // [rows, output_stride]
   std::size_t output_stride = 0;
   const float* bias = nullptr;  // [N] or null
   bool accumulate = false;      // add to output
@@ -100,10 +108,20 @@ struct Kernels {
   void (*rms_norm)(const float* x, const float* weight, float epsilon, int count, float* out);
 
   // Row `row` of `out` from x [count]; count % 32 == 0. scale = max|x| / 127 over each 32. A NaN is
-  // no maximum and becomes 127; next to an infinity the scale is infinite.
+  // no maximum and becomes 127; next to an infinity the scale is infinite. With low_codes what is
+  // left of x / scale is rounded once more, to kDigitBase parts.
   void (*quantize_row)(const float* x, int count, const QuantizedRows& out, int row);
 
   void (*matmul)(const Matmul& matmul);
+
+  // Whether matmul takes Matmul::bf16, and then: x as BF16, rounded to nearest, ties to even, what
+  // is below the normal numbers to 0; with a 0 behind an odd count. Null where it does not.
+  //
+  // A product of BF16 weights with such rows is a chain of fused multiply-adds in fp32, the second
+  // input of each pair first, with numbers below the normal ones taken for 0 and flushed to it:
+  // what AVX512-BF16 computes.
+  bool multiply_bf16 = false;
+  void (*round_row)(const float* x, int count, std::uint16_t* out) = nullptr;
 
   // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
   void (*silu_multiply)(float* gate, const float* up, int count);
@@ -138,6 +156,7 @@ struct Kernels {
   // kPeakResults floats so that the work is not left out.
   double (*peak_fp32_operations)(int rounds, float* out);
   double (*peak_int8_operations)(int rounds, float* out);
+  double (*peak_bf16_operations)(int rounds, float* out) = nullptr;  // null: none, or slow
   // Reads every byte; a multiple of 1024, 64-byte aligned.
   void (*read_memory)(const std::byte* memory, std::size_t bytes, float* out);
 };

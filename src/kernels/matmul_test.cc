@@ -13,20 +13,39 @@ namespace {
 
 using namespace kernels_test;
 
-constexpr std::array kFormats = {WeightFormat::kF32,  WeightFormat::kF16,  WeightFormat::kBF16,
-                                 WeightFormat::kInt8, WeightFormat::kInt4, WeightFormat::kInt4Min};
-constexpr std::array kRows = {0, 1, 2, 5, 6, 7, 13, 64};
+// What the rows of a product are rounded to.
+enum class Rounding { kNone, kOneDigit, kTwoDigits, kBf16 };
+
+struct Kind {
+  WeightFormat format;
+  Rounding rounding = Rounding::kNone;
+};
+constexpr std::array kKinds = {Kind{WeightFormat::kF32},
+                               Kind{WeightFormat::kF16},
+                               Kind{WeightFormat::kBF16},
+                               Kind{WeightFormat::kInt8},
+                               Kind{WeightFormat::kInt4},
+                               Kind{WeightFormat::kInt4Min},
+                               Kind{WeightFormat::kInt8, Rounding::kOneDigit},
+                               Kind{WeightFormat::kInt4, Rounding::kOneDigit},
+                               Kind{WeightFormat::kInt4Min, Rounding::kOneDigit},
+                               Kind{WeightFormat::kInt8, Rounding::kTwoDigits},
+                               Kind{WeightFormat::kInt4, Rounding::kTwoDigits},
+                               Kind{WeightFormat::kInt4Min, Rounding::kTwoDigits},
+                               Kind{WeightFormat::kBF16, Rounding::kBf16}};
+constexpr std::array kRows = {0, 1, 2, 5, 6, 7, 13, 64, 97};
 constexpr std::array kOutputs = {1, 5, 31, 32, 33, 70};
 constexpr std::array kFloatInputs = {1, 3, 8, 33, 64, 100};
 constexpr std::array kIntegerInputs = {32, 64, 96, 256};
 
 struct Shape {
-  WeightFormat format;
+  Kind kind;
   int rows, outputs, inputs;
 };
 
 std::string trace(const Shape& shape, std::uint64_t seed) {
-  return concat("format ", static_cast<int>(shape.format), ", rows ", shape.rows, ", outputs ",
+  return concat("format ", static_cast<int>(shape.kind.format), ", rounding ",
+                static_cast<int>(shape.kind.rounding), ", rows ", shape.rows, ", outputs ",
                 shape.outputs, ", inputs ", shape.inputs, ", seed ", seed);
 }
 
@@ -63,13 +82,17 @@ ExactVector<std::byte> random_weights(const PackedMatrix& matrix, Random& random
 class Product {
  public:
   Product(const Shape& shape, Random& random) {
-    weights_ = {shape.format, shape.outputs, shape.inputs, nullptr};
+    weights_ = {shape.kind.format, shape.outputs, shape.inputs, nullptr};
     packed_ = random_weights(weights_, random);
     weights_.bytes = packed_.data();
     const int input_rows = shape.rows + random.between(1, 3);
     const auto inputs = static_cast<std::size_t>(shape.inputs);
     input = random.normals(static_cast<std::size_t>(input_rows) * inputs);
-    if (is_integer(shape.format)) quantize(input_rows, shape.inputs);
+    if (shape.kind.rounding == Rounding::kBf16) {
+      round(input_rows, shape.inputs);
+    } else if (shape.kind.rounding != Rounding::kNone) {
+      quantize(input_rows, shape.inputs, shape.kind.rounding == Rounding::kTwoDigits);
+    }
     stride_ = static_cast<std::size_t>(shape.outputs + random.between(0, 3));
     before = random.normals(static_cast<std::size_t>(shape.rows) * stride_);
     bias_ = random.normals(static_cast<std::size_t>(shape.outputs));
@@ -111,27 +134,49 @@ class Product {
   int first_panel, panel_count;
   bool bias, accumulate, gather;
   Floats input, before;
-  ExactVector<std::int8_t> codes;
+  ExactVector<std::int8_t> codes, low_codes;
   ExactVector<float> scales;
   ExactVector<std::int32_t> sums;
+  ExactVector<std::uint16_t> bf16;
 
   ExactVector<std::byte>& packed() { return packed_; }
   void add_up_codes() {
     for (std::size_t i = 0; i < codes.size(); ++i) {
       if (i % kQuantBlock == 0) sums[i / kQuantBlock] = 0;
-      sums[i / kQuantBlock] += codes[i];
+      sums[i / kQuantBlock] += number(i);
     }
+  }
+  // What a scale is multiplied with.
+  std::int32_t number(std::size_t i) const {
+    return low_codes.empty() ? codes[i] : kDigitBase * codes[i] + low_codes[i];
   }
 
  private:
-  void quantize(int rows, int inputs) {
+  void quantize(int rows, int inputs, bool two_digits) {
     codes.resize(input.size());
+    if (two_digits) low_codes.resize(input.size());
     scales.resize(input.size() / kQuantBlock);
     sums.resize(input.size() / kQuantBlock);
     for (int row = 0; row < rows; ++row) {
       kReferenceKernels.quantize_row(input.data() + static_cast<std::ptrdiff_t>(row) * inputs,
-                                     inputs, {codes.data(), scales.data(), sums.data()}, row);
+                                     inputs, quantized(), row);
     }
+  }
+
+  void round(int rows, int inputs) {
+    const auto stride = static_cast<std::size_t>((inputs + 1) / 2 * 2);
+    bf16.resize(static_cast<std::size_t>(rows) * stride);
+    for (int row = 0; row < rows; ++row) {
+      kReferenceKernels.round_row(input.data() + static_cast<std::ptrdiff_t>(row) * inputs, inputs,
+                                  bf16.data() + static_cast<std::size_t>(row) * stride);
+    }
+  }
+
+  QuantizedRows quantized() const {
+    if (codes.empty()) return {};
+    return {const_cast<std::int8_t*>(codes.data()),
+            low_codes.empty() ? nullptr : const_cast<std::int8_t*>(low_codes.data()),
+            const_cast<float*>(scales.data()), const_cast<std::int32_t*>(sums.data())};
   }
 
   Matmul matmul() const {
@@ -142,8 +187,8 @@ class Product {
     m.rows = static_cast<int>(rows_.size());
     m.input_rows = gather ? rows_.data() : nullptr;
     m.input = input.data();
-    m.quantized = {const_cast<std::int8_t*>(codes.data()), const_cast<float*>(scales.data()),
-                   const_cast<std::int32_t*>(sums.data())};
+    m.quantized = quantized();
+    m.bf16 = bf16.empty() ? nullptr : bf16.data();
     m.output_stride = stride_;
     m.bias = bias ? bias_.data() : nullptr;
     m.accumulate = accumulate;
@@ -157,25 +202,35 @@ class Product {
   std::size_t stride_;
 };
 
-std::vector<Shape> shapes_of(WeightFormat format) {
-  const std::span<const int> inputs = is_integer(format) ? std::span<const int>(kIntegerInputs)
-                                                         : std::span<const int>(kFloatInputs);
+std::vector<Shape> shapes_of(const Kind& kind) {
+  const std::span<const int> inputs = is_integer(kind.format) ? std::span<const int>(kIntegerInputs)
+                                                              : std::span<const int>(kFloatInputs);
   std::vector<Shape> shapes;
   for (const int rows : kRows) {
     for (const int outputs : kOutputs) {
-      for (const int count : inputs) shapes.push_back({format, rows, outputs, count});
+      for (const int count : inputs) shapes.push_back({kind, rows, outputs, count});
     }
   }
   return shapes;
 }
 
-class Matmuls : public KernelsTest {};
+class Matmuls : public KernelsTest {
+ protected:
+  // Those that this table multiplies.
+  std::vector<Kind> kinds() const {
+    std::vector<Kind> kinds;
+    for (const Kind& kind : kKinds) {
+      if (kind.rounding != Rounding::kBf16 || kernels().multiply_bf16) kinds.push_back(kind);
+    }
+    return kinds;
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Kernels, Matmuls, ::testing::ValuesIn(available_kernels()), table_name);
 
 TEST_P(Matmuls, EqualTheReferenceBitForBit) {
   std::uint64_t seed = 0;
-  for (const WeightFormat format : kFormats) {
-    for (const Shape& shape : shapes_of(format)) {
+  for (const Kind& kind : kinds()) {
+    for (const Shape& shape : shapes_of(kind)) {
       SCOPED_TRACE(trace(shape, ++seed));
       Random random(seed);
       const Product product(shape, random);
@@ -186,9 +241,9 @@ TEST_P(Matmuls, EqualTheReferenceBitForBit) {
 
 TEST_P(Matmuls, ARowAloneEqualsTheRowAmongManyBitForBit) {
   std::uint64_t seed = 1000;
-  for (const WeightFormat format : kFormats) {
+  for (const Kind& kind : kinds()) {
     for (const int rows : kRows) {
-      const Shape shape{format, rows, 70, is_integer(format) ? 96 : 100};
+      const Shape shape{kind, rows, 70, is_integer(kind.format) ? 96 : 100};
       SCOPED_TRACE(trace(shape, ++seed));
       Random random(seed);
       const Product product(shape, random);
@@ -205,8 +260,8 @@ TEST_P(Matmuls, ARowAloneEqualsTheRowAmongManyBitForBit) {
 
 TEST_P(Matmuls, PanelsComputedApartEqualAllPanelsBitForBit) {
   std::uint64_t seed = 2000;
-  for (const WeightFormat format : kFormats) {
-    const Shape shape{format, 7, 33 * 3, 64};
+  for (const Kind& kind : kinds()) {
+    const Shape shape{kind, 7, 33 * 3, 64};
     SCOPED_TRACE(trace(shape, ++seed));
     Random random(seed);
     Product product(shape, random);
@@ -225,24 +280,26 @@ TEST_P(Matmuls, PanelsComputedApartEqualAllPanelsBitForBit) {
 // 255 * 127 + 255 * 127 does not fit in the 16 bits of AVX2's sums of pairs.
 TEST_P(Matmuls, TheLargestCodesDoNotSaturate) {
   std::uint64_t seed = 3000;
-  for (const WeightFormat format : kFormats) {
-    if (!is_integer(format)) continue;
+  for (const Kind& kind : kinds()) {
+    if (kind.rounding == Rounding::kNone || kind.rounding == Rounding::kBf16) continue;
     for (int pattern = 0; pattern < 9; ++pattern) {
-      const Shape shape{format, 7, 64, 64};
+      const Shape shape{kind, 7, 64, 64};
       SCOPED_TRACE(trace(shape, ++seed));
       Random random(seed);
       Product product(shape, random);
       const auto extreme = [&](int kind, auto low, auto high) {
         return kind == 0 ? low : kind == 1 ? high : random.coin() ? low : high;
       };
-      const std::size_t block = integer_block_bytes(format);
-      const std::size_t code_bytes = format == WeightFormat::kInt8 ? 1024 : 512;
+      const std::size_t block = integer_block_bytes(kind.format);
+      const std::size_t code_bytes = kind.format == WeightFormat::kInt8 ? 1024 : 512;
       for (std::size_t i = 0; i < product.packed().size(); ++i) {
         if (i % block >= code_bytes) continue;
         product.packed()[i] = extreme(pattern % 3, std::byte{0}, std::byte{255});
       }
-      for (std::int8_t& code : product.codes) {
-        code = extreme(pattern / 3, std::int8_t{-127}, std::int8_t{127});
+      for (auto* codes : {&product.codes, &product.low_codes}) {
+        for (std::int8_t& code : *codes) {
+          code = extreme(pattern / 3, std::int8_t{-127}, std::int8_t{127});
+        }
       }
       product.add_up_codes();
       ASSERT_TRUE(same_bits(product.run(kernels()), product.run(kReferenceKernels)));
@@ -253,10 +310,10 @@ TEST_P(Matmuls, TheLargestCodesDoNotSaturate) {
 TEST_P(Matmuls, TinyHugeAndZeroBlocksEqualTheReferenceBitForBit) {
   constexpr std::array<std::uint16_t, 5> kHalves = {0x0000, 0x0001, 0x03ff, 0x7bff, 0xfbff};
   constexpr std::array kScales = {0.0f, 1e-38f, 1e-30f, 1.0f, 1e30f, 3e38f};
-  for (std::uint64_t seed = 4000; seed < 4060; ++seed) {
+  for (std::uint64_t seed = 4000; seed < 4120; ++seed) {
     Random random(seed);
-    const WeightFormat format = kFormats[seed % kFormats.size()];
-    const Shape shape{format, 13, 70, 64};
+    const Kind kind = kinds()[seed % kinds().size()];
+    const Shape shape{kind, 13, 70, 64};
     SCOPED_TRACE(trace(shape, seed));
     Product product(shape, random);
     for (float& scale : product.scales) {
@@ -266,7 +323,7 @@ TEST_P(Matmuls, TinyHugeAndZeroBlocksEqualTheReferenceBitForBit) {
       value = random.coin() ? 0.0f : random.power_of_two(-149.0f, 127.0f);
     }
     for (std::size_t i = 0; i < product.packed().size(); i += 64) {
-      if (format == WeightFormat::kF32) break;
+      if (kind.format == WeightFormat::kF32) break;
       store_half(product.packed(), i + static_cast<std::size_t>(random.between(0, 31)) * 2,
                  kHalves[static_cast<std::size_t>(random.between(0, 4))]);
     }
@@ -277,8 +334,8 @@ TEST_P(Matmuls, TinyHugeAndZeroBlocksEqualTheReferenceBitForBit) {
 // Rounding of `inputs` chained products: each at most 2^-24 of the sum of magnitudes.
 TEST(ReferenceMatmul, IsTheProductWithTheUnpackedWeights) {
   std::uint64_t seed = 5000;
-  for (const WeightFormat format : kFormats) {
-    const Shape shape{format, 5, 33, is_integer(format) ? 96 : 33};
+  for (const Kind& kind : kKinds) {
+    const Shape shape{kind, 5, 33, is_integer(kind.format) ? 96 : 33};
     SCOPED_TRACE(trace(shape, ++seed));
     Random random(seed);
     Product product(shape, random);
@@ -293,9 +350,10 @@ TEST(ReferenceMatmul, IsTheProductWithTheUnpackedWeights) {
       double magnitude = 0.0;
       for (int k = 0; k < shape.inputs; ++k) {
         const auto i = static_cast<std::size_t>(row * shape.inputs + k);
-        const double x = is_integer(format)
-                             ? static_cast<double>(product.codes[i]) * product.scales[i / 32]
-                             : product.input[i];
+        const double x = kind.rounding == Rounding::kNone ? product.input[i]
+                         : kind.rounding == Rounding::kBf16
+                             ? bf16_to_f32(f32_to_bf16(product.input[i]))
+                             : static_cast<double>(product.number(i)) * product.scales[i / 32];
         expected += x * weights[static_cast<std::size_t>(k)];
         magnitude += std::abs(x * weights[static_cast<std::size_t>(k)]);
       }

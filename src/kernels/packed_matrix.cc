@@ -178,7 +178,10 @@ void pack_float_panel(const PackedMatrix& matrix, int index, std::span<const std
     if (output >= static_cast<std::size_t>(matrix.outputs)) return;
     const std::byte* row = rows.data() + output * inputs * element;
     for (std::size_t k = 0; k < inputs; ++k) {
-      std::memcpy(panel + (k * kPanelColumns + n) * element, row + k * element, element);
+      const std::size_t at = matrix.format == WeightFormat::kBF16
+                                 ? (k / 2 * kPanelColumns + n) * 2 + k % 2
+                                 : k * kPanelColumns + n;
+      std::memcpy(panel + at * element, row + k * element, element);
     }
   }
 }
@@ -221,6 +224,7 @@ std::size_t integer_block_bytes(WeightFormat format) {
 std::size_t PackedMatrix::panel_bytes() const {
   const auto k = static_cast<std::size_t>(inputs);
   if (is_integer(format)) return k / kQuantBlock * integer_block_bytes(format);
+  if (format == WeightFormat::kBF16) return (k + 1) / 2 * 2 * kPanelColumns * 2;
   return k * kPanelColumns * (format == WeightFormat::kF32 ? 4 : 2);
 }
 
@@ -236,35 +240,41 @@ void pack_panel(const PackedMatrix& matrix, int index, DType dtype, std::span<co
   }
 }
 
+float packed_weight(const PackedMatrix& matrix, const std::byte* panel, int n, int k) {
+  const auto flat = static_cast<std::size_t>(k) * kPanelColumns + static_cast<std::size_t>(n);
+  switch (matrix.format) {
+    case WeightFormat::kF32: {
+      float weight;
+      std::memcpy(&weight, panel + flat * 4, sizeof(weight));
+      return weight;
+    }
+    case WeightFormat::kF16:
+      return f16_to_f32(load_u16(panel + flat * 2));
+    case WeightFormat::kBF16:
+      return bf16_to_f32(load_u16(panel + (k / 2 * kPanelColumns + n) * 4 + k % 2 * 2));
+    default:
+      break;
+  }
+  const std::byte* block =
+      panel + static_cast<std::size_t>(k / kQuantBlock) * integer_block_bytes(matrix.format);
+  const int input = k % kQuantBlock;
+  if (matrix.format == WeightFormat::kInt8) {
+    const int code = byte_at(block, (input / 4) * 128 + n * 4 + input % 4) - 128;
+    return static_cast<float>(code) * f16_to_f32(load_u16(block + 1024 + n * 2));
+  }
+  const int low = input % 16;
+  const int byte = byte_at(block, (low / 4) * 128 + n * 4 + low % 4);
+  const int code = input < 16 ? byte & 15 : byte >> 4;
+  const float scale = f16_to_f32(load_u16(block + 512 + n * 2));
+  if (matrix.format == WeightFormat::kInt4) return static_cast<float>(code - 8) * scale;
+  return static_cast<float>(code) * scale + f16_to_f32(load_u16(block + 576 + n * 2));
+}
+
 void unpack_panel(const PackedMatrix& matrix, int index, std::span<float> out) {
   const std::byte* panel = matrix.panel(index);
   for (int n = 0; n < kPanelColumns; ++n) {
     for (int k = 0; k < matrix.inputs; ++k) {
-      float& weight = out[static_cast<std::size_t>(n) * matrix.inputs + k];
-      const auto flat = static_cast<std::size_t>(k) * kPanelColumns + n;
-      if (matrix.format == WeightFormat::kF32) {
-        std::memcpy(&weight, panel + flat * 4, 4);
-      } else if (matrix.format == WeightFormat::kF16) {
-        weight = f16_to_f32(load_u16(panel + flat * 2));
-      } else if (matrix.format == WeightFormat::kBF16) {
-        weight = bf16_to_f32(load_u16(panel + flat * 2));
-      } else {
-        const std::byte* block =
-            panel + static_cast<std::size_t>(k / kQuantBlock) * integer_block_bytes(matrix.format);
-        const int input = k % kQuantBlock;
-        if (matrix.format == WeightFormat::kInt8) {
-          const int code = byte_at(block, (input / 4) * 128 + n * 4 + input % 4) - 128;
-          weight = static_cast<float>(code) * f16_to_f32(load_u16(block + 1024 + n * 2));
-          continue;
-        }
-        const int low = input % 16;
-        const int byte = byte_at(block, (low / 4) * 128 + n * 4 + low % 4);
-        const int code = input < 16 ? byte & 15 : byte >> 4;
-        const float scale = f16_to_f32(load_u16(block + 512 + n * 2));
-        weight = matrix.format == WeightFormat::kInt4
-                     ? static_cast<float>(code - 8) * scale
-                     : static_cast<float>(code) * scale + f16_to_f32(load_u16(block + 576 + n * 2));
-      }
+      out[static_cast<std::size_t>(n) * matrix.inputs + k] = packed_weight(matrix, panel, n, k);
     }
   }
 }

@@ -3,7 +3,8 @@
 // once from front to back, the same for one input row and for two thousand.
 //
 // Formats, K = inputs, one panel of 32 outputs n:
-//   float (f32, f16, bf16)  [K][32] elements
+//   f32, f16                [K][32] elements
+//   bf16                    [K/2][32][2] elements, K rounded up to even with zeros
 //   int8                    K/32 blocks of  u8 [8][32][4] (code + 128), f16 scale [32]
 //   int4                    K/32 blocks of  u8 [4][32][4] (two codes), f16 scale [32]
 //   int4_min                K/32 blocks of  u8 [4][32][4] (two codes), f16 scale [32], f16 min [32]
@@ -57,7 +58,10 @@ std::size_t integer_block_bytes(WeightFormat format);
 void pack_panel(const PackedMatrix& matrix, int index, DType dtype, std::span<const std::byte> rows,
                 std::byte* out);
 
-// The weights that one packed panel stands for: out [32, inputs]. The definition of the formats.
+// The weight of output `n` of a panel and input `k`. The definition of the formats.
+float packed_weight(const PackedMatrix& matrix, const std::byte* panel, int n, int k);
+
+// The weights that one packed panel stands for: out [32, inputs].
 void unpack_panel(const PackedMatrix& matrix, int index, std::span<float> out);
 
 }  // namespace redknot

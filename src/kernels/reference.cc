@@ -23,9 +23,12 @@ void rms_norm(const float* x, const float* weight, float epsilon, int count, flo
   for (int i = 0; i < count; ++i) out[i] = x[i] * factor * weight[i];
 }
 
+// The whole number of -127..127 next to x; 127 for a NaN.
+float digit(float x) { return std::max(-127.0f, std::min(127.0f, std::nearbyint(x))); }
+
 void quantize_row(const float* x, int count, const QuantizedRows& out, int row) {
   const std::size_t blocks = static_cast<std::size_t>(count) / kQuantBlock;
-  std::int8_t* codes = out.codes + static_cast<std::size_t>(row) * count;
+  const auto first = static_cast<std::size_t>(row) * static_cast<std::size_t>(count);
   for (std::size_t block = 0; block < blocks; ++block) {
     const float* values = x + block * kQuantBlock;
     float peak = 0.0f;
@@ -33,14 +36,19 @@ void quantize_row(const float* x, int count, const QuantizedRows& out, int row) 
     const float scale = peak >= kLeastPeak ? peak / 127.0f : 0.0f;
     const float inverse = peak >= kLeastPeak ? 127.0f / peak : 0.0f;
     std::int32_t sum = 0;
-    for (int i = 0; i < kQuantBlock; ++i) {
-      const float rounded = std::nearbyint(values[i] * inverse);
-      const auto code = static_cast<std::int8_t>(std::max(-127.0f, std::min(127.0f, rounded)));
-      codes[block * kQuantBlock + static_cast<std::size_t>(i)] = code;
-      sum += code;
+    for (std::size_t i = 0; i < kQuantBlock; ++i) {
+      const std::size_t at = first + block * kQuantBlock + i;
+      const float code = digit(values[i] * inverse);
+      out.codes[at] = static_cast<std::int8_t>(code);
+      sum += out.codes[at];
+      if (out.low_codes == nullptr) continue;
+      out.low_codes[at] =
+          static_cast<std::int8_t>(digit(std::fma(values[i], inverse, -code) * kDigitBase));
+      sum += (kDigitBase - 1) * out.codes[at] + out.low_codes[at];
     }
-    out.scales[static_cast<std::size_t>(row) * blocks + block] = scale;
-    out.sums[static_cast<std::size_t>(row) * blocks + block] = sum;
+    const std::size_t at = static_cast<std::size_t>(row) * blocks + block;
+    out.scales[at] = out.low_codes == nullptr ? scale : scale / kDigitBase;
+    out.sums[at] = sum;
   }
 }
 
@@ -48,7 +56,11 @@ void quantize_row(const float* x, int count, const QuantizedRows& out, int row) 
 float integer_dot(const PackedMatrix& weights, const std::byte* panel, int n,
                   const QuantizedRows& input, std::size_t row) {
   const std::size_t blocks = static_cast<std::size_t>(weights.inputs) / kQuantBlock;
-  const std::int8_t* codes = input.codes + row * static_cast<std::size_t>(weights.inputs);
+  const std::size_t first = row * static_cast<std::size_t>(weights.inputs);
+  const auto number = [&](std::size_t k) {
+    const int code = input.codes[first + k];
+    return input.low_codes == nullptr ? code : kDigitBase * code + input.low_codes[first + k];
+  };
   const std::size_t bytes = integer_block_bytes(weights.format);
   const bool wide = weights.format == WeightFormat::kInt8;
   const auto f16_at = [](const std::byte* at) {
@@ -65,7 +77,7 @@ float integer_dot(const PackedMatrix& weights, const std::byte* panel, int n,
       const int lane = wide ? i : i % 16;
       const int byte = std::to_integer<int>(block[(lane / 4) * 128 + n * 4 + lane % 4]);
       const int code = wide ? byte : i < 16 ? byte & 15 : byte >> 4;
-      sum += (code - offset) * codes[b * kQuantBlock + static_cast<std::size_t>(i)];
+      sum += (code - offset) * number(b * kQuantBlock + static_cast<std::size_t>(i));
     }
     const float scale = input.scales[row * blocks + b];
     total = std::fma(static_cast<float>(sum), f16_at(block + (wide ? 1024 : 512) + n * 2) * scale,
@@ -81,19 +93,47 @@ float integer_dot(const PackedMatrix& weights, const std::byte* panel, int n,
 float float_dot(const PackedMatrix& weights, const std::byte* panel, int n, const float* input) {
   float total = 0.0f;
   for (int k = 0; k < weights.inputs; ++k) {
-    const std::size_t flat =
-        static_cast<std::size_t>(k) * kPanelColumns + static_cast<std::size_t>(n);
-    float weight;
-    std::uint16_t half;
-    if (weights.format == WeightFormat::kF32) {
-      std::memcpy(&weight, panel + flat * 4, 4);
-    } else {
-      std::memcpy(&half, panel + flat * 2, 2);
-      weight = weights.format == WeightFormat::kF16 ? f16_to_f32(half) : bf16_to_f32(half);
-    }
-    total = std::fma(input[k], weight, total);
+    total = std::fma(input[k], packed_weight(weights, panel, n, k), total);
   }
   return total;
+}
+
+// x, or a zero of its sign if it is below the normal numbers.
+float flushed(float x) {
+  return std::abs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
+}
+
+void round_row(const float* x, int count, std::uint16_t* out) {
+  for (int i = 0; i < count; ++i) out[i] = f32_to_bf16(flushed(x[i]));
+  if (count % 2 != 0) out[count] = 0;
+}
+
+float bf16_dot(const PackedMatrix& weights, const std::byte* panel, int n,
+               const std::uint16_t* input) {
+  float total = 0.0f;
+  const auto add = [&](int k) {
+    const float weight = k < weights.inputs ? packed_weight(weights, panel, n, k) : 0.0f;
+    total = flushed(std::fma(flushed(bf16_to_f32(input[k])), flushed(weight), total));
+  };
+  for (int k = 0; k < weights.inputs; k += 2) {
+    add(k + 1);
+    add(k);
+  }
+  return total;
+}
+
+// One output element, without bias.
+float dot(const Matmul& m, int panel_index, int n, std::size_t row) {
+  const PackedMatrix& weights = *m.weights;
+  const std::byte* panel = weights.panel(panel_index);
+  if (is_integer(weights.format) && m.quantized.codes != nullptr) {
+    return integer_dot(weights, panel, n, m.quantized, row);
+  }
+  const auto inputs = static_cast<std::size_t>(weights.inputs);
+  if (weights.format == WeightFormat::kBF16 && m.bf16 != nullptr) {
+    return bf16_dot(weights, panel, n, m.bf16 + row * ((inputs + 1) / 2 * 2));
+  }
+  return float_dot(weights, panel, n, m.input + row * inputs);
 }
 
 void matmul(const Matmul& m) {
@@ -102,10 +142,7 @@ void matmul(const Matmul& m) {
     const auto row = static_cast<std::size_t>(m.input_rows == nullptr ? r : m.input_rows[r]);
     for (int p = m.first_panel; p < m.first_panel + m.panel_count; ++p) {
       for (int n = 0; n < kPanelColumns && p * kPanelColumns + n < weights.outputs; ++n) {
-        float value = is_integer(weights.format)
-                          ? integer_dot(weights, weights.panel(p), n, m.quantized, row)
-                          : float_dot(weights, weights.panel(p), n,
-                                      m.input + row * static_cast<std::size_t>(weights.inputs));
+        float value = dot(m, p, n, row);
         const int column = p * kPanelColumns + n;
         if (m.bias != nullptr) value += m.bias[column];
         float& out = m.output[static_cast<std::size_t>(r) * m.output_stride +
@@ -316,6 +353,8 @@ const Kernels kReferenceKernels = {
     .rms_norm = rms_norm,
     .quantize_row = quantize_row,
     .matmul = matmul,
+    .multiply_bf16 = true,
+    .round_row = round_row,
     .silu_multiply = silu_multiply,
     .add_scaled = add_scaled,
     .rotate = rotate,

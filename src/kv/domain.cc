@@ -12,8 +12,8 @@ Domain domain_of(const DomainNames& names, const HeadProfile& profile, const Pag
   Sha256 sha;
   sha.add_field(names.model);
   sha.add_field(names.kernels);
-  hash_numbers(sha, {names.arithmetic, shape.page_tokens, shape.head_dim, shape.key_bounds ? 1 : 0,
-                     profile.layers, profile.kv_heads});
+  hash_numbers(sha, {names.arithmetic, static_cast<int>(names.activations), shape.page_tokens,
+                     shape.head_dim, shape.key_bounds ? 1 : 0, profile.layers, profile.kv_heads});
   for (const HeadPolicy& policy : profile.policies) {
     hash_numbers(
         sha, {static_cast<int>(policy.head_class), policy.sink_tokens, policy.window_tokens,

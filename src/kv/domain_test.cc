@@ -26,6 +26,7 @@ TEST(DomainTest, AnyChangeChangesIt) {
       [](Facts& facts) { facts.names.model = "another"; },
       [](Facts& facts) { facts.names.kernels = "avx512"; },
       [](Facts& facts) { ++facts.names.arithmetic; },
+      [](Facts& facts) { facts.names.activations = ActivationFormat::kExact; },
       [](Facts& facts) { facts.profile = uniform_profile(4, 1, facts.profile.policies[0]); },
       [](Facts& facts) { facts.profile = uniform_profile(2, 3, facts.profile.policies[0]); },
       [](Facts& facts) { facts.profile.policies[3].head_class = HeadClass::kLocal; },

@@ -35,6 +35,7 @@ PageCounts pages_for(const ModelConfig& config, int page_tokens, int context_tok
   PageCounts pages{};
   pages[index_of(KvFormat::kF16)] = 2 * one;
   pages[index_of(KvFormat::kQ8)] = one;
+  pages[index_of(KvFormat::kF32)] = one;
   return pages;
 }
 

@@ -49,7 +49,7 @@ class DenseComparison {
     int step_tokens = 0;             // of the variant, at most; 0: as many as the dense pass
     std::span<const float> dense{};  // what predict() gave for the text; empty: it is passed again
   };
-  // The whole text from an empty cache. Requires 2..context_tokens() tokens, pages of f16 or q8.
+  // The whole text from an empty cache. Requires 2..context_tokens() tokens.
   DivergenceSum compare(const ComparedText& text, const HeadProfile& variant, const How& how);
   DivergenceSum compare(const ComparedText& text, const HeadProfile& variant) {
     return compare(text, variant, How{});

@@ -83,7 +83,7 @@ class Profiling {
   // All that a trial depends on beside the profile.
   std::string base(const CalibrationText& text) const {
     return concat(fingerprint_, " ", describe(text).sha256, " ", comparison_.core().kernels().name,
-                  " ", options_.engine.page_tokens);
+                  " ", name(comparison_.core().activations()), " ", options_.engine.page_tokens);
   }
 
   std::size_t bytes(const HeadProfile& profile) const {

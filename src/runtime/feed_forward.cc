@@ -8,13 +8,13 @@
 namespace redknot {
 
 FeedForward::FeedForward(const ModelConfig& config, const Kernels& kernels, ThreadPool& threads,
-                         int max_rows, bool quantized)
+                         int max_rows, ActivationFormat activations)
     : config_(config), kernels_(kernels), threads_(threads) {
   const auto rows = static_cast<std::size_t>(max_rows);
-  normed_ = Activations(max_rows, config.hidden_size, quantized);
-  gathered_ = Activations(max_rows, config.hidden_size, false);
+  normed_ = Activations(max_rows, config.hidden_size, activations);
+  gathered_ = Activations(max_rows, config.hidden_size, ActivationFormat::kExact);
   if (config.experts == 0) {
-    gate_ = Activations(max_rows, config.intermediate_size, quantized);
+    gate_ = Activations(max_rows, config.intermediate_size, activations);
     up_.resize(rows * static_cast<std::size_t>(config.intermediate_size));
     return;
   }
@@ -25,7 +25,7 @@ FeedForward::FeedForward(const ModelConfig& config, const Kernels& kernels, Thre
   experts_.rows.resize(static_cast<std::size_t>(used));
   experts_.slots.resize(static_cast<std::size_t>(used));
   experts_.first.resize(static_cast<std::size_t>(config.experts) + 1);
-  experts_.gate = Activations(used, config.intermediate_size, quantized);
+  experts_.gate = Activations(used, config.intermediate_size, activations);
   experts_.up.resize(static_cast<std::size_t>(used) *
                      static_cast<std::size_t>(config.intermediate_size));
   experts_.down.resize(static_cast<std::size_t>(used) *
@@ -42,7 +42,7 @@ void FeedForward::run(const PackedLayer& weights, Activations& residual, int row
   for_rows(threads_, rows, [&](int row) {
     kernels_.rms_norm(residual.row(row), weights.ffn_norm.data(), config_.rms_norm_epsilon,
                       config_.hidden_size, normed_.row(row));
-    normed_.quantize(kernels_, row);
+    normed_.round(kernels_, row);
   });
   if (config_.experts == 0) {
     dense(weights, residual);
@@ -71,7 +71,7 @@ void FeedForward::dense(const PackedLayer& weights, Activations& residual) {
     kernels_.silu_multiply(gate_.row(row),
                            up_.data() + static_cast<std::size_t>(row) * intermediate_size,
                            config_.intermediate_size);
-    gate_.quantize(kernels_, row);
+    gate_.round(kernels_, row);
   });
   Matmul down = product(weights.ffn.down, gate_, residual.data(),
                         static_cast<std::size_t>(config_.hidden_size));
@@ -152,15 +152,14 @@ void FeedForward::run_experts(const PackedLayer& weights) {
     Matmul& down = outward.emplace_back(
         product(ffn.down, experts_.gate, experts_.down.data() + at * hidden_size, hidden_size));
     down.rows = count;
-    down.input = experts_.gate.row(first);
-    down.quantized = experts_.gate.quantized_from(first);
+    experts_.gate.feed(down, first);
   }
   multiply_all(threads_, kernels_, inward);
   for_rows(threads_, rows_ * config_.experts_per_token, [&](int slot) {
     kernels_.silu_multiply(experts_.gate.row(slot),
                            experts_.up.data() + static_cast<std::size_t>(slot) * intermediate_size,
                            config_.intermediate_size);
-    experts_.gate.quantize(kernels_, slot);
+    experts_.gate.round(kernels_, slot);
   });
   multiply_all(threads_, kernels_, outward);
 }

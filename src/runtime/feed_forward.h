@@ -20,9 +20,9 @@ namespace redknot {
 
 class FeedForward {
  public:
-  // All references must outlive the object. `quantized`: some of its weights are integers.
+  // All references must outlive the object.
   FeedForward(const ModelConfig& config, const Kernels& kernels, ThreadPool& threads, int max_rows,
-              bool quantized);
+              ActivationFormat activations);
 
   // residual[row] += network(norm(residual[row])) for the first `rows` rows.
   void run(const PackedLayer& weights, Activations& residual, int rows);

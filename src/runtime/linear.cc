@@ -4,36 +4,52 @@
 #include <algorithm>
 
 namespace redknot {
+namespace {
 
-Activations::Activations(int max_rows, int width, bool quantized)
+std::size_t even(int width) { return static_cast<std::size_t>(width + 1) / 2 * 2; }
+
+}  // namespace
+
+Activations::Activations(int max_rows, int width, ActivationFormat format)
     : width_(width), floats_(static_cast<std::size_t>(max_rows) * static_cast<std::size_t>(width)) {
-  if (!quantized) return;
+  if (format == ActivationFormat::kBf16) {
+    bf16_.resize(static_cast<std::size_t>(max_rows) * even(width));
+  }
+  if (format != ActivationFormat::k8 && format != ActivationFormat::k16) return;
   codes_.resize(floats_.size());
+  if (format == ActivationFormat::k16) low_codes_.resize(floats_.size());
   scales_.resize(floats_.size() / kQuantBlock);
   sums_.resize(floats_.size() / kQuantBlock);
-  quantized_ = {codes_.data(), scales_.data(), sums_.data()};
+  quantized_ = {codes_.data(), low_codes_.empty() ? nullptr : low_codes_.data(), scales_.data(),
+                sums_.data()};
 }
 
-QuantizedRows Activations::quantized_from(int row) const {
-  if (codes_.empty()) return {};
-  const std::size_t blocks = offset(row) / kQuantBlock;
-  return {quantized_.codes + offset(row), quantized_.scales + blocks, quantized_.sums + blocks};
-}
-
-void Activations::quantize(const Kernels& kernels, int index) {
+void Activations::feed(Matmul& product, int row) const {
+  product.input = this->row(row);
+  if (!bf16_.empty()) product.bf16 = bf16_.data() + static_cast<std::size_t>(row) * even(width_);
   if (codes_.empty()) return;
-  kernels.quantize_row(row(index), width_, quantized_, index);
+  const std::size_t blocks = offset(row) / kQuantBlock;
+  std::int8_t* low = quantized_.low_codes;
+  product.quantized = {quantized_.codes + offset(row), low == nullptr ? nullptr : low + offset(row),
+                       quantized_.scales + blocks, quantized_.sums + blocks};
+}
+
+void Activations::round(const Kernels& kernels, int index) {
+  if (!codes_.empty()) kernels.quantize_row(row(index), width_, quantized_, index);
+  if (bf16_.empty()) return;
+  kernels.round_row(row(index), width_,
+                    bf16_.data() + static_cast<std::size_t>(index) * even(width_));
 }
 
 Matmul product_of(const PackedMatrix& matrix, const Activations& input, int rows, float* output,
                   std::size_t output_stride) {
-  return {.weights = &matrix,
-          .panel_count = matrix.panels(),
-          .rows = rows,
-          .input = input.data(),
-          .quantized = input.quantized(),
-          .output = output,
-          .output_stride = output_stride};
+  Matmul product{.weights = &matrix,
+                 .panel_count = matrix.panels(),
+                 .rows = rows,
+                 .output = output,
+                 .output_stride = output_stride};
+  input.feed(product, 0);
+  return product;
 }
 
 void multiply_all(ThreadPool& pool, const Kernels& kernels, std::span<const Matmul> products) {

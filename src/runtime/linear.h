@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linear layers over all threads: Activations, which own the rows that a product reads and where
-// some weights are integers also what they are rounded to, and products that run as one loop where
+// Linear layers over all threads: Activations, which own the rows that a product reads and what
+// they are rounded to, and products that run as one loop where
 // they share their input. Transformer and FeedForward own the activations and start the products,
 // in the thread that runs the step; worker threads write rows of their own.
 #pragma once
@@ -13,25 +13,26 @@
 
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+#include "redknot/activation_format.h"
 
 namespace redknot {
 
-// Activations [rows, width] and, where some consumer has integer weights, the same rounded to 8
-// bits. Memory for `max_rows` is allocated once.
+// Activations [rows, width] and the same rounded to a format, kExact being none. Memory for
+// `max_rows` is allocated once.
 class Activations {
  public:
   Activations() = default;
-  Activations(int max_rows, int width, bool quantized);
+  Activations(int max_rows, int width, ActivationFormat format);
 
   float* row(int index) { return floats_.data() + offset(index); }
   const float* row(int index) const { return floats_.data() + offset(index); }
   float* data() { return floats_.data(); }
   const float* data() const { return floats_.data(); }
-  const QuantizedRows& quantized() const { return quantized_; }
-  QuantizedRows quantized_from(int row) const;  // rows counted from `row` on
+  // A product reads rows from `row` on.
+  void feed(Matmul& product, int row) const;
 
-  // Rounds a row, if some consumer needs that.
-  void quantize(const Kernels& kernels, int index);
+  // Rounds a row, if the format does.
+  void round(const Kernels& kernels, int index);
 
  private:
   // Where a row begins, in floats and in codes.
@@ -42,11 +43,12 @@ class Activations {
   int width_ = 0;  // floats of a row
   std::vector<float> floats_;
 
-  // The same rounded to 8 bits, and a view of that; empty if no consumer needs it.
-  std::vector<std::int8_t> codes_;
+  // The same rounded, and a view of that; empty if it is not.
+  std::vector<std::int8_t> codes_, low_codes_;
   std::vector<float> scales_;
   std::vector<std::int32_t> sums_;
   QuantizedRows quantized_;
+  std::vector<std::uint16_t> bf16_;
 };
 
 // A product of the first `rows` rows of an input, whatever that is rounded to.

@@ -117,6 +117,17 @@ std::size_t PackedWeights::packed_bytes(const ModelWeights& weights) {
   return place(jobs);
 }
 
+MatrixFormats PackedWeights::formats(const ModelWeights& weights) {
+  std::vector<PackedLayer> layers;
+  PackedMatrix output;
+  MatrixFormats found;
+  for (const PackJob& job : all_jobs(weights, layers, output)) {
+    found.integer |= is_integer(job.target->format);
+    found.bf16 |= job.target->format == WeightFormat::kBF16;
+  }
+  return found;
+}
+
 Result<PackedWeights> PackedWeights::pack(const Model& model, ThreadPool& pool,
                                           const Progress& progress) {
   const ModelWeights& weights = model.weights();

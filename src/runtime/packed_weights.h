@@ -39,6 +39,11 @@ struct PackedLayer {
   std::vector<PackedFfn> experts;  // MoE
 };
 
+// What the matrices of a model are packed as.
+struct MatrixFormats {
+  bool integer = false, bf16 = false;  // some are
+};
+
 class PackedWeights {
  public:
   using Progress = std::function<void(std::string_view activity, double fraction)>;
@@ -50,6 +55,8 @@ class PackedWeights {
 
   // Bytes that pack would allocate.
   static std::size_t packed_bytes(const ModelWeights& weights);
+
+  static MatrixFormats formats(const ModelWeights& weights);
 
   const std::vector<PackedLayer>& layers() const { return layers_; }
   const PackedMatrix& output() const { return output_; }

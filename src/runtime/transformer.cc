@@ -10,19 +10,6 @@
 namespace redknot {
 namespace {
 
-bool any_integer(const PackedWeights& weights) {
-  const auto integer = [](const PackedMatrix& m) { return m.inputs > 0 && is_integer(m.format); };
-  const auto ffn_integer = [&](const PackedFfn& ffn) {
-    return integer(ffn.gate) || integer(ffn.up) || integer(ffn.down);
-  };
-  if (integer(weights.output())) return true;
-  return std::any_of(weights.layers().begin(), weights.layers().end(), [&](const PackedLayer& l) {
-    return integer(l.query.matrix) || integer(l.key.matrix) || integer(l.value.matrix) ||
-           integer(l.attention_output.matrix) || integer(l.router) || ffn_integer(l.ffn) ||
-           std::any_of(l.experts.begin(), l.experts.end(), ffn_integer);
-  });
-}
-
 // The Euclidean length of a row.
 float length_of(const float* row, int count) {
   double sum = 0.0;
@@ -44,17 +31,17 @@ Transformer::Transformer(const ModelConfig& config, const PackedWeights& weights
       attention_({config.query_heads, config.kv_heads, config.head_dim}, memory, kernels, threads,
                  rope_),
       key_values_(config, memory, kernels, threads, rope_, options.max_rows),
-      feed_forward_(config, kernels, threads, options.max_rows, any_integer(weights)),
+      feed_forward_(config, kernels, threads, options.max_rows, options.activations),
       flops_(config) {
-  rows_ = allocate(any_integer(weights));
+  rows_ = allocate();
 }
 
-Transformer::RowValues Transformer::allocate(bool quantized) const {
+Transformer::RowValues Transformer::allocate() const {
   const int rows = options_.max_rows;
   const int query_floats = config_.query_heads * config_.head_dim;
-  return {.residual = Activations(rows, config_.hidden_size, false),
-          .normed = Activations(rows, config_.hidden_size, quantized),
-          .attended = Activations(rows, query_floats, quantized),
+  return {.residual = Activations(rows, config_.hidden_size, ActivationFormat::kExact),
+          .normed = Activations(rows, config_.hidden_size, options_.activations),
+          .attended = Activations(rows, query_floats, options_.activations),
           .queries = std::vector<float>(static_cast<std::size_t>(rows) *
                                         static_cast<std::size_t>(query_floats)),
           .logits = std::vector<float>(static_cast<std::size_t>(options_.max_logit_rows) *
@@ -101,7 +88,7 @@ std::span<const float> Transformer::logits_of(std::span<const int> rows, const A
     const auto to = static_cast<int>(i);
     kernels_.rms_norm(rows_.residual.row(from), weights_.output_norm().data(),
                       config_.rms_norm_epsilon, config_.hidden_size, rows_.normed.row(to));
-    rows_.normed.quantize(kernels_, to);
+    rows_.normed.round(kernels_, to);
   }
   flops_.add_logits(rows);
   const Matmul head = product_of(weights_.output(), rows_.normed, static_cast<int>(rows.size()),
@@ -114,7 +101,7 @@ void Transformer::norm_rows(const std::vector<float>& weight, int rows) {
   for_rows(threads_, rows, [&](int row) {
     kernels_.rms_norm(rows_.residual.row(row), weight.data(), config_.rms_norm_epsilon,
                       config_.hidden_size, rows_.normed.row(row));
-    rows_.normed.quantize(kernels_, row);
+    rows_.normed.round(kernels_, row);
   });
 }
 
@@ -154,7 +141,7 @@ void Transformer::attend(int layer, const ActiveRows& active) {
 }
 
 void Transformer::add_attention_output(const PackedLayer& weights, int rows) {
-  for_rows(threads_, rows, [&](int row) { rows_.attended.quantize(kernels_, row); });
+  for_rows(threads_, rows, [&](int row) { rows_.attended.round(kernels_, row); });
   Matmul product = product_of(weights.attention_output.matrix, rows_.attended, rows,
                               rows_.residual.data(), static_cast<std::size_t>(config_.hidden_size));
   product.accumulate = true;

@@ -34,6 +34,7 @@ namespace redknot {
 struct TransformerOptions {
   int max_rows = 512;       // tokens of a step
   int max_logit_rows = 64;  // of which logits are wanted
+  ActivationFormat activations = ActivationFormat::k8;
 };
 
 // Rows of several sequences that pass the model together.
@@ -74,7 +75,7 @@ class Transformer {
     std::vector<float> queries;  // [rows, query_heads * head_dim]
     std::vector<float> logits;   // [logit rows, vocabulary_size]
   };
-  RowValues allocate(bool quantized) const;
+  RowValues allocate() const;
 
   // The stages of a layer, in this order.
   // Queries of the active rows, if some pass the layer; keys and values of all, in their pages.

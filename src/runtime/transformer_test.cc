@@ -33,6 +33,84 @@ TEST_P(TransformerTest, EveryArchitectureAndTypeAgreesWithTheSlowForwardPass) {
   }
 }
 
+// A type of weights and what enters its products.
+struct Arithmetic {
+  const char* type;
+  ActivationFormat activations;
+  double tolerance;
+};
+constexpr std::array kArithmetics = {Arithmetic{"Q8_0", ActivationFormat::kExact, kFloatTolerance},
+                                     Arithmetic{"Q4_0", ActivationFormat::kExact, kFloatTolerance},
+                                     Arithmetic{"Q4_1", ActivationFormat::kExact, kFloatTolerance},
+                                     Arithmetic{"Q8_0", ActivationFormat::k16, kTwoDigitTolerance},
+                                     Arithmetic{"Q4_0", ActivationFormat::k16, kTwoDigitTolerance},
+                                     Arithmetic{"Q4_1", ActivationFormat::k16, kTwoDigitTolerance},
+                                     Arithmetic{"BF16", ActivationFormat::kBf16, kBf16Tolerance}};
+
+TEST_P(TransformerTest, EveryActivationFormatAgreesWithTheSlowForwardPass) {
+  for (const Architecture architecture : kArchitectures) {
+    for (const Arithmetic& one : kArithmetics) {
+      if (one.activations == ActivationFormat::kBf16 && !kernels().multiply_bf16) continue;
+      SCOPED_TRACE(
+          concat(static_cast<int>(architecture), " ", one.type, " ", name(one.activations)));
+      const OpenModel model = small(architecture, one.type);
+      const HeadProfile profile = global_profile(model);
+      const Tokens tokens = random_tokens(50, model.vocabulary(), 3);
+      Machine machine(model, profile, with(one.activations));
+      const std::vector<double> expected = tests::dense_logits(model.config, model.model.weights(),
+                                                               profile, tokens, one.activations);
+      EXPECT_LE(largest_difference(machine.compute(tokens, 32), expected), one.tolerance);
+    }
+  }
+}
+
+TEST_P(TransformerTest, AnyChunkingGivesTheSameBitsInEveryActivationFormat) {
+  for (const Arithmetic& one : kArithmetics) {
+    if (one.activations == ActivationFormat::kBf16 && !kernels().multiply_bf16) continue;
+    SCOPED_TRACE(concat(one.type, " ", name(one.activations)));
+    const OpenModel model = small(Architecture::kQwen3Moe, one.type);
+    const Tokens tokens = random_tokens(130, model.vocabulary(), 11);
+    Machine machine(model, global_profile(model, KvFormat::kF16), with(one.activations));
+    const Floats whole = machine.compute(tokens);
+    for (const int chunk_tokens : {1, 7, 63, 64, 100}) {
+      ASSERT_TRUE(same_bits(machine.compute(tokens, chunk_tokens), whole)) << chunk_tokens;
+    }
+  }
+}
+
+TEST(ActivationChoice, IsWhatTheWeightsAndTheKernelsHave) {
+  const auto choose = [](const char* type, std::optional<ActivationFormat> asked) {
+    const OpenModel model = small(Architecture::kLlama, type);
+    return choose_activations(asked, model.model.weights(), kReferenceKernels);
+  };
+  EXPECT_EQ(choose("Q4_0", {}).value(), ActivationFormat::k8);
+  EXPECT_EQ(choose("BF16", {}).value(), ActivationFormat::kExact);
+  for (const char* type : {"Q8_0", "BF16", "F32"}) {
+    EXPECT_EQ(choose(type, ActivationFormat::kExact).value(), ActivationFormat::kExact);
+  }
+  EXPECT_EQ(choose("Q8_0", ActivationFormat::k16).value(), ActivationFormat::k16);
+  EXPECT_EQ(choose("BF16", ActivationFormat::kBf16).value(), ActivationFormat::kBf16);
+  const auto refusal = [&](const char* type, ActivationFormat asked) {
+    return choose(type, asked).error().message();
+  };
+  EXPECT_EQ(refusal("BF16", ActivationFormat::k8),
+            "activations 8: the model's weights are not quantised; exact would work, and bf16");
+  EXPECT_EQ(refusal("F16", ActivationFormat::k16),
+            "activations 16: the model's weights are not quantised; exact would work");
+  EXPECT_EQ(refusal("Q8_0", ActivationFormat::kBf16),
+            "activations bf16: the model has quantised weights; 8, 16 and exact work");
+  EXPECT_EQ(refusal("F32", ActivationFormat::kBf16),
+            "activations bf16: the model has no BF16 weights; exact would work");
+  Kernels without = kReferenceKernels;
+  without.name = "avx2";
+  without.multiply_bf16 = false;
+  const OpenModel model = small(Architecture::kLlama, "BF16");
+  EXPECT_EQ(
+      choose_activations(ActivationFormat::kBf16, model.model.weights(), without).error().message(),
+      "activations bf16: the kernels avx2 do not multiply BF16, or this CPU lacks "
+      "AVX512-BF16; exact would work, and the kernels reference, slowly");
+}
+
 TEST_P(TransformerTest, BothPairingsAndEveryRopeScalingAgreeWithTheSlowForwardPass) {
   OpenModel model = small(Architecture::kLlama, "F32");
   for (const RopePairing pairing : {RopePairing::kInterleaved, RopePairing::kHalfSplit}) {

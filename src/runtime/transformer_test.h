@@ -17,6 +17,7 @@
 #include "kernels/kernels_test.h"
 #include "kv/sequence_kv.h"
 #include "model/model.h"
+#include "runtime/activation_choice.h"
 #include "runtime/cpu_executor.h"
 #include "runtime/transformer.h"
 #include "tests/dense_forward.h"
@@ -35,6 +36,10 @@ inline constexpr double kFloatTolerance = 1e-4;
 // Integer weights agree as well, but for an activation near a tie: it may be rounded to the other
 // code, which moves it by 1/127 of the largest of its block. Observed 1e-5 without, 0.15 with ties.
 inline constexpr double kIntegerTolerance = 0.4;
+// The same with two digits, whose steps are 254 times smaller: observed 3e-4.
+inline constexpr double kTwoDigitTolerance = 0.003;
+// The same where activations are rounded to BF16, whose steps are 1/128 of the number.
+inline constexpr double kBf16Tolerance = 0.4;
 
 inline constexpr std::array kArchitectures = {Architecture::kLlama, Architecture::kQwen2,
                                               Architecture::kQwen3, Architecture::kQwen3Moe};
@@ -85,6 +90,7 @@ struct MachineOptions {
   const Kernels* kernels = &kReferenceKernels;
   int threads = 1;
   int page_tokens = 16;
+  std::optional<ActivationFormat> activations{};
 };
 
 // The tokens that one sequence gets in a step.
@@ -103,8 +109,11 @@ class Machine {
         threads_(options.threads),
         executor_(*backend_, profile_),
         vocabulary_(static_cast<std::size_t>(model.vocabulary())) {
-    backend_->connect(model.config, *model.weights, *options.kernels, threads_,
-                      {.max_rows = kMaxRows, .max_logit_rows = kMaxRows});
+    backend_->connect(
+        model.config, *model.weights, *options.kernels, threads_,
+        {.max_rows = kMaxRows,
+         .max_logit_rows = kMaxRows,
+         .activations = options.activations.value_or(auto_activations(model.model.weights()))});
   }
 
   PageAllocator& pool() { return *pool_; }
@@ -209,6 +218,9 @@ class TransformerTest : public KernelsTest {
  protected:
   MachineOptions on(int threads = 1, int page_tokens = 16) const {
     return {&kernels(), threads, page_tokens};
+  }
+  MachineOptions with(ActivationFormat activations) const {
+    return {.kernels = &kernels(), .threads = 2, .activations = activations};
   }
 };
 

@@ -13,6 +13,7 @@
 
 #include "heads/head_profile.h"
 #include "kv/page_shape.h"
+#include "redknot/activation_format.h"
 #include "step/step_plan.h"
 #include "step/step_result.h"
 
@@ -22,6 +23,7 @@ namespace redknot {
 struct StepFileHeader {
   std::string model{};    // its path, as the user gave it
   std::string kernels{};  // their name; others may give other bits
+  ActivationFormat activations = ActivationFormat::k8;
   HeadProfile profile{};
   PageOptions pages{};
   int vocabulary_size = 0;

@@ -124,8 +124,8 @@ TEST(StepFile, ErrorsSayWhereTheFileIsWrong) {
   EXPECT_THAT(message_of_line("{\"tokens\":[],\"positions\":[],\"slices\":[[1,2]]}"),
               HasSubstr("an entry of slices is not a list of 5"));
   EXPECT_THAT(read_text("{}\n").error().message(), HasSubstr("line 1: it is no file of steps"));
-  EXPECT_THAT(read_text("{\"format\":\"redknot steps\",\"version\":2}\n").error().message(),
-              HasSubstr("version 2"));
+  EXPECT_THAT(read_text("{\"format\":\"redknot steps\",\"version\":1}\n").error().message(),
+              HasSubstr("version 1"));
   const tests::TempFolder folder;
   EXPECT_EQ(StepReader::open(folder / "no_such_steps").error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(StepReader::open(folder.path()).error().code(), ErrorCode::kIo);

@@ -14,6 +14,9 @@
 
 namespace redknot {
 
+// Raised with every field that is added or changes its meaning.
+inline constexpr int kStepFileVersion = 2;
+
 // Without a newline.
 std::string to_json(const StepFileHeader& header);
 std::string to_json(const RecordedStep& step);

@@ -54,6 +54,10 @@ Result<StepFileHeader> read_header(const Fields& fields) {
   StepFileHeader header;
   REDKNOT_TRY(header.model, fields.text("model"));
   REDKNOT_TRY(header.kernels, fields.text("kernels"));
+  REDKNOT_TRY(const std::string activations, fields.text("activations"));
+  const std::optional<ActivationFormat> format = activation_format(activations);
+  if (!format) return corrupt("\"activations\" is \"", activations, "\"");
+  header.activations = *format;
   REDKNOT_RETURN_IF_ERROR(read_profile(fields, header.profile));
   REDKNOT_RETURN_IF_ERROR(read_pages(fields, header.pages));
   REDKNOT_RETURN_IF_ERROR(
@@ -74,7 +78,9 @@ Result<StepFileHeader> parse_step_header(std::string_view line) {
   if (!format.ok() || *format != "redknot steps") return corrupt("it is no file of steps");
   const Result<std::int64_t> version = fields.integer("version", 0, kMostInt);
   if (!version.ok()) return as_corrupt(version.error());
-  if (*version != 1) return unsupported("it is of version ", *version, ", not 1");
+  if (*version != kStepFileVersion) {
+    return unsupported("it is of version ", *version, ", not ", kStepFileVersion);
+  }
   Result<StepFileHeader> header = read_header(fields);
   if (!header.ok()) return as_corrupt(header.error());
   return header;

@@ -143,9 +143,10 @@ std::string to_json(const StepFileHeader& header) {
   }
   const PageShape& shape = header.pages.shape;
   return line_of({{"format", "redknot steps"},
-                  {"version", 1},
+                  {"version", kStepFileVersion},
                   {"model", header.model},
                   {"kernels", header.kernels},
+                  {"activations", name(header.activations)},
                   {"layers", header.profile.layers},
                   {"kv_heads", header.profile.kv_heads},
                   {"head_dim", shape.head_dim},

@@ -178,25 +178,37 @@ class Use(Case):
 
 
 class Compare(Case):
-    def report(self, *arguments):
+    def report(self, *arguments, dtype='F32'):
         path = scratch / 'arms.json'
-        done = self.run_ok('eval', '-m', model(), '--json', path, *arguments)
+        done = self.run_ok('eval', '-m', model(dtype), '--json', path, *arguments)
         return done, json.loads(path.read_text())
+
+    def test_a_profile_is_carried_to_other_weights_of_the_model(self):
+        path = scratch / 'carried.json'
+        done = self.run_ok('profile', '-m', model('Q8_0'), '-o', path, '--carry', half_local())
+        self.assertIn('not validated', done.text)
+        carried, original = json.loads(path.read_text()), json.loads(half_local().read_text())
+        self.assertEqual(carried['heads'], original['heads'])
+        self.assertNotEqual(carried['model'], original['model'])
+        self.report('--suite', 'text', '--file', book(), '--context', 256, '-n', 2, '--profile',
+                    path, dtype='Q8_0')
+        self.assertIn('validation', json.loads(path.read_text()))
 
     def test_all_arms_are_held_against_dense(self):
         done, report = self.report('--kinds', 'passkey,one_hop', '--context', 300, '-n', 3,
                                    '--profile', all_global(), '--profile', half_local())
-        names = ['dense again', 'q8', 'all_global.profile', 'half_local.profile']
+        names = ['noise (f32)', 'q8', 'all_global.profile', 'half_local.profile']
         self.assertEqual([arm['arm'] for arm in report['arms']], names)
         self.assertEqual([row['arm'] for row in report['rows']],
                          [name for name in ['dense', *names] for _ in range(2)])
         noise, q8, same, local = report['arms']
-        for arm in (noise, same):
-            self.assertEqual((arm['kl_mean'], arm['kl_p999'], arm['perplexity_ratio']), (0, 0, 1))
-            self.assertEqual((arm['same_top1'], arm['greedy_agreement']), (1, 1))
-            self.assertEqual((arm['accuracy_difference'], arm['accuracy_difference_ci95']),
-                             (0, [0, 0]))
-            self.assertEqual(arm['kv_bytes'], arm['kv_bytes_dense'])
+        self.assertGreater(noise['kl_mean'], 0)  # a rerun would be equal bit for bit
+        self.assertEqual(noise['kv_bytes'], 2 * noise['kv_bytes_dense'])
+        self.assertEqual((same['kl_mean'], same['kl_p999'], same['perplexity_ratio']), (0, 0, 1))
+        self.assertEqual((same['same_top1'], same['greedy_agreement']), (1, 1))
+        self.assertEqual((same['accuracy_difference'], same['accuracy_difference_ci95']),
+                         (0, [0, 0]))
+        self.assertEqual(same['kv_bytes'], same['kv_bytes_dense'])
         self.assertGreater(q8['kl_mean'], 0)
         self.assertGreater(local['kl_mean'], q8['kl_mean'])
         self.assertLess(local['kv_bytes'], local['kv_bytes_dense'])
@@ -217,9 +229,21 @@ class Compare(Case):
 
     def test_perplexity_of_a_text_needs_no_profile(self):
         done, report = self.report('--suite', 'text', '--file', book(), '--context', 256, '-n', 2)
-        self.assertEqual([arm['arm'] for arm in report['arms']], ['dense again', 'q8'])
+        self.assertEqual([arm['arm'] for arm in report['arms']], ['noise (f32)', 'q8'])
         self.assertGreater(report['dense_perplexity'], 1)
         self.assertRegex(done.text, r'dense perplexity \d')
+
+    def test_formats_are_compared_without_a_profile(self):
+        _, report = self.report('--kinds', 'passkey', '--context', 300, '-n', 2, '--kv', 'q8,f16')
+        self.assertEqual([arm['arm'] for arm in report['arms']], ['noise (f32)', 'q8'])
+        self.assertEqual([row['arm'] for row in report['rows']], ['dense', 'noise (f32)', 'q8'])
+
+    def test_exact_activations_have_a_lower_floor(self):
+        text = ['--suite', 'text', '--file', book(), '--context', 256, '-n', 2]
+        floors = [self.report(*text, '--activations', activations, dtype='Q8_0')[1]['arms'][0]
+                  ['kl_mean'] for activations in ('8', '16', 'exact')]
+        self.assertLess(floors[1], floors[0])
+        self.assertLess(floors[2], floors[0])
 
     def test_a_head_map_is_validated_by_measuring_it(self):
         path = scratch / 'fresh.json'

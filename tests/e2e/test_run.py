@@ -93,7 +93,7 @@ class Run(RunCase):
     def test_verbose_describes_the_engine(self):
         done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 1, '--verbose',
                            '--kernels', 'reference')
-        self.assertRegex(done.stderr, r'reference kernels, \d+ threads')
+        self.assertRegex(done.stderr, r'reference kernels, activations exact, \d+ threads')
 
 
 class Choice(RunCase):

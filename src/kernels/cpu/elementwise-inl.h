@@ -49,25 +49,51 @@ REDKNOT_INLINE float peak_of(const float* x, int count) {
   return result;
 }
 
-void quantize_row(const float* x, int count, const QuantizedRows& out, int row) {
-  const int blocks = count / kQuantBlock;
-  std::int8_t* codes = out.codes + static_cast<std::size_t>(row) * static_cast<std::size_t>(count);
-  float* scales = out.scales + static_cast<std::size_t>(row) * static_cast<std::size_t>(blocks);
-  std::int32_t* sums = out.sums + static_cast<std::size_t>(row) * static_cast<std::size_t>(blocks);
-  for (int block = 0; block < blocks; ++block) {
-    const float* values = x + block * kQuantBlock;
-    const float peak = peak_of(values, kQuantBlock);
-    const float inverse = peak >= kLeastPeak ? 127.0f / peak : 0.0f;
-    Ints sum = broadcast(std::int32_t{0});
-    for (int i = 0; i < kQuantBlock; i += kLanes) {
-      Floats code = nearest(load(values + i) * broadcast(inverse));
-      code = maximum(minimum(code, broadcast(127.0f)), broadcast(-127.0f));
-      const Ints rounded = to_ints(code);
-      store_i8(codes + block * kQuantBlock + i, rounded);
+// The whole number of -127..127 next to x; 127 for a NaN.
+REDKNOT_INLINE Floats digit(Floats x) {
+  return maximum(minimum(nearest(x), broadcast(127.0f)), broadcast(-127.0f));
+}
+
+// One block of 32; returns the sum of its numbers.
+template <bool kTwoDigits>
+REDKNOT_INLINE std::int32_t quantize_block(const float* x, float inverse, std::int8_t* codes,
+                                           std::int8_t* low_codes) {
+  Ints sum = broadcast(std::int32_t{0});
+  for (int i = 0; i < kQuantBlock; i += kLanes) {
+    const Floats scaled = load(x + i);
+    const Floats code = digit(scaled * broadcast(inverse));
+    const Ints rounded = to_ints(code);
+    store_i8(codes + i, rounded);
+    if constexpr (kTwoDigits) {
+      const Floats rest = fma(scaled, broadcast(inverse), zeros() - code);
+      const Ints low = to_ints(digit(rest * broadcast(static_cast<float>(kDigitBase))));
+      store_i8(low_codes + i, low);
+      sum = add(sum, add(times(rounded, kDigitBase), low));
+    } else {
       sum = add(sum, rounded);
     }
-    scales[block] = peak >= kLeastPeak ? peak / 127.0f : 0.0f;
-    sums[block] = lanes_sum(sum);
+  }
+  return lanes_sum(sum);
+}
+
+void quantize_row(const float* x, int count, const QuantizedRows& out, int row) {
+  const int blocks = count / kQuantBlock;
+  const std::size_t first = static_cast<std::size_t>(row) * static_cast<std::size_t>(count);
+  float* scales = out.scales + first / kQuantBlock;
+  std::int32_t* sums = out.sums + first / kQuantBlock;
+  for (int block = 0; block < blocks; ++block) {
+    const int at = block * kQuantBlock;
+    const float peak = peak_of(x + at, kQuantBlock);
+    const float inverse = peak >= kLeastPeak ? 127.0f / peak : 0.0f;
+    const float scale = peak >= kLeastPeak ? peak / 127.0f : 0.0f;
+    std::int8_t* codes = out.codes + first + at;
+    if (out.low_codes == nullptr) {
+      scales[block] = scale;
+      sums[block] = quantize_block<false>(x + at, inverse, codes, nullptr);
+    } else {
+      scales[block] = scale / kDigitBase;
+      sums[block] = quantize_block<true>(x + at, inverse, codes, out.low_codes + first + at);
+    }
   }
 }
 

@@ -23,6 +23,14 @@ namespace {
 }  // namespace redknot::avx512
 REDKNOT_END_TARGET
 
+REDKNOT_BEGIN_TARGET("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")
+namespace redknot::avx512 {
+namespace {
+#include "kernels/cpu/bf16-inl.h"
+}  // namespace
+}  // namespace redknot::avx512
+REDKNOT_END_TARGET
+
 namespace redknot {
 
 const Kernels kAvx512Kernels = {
@@ -42,6 +50,15 @@ const Kernels kAvx512Kernels = {
     .peak_int8_operations = avx512::peak_int8_operations,
     .read_memory = avx512::read_memory,
 };
+
+const Kernels kAvx512Bf16Kernels = [] {
+  Kernels kernels = kAvx512Kernels;
+  kernels.round_row = avx512::round_row;
+  kernels.matmul = avx512::matmul_with_bf16;
+  kernels.multiply_bf16 = true;
+  kernels.peak_bf16_operations = avx512::peak_bf16_operations;
+  return kernels;
+}();
 
 }  // namespace redknot
 #endif

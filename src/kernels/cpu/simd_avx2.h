@@ -44,9 +44,9 @@ REDKNOT_INLINE Floats load_f16(const void* p) {
 REDKNOT_INLINE void store_f16(void* p, Floats x) {
   _mm_storeu_si128(static_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
-REDKNOT_INLINE Floats load_bf16(const void* p) {
-  const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+REDKNOT_INLINE Floats first_bf16(Ints x) { return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16)); }
+REDKNOT_INLINE Floats second_bf16(Ints x) {
+  return _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(-65536)));
 }
 REDKNOT_INLINE Floats load_i8(const void* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
@@ -59,8 +59,15 @@ REDKNOT_INLINE Ints to_ints(Floats x) { return _mm256_cvtps_epi32(x); }
 REDKNOT_INLINE Floats to_floats(Ints x) { return _mm256_cvtepi32_ps(x); }
 REDKNOT_INLINE Ints broadcast(std::int32_t x) { return _mm256_set1_epi32(x); }
 REDKNOT_INLINE Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+REDKNOT_INLINE Ints times(Ints a, std::int32_t b) {
+  return _mm256_mullo_epi32(a, _mm256_set1_epi32(b));
+}
 REDKNOT_INLINE Ints load_bytes(const std::byte* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+REDKNOT_INLINE Ints lane_byte(Ints x, unsigned index) {
+  return _mm256_and_si256(_mm256_srli_epi32(x, static_cast<int>(8 * index)),
+                          _mm256_set1_epi32(255));
 }
 REDKNOT_INLINE Ints low_nibbles(Ints x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
 REDKNOT_INLINE Ints high_nibbles(Ints x) {

@@ -33,9 +33,10 @@ REDKNOT_INLINE Floats load_f16(const void* p) {
 REDKNOT_INLINE void store_f16(void* p, Floats x) {
   _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
-REDKNOT_INLINE Floats load_bf16(const void* p) {
-  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+// The first, the second of the two BF16 numbers in each lane.
+REDKNOT_INLINE Floats first_bf16(Ints x) { return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16)); }
+REDKNOT_INLINE Floats second_bf16(Ints x) {
+  return _mm512_castsi512_ps(_mm512_and_si512(x, _mm512_set1_epi32(-65536)));
 }
 REDKNOT_INLINE Floats load_i8(const void* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
@@ -48,7 +49,14 @@ REDKNOT_INLINE Ints to_ints(Floats x) { return _mm512_cvtps_epi32(x); }
 REDKNOT_INLINE Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
 REDKNOT_INLINE Ints broadcast(std::int32_t x) { return _mm512_set1_epi32(x); }
 REDKNOT_INLINE Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+REDKNOT_INLINE Ints times(Ints a, std::int32_t b) {
+  return _mm512_mullo_epi32(a, _mm512_set1_epi32(b));
+}
 REDKNOT_INLINE Ints load_bytes(const std::byte* p) { return _mm512_loadu_si512(p); }
+// Byte `index` of each lane, unsigned.
+REDKNOT_INLINE Ints lane_byte(Ints x, unsigned index) {
+  return _mm512_and_si512(_mm512_srli_epi32(x, 8 * index), _mm512_set1_epi32(255));
+}
 REDKNOT_INLINE Ints low_nibbles(Ints x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 REDKNOT_INLINE Ints high_nibbles(Ints x) {
   return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15));

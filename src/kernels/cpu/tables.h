@@ -9,6 +9,7 @@ namespace redknot {
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512Bf16Kernels;  // the same, and BF16 inputs
 #endif
 
 }  // namespace redknot
