@@ -35,7 +35,9 @@ Result<std::array<double, kKinds>> parse_mix(const std::string& text) {
   for (std::string entry; std::getline(entries, entry, ',');) {
     const std::size_t at = entry.find('=');
     const std::optional<Kind> kind = kind_named(entry.substr(0, at));
-    if (!kind) return invalid("--mix: there is no kind \"", entry.substr(0, at), "\"");
+    if (!kind || static_cast<int>(*kind) >= kKinds) {
+      return invalid("--mix: there is no kind \"", entry.substr(0, at), "\"");
+    }
     char* end = nullptr;
     const std::string number = at == std::string::npos ? "1" : entry.substr(at + 1);
     const double weight = std::strtod(number.c_str(), &end);

@@ -43,7 +43,7 @@ LAYERS = {
     'server': 'base chat http redknot.h',
     # Measuring asks what it is worth.
     'corpus': 'base',
-    'eval': 'base corpus redknot.h',
+    'eval': 'base chat corpus redknot.h',
     'load': 'base http',
     'profiler': 'base model heads kv step sched runtime engine redknot.h',
     # The binary is of the front, and sees the measuring rooms, too.

@@ -2,6 +2,7 @@
 #include "cli/bench_command.h"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -98,10 +99,11 @@ double least_seconds(const BenchWork& work, const MachineLimits& limits) {
 }
 
 Result<TimedTest> time_test(StepBench& bench, const Test& test, int repetitions,
-                            const MachineLimits& limits) {
+                            const MachineLimits& limits, const std::function<void()>& advanced) {
   TimedTest out;
   out.test = test;
   for (int repetition = 0; repetition <= repetitions; ++repetition) {
+    advanced();
     REDKNOT_TRY(const double seconds, test.decode ? bench.decode_seconds(test.tokens, test.depth)
                                                   : bench.prefill_seconds(test.tokens, test.depth));
     if (repetition > 0) out.samples.push_back(test.tokens / std::max(seconds, 1e-9));
@@ -244,6 +246,8 @@ Result<ExitCode> bench(const BenchCommandOptions& options) {
   REDKNOT_TRY(const MachineLimits limits, measure_machine_limits(options.threads));
   bool first = true;
   std::vector<MeasuredSpeed> speeds;
+  WorkProgress progress;
+  double done = 0;
   std::vector<std::string> formats = options.kv;
   if (formats.empty()) formats = {options.profile.empty() ? "f16" : "auto"};
   for (const std::string& kv : formats) {
@@ -251,7 +255,13 @@ Result<ExitCode> bench(const BenchCommandOptions& options) {
     if (first && !options.json) REDKNOT_RETURN_IF_ERROR(print(heading(bench, options, limits)));
     first = false;
     for (const Test& test : tests) {
-      REDKNOT_TRY(const TimedTest timed, time_test(bench, test, options.repetitions, limits));
+      const std::string what =
+          format("%s %d, depth %d, %s", test.name(), test.tokens, test.depth, kv.c_str());
+      const auto repetitions = static_cast<double>(options.repetitions + 1);
+      const double all = repetitions * static_cast<double>(tests.size() * formats.size());
+      REDKNOT_TRY(const TimedTest timed, time_test(bench, test, options.repetitions, limits,
+                                                   [&] { progress.show(what, done++ / all); }));
+      progress.clear();
       REDKNOT_RETURN_IF_ERROR(
           print(options.json ? json_row(timed, kv, bench, options) : row(timed, kv)));
       speeds.push_back(speed_of(timed, kv));

@@ -3,48 +3,30 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <map>
 #include <optional>
+#include <span>
 #include <utility>
 
-#include "cli/option_checks.h"
+#include "cli/eval_options.h"
+#include "cli/interrupt.h"
+#include "cli/line_file.h"
 #include "cli/output.h"
 #include "cli/profile_files.h"
 #include "cli/progress_printer.h"
 #include "cli/replaced_file.h"
 #include "cli/reuse_options.h"
-#include "cli/time_left.h"
+#include "corpus/code_tasks.h"
+#include "eval/prompter.h"
+#include "eval/questions_file.h"
 #include "eval/rag_workload.h"
 
 namespace redknot::cli {
 namespace {
 
-constexpr char kDescription[] =
-    "Measure what reuse of documents costs and what it saves\n"
-    "\n"
-    "Usage: redknot bench rag -m MODEL [--arms LIST] [--ratios LIST] [OPTIONS]\n"
-    "\n"
-    "Questions about sets of documents, which stand in another order in every prompt;\n"
-    "no question comes twice. Documents are known before the first question, but for\n"
-    "--new of the sets. Every prompt goes through all arms, in turn:\n"
-    "  dense      attention to everything, nothing kept\n"
-    "  prefix     the same, with the prefix cache\n"
-    "  none, boundary, deviation, elastic, knot\n"
-    "             documents reused wherever they stand, what they missed recovered\n"
-    "             (redknot run --help, --recovery), each at every ratio, and knot\n"
-    "             with what it computes again by default\n"
-    "A row says how long the first token took, and what the answer was worth: the\n"
-    "text that is scored is that of the pass that is timed. KL and same top-1 are\n"
-    "over the tokens of the dense answer. With --profile all arms run under it, and\n"
-    "what knot costs by default is written into the profile's file.";
-
-constexpr char kFooter[] =
-    "Examples:\n"
-    "  redknot bench rag -m models/redknot-reader.gguf --json rag.json --svg rag.svg\n"
-    "  redknot bench rag -m model.gguf --text random --documents 8 --length 2000 \\\n"
-    "    --questions 3 --page-tokens 64 --arms dense,none,knot --ratios 0.1\n"
-    "\n";
-
 constexpr int kMaxPromptTokens = 1 << 22;
+constexpr int kMarginTokens = 64;  // of whole pages
 
 bool has_ratio(const std::string& arm) {
   return recovery_policy(arm).value_or(RecoveryPolicy::kNone) != RecoveryPolicy::kNone;
@@ -75,66 +57,178 @@ std::vector<eval::RagArm> arms_of(const BenchRagOptions& options) {
   return arms;
 }
 
-Result<std::vector<eval::RagSet>> sets_of(const BenchRagOptions& options, const Engine& engine) {
+eval::RagOptions rag_options(const BenchRagOptions& options) {
   eval::RagOptions rag{.documents = options.documents,
                        .length = options.length,
                        .questions = options.questions,
                        .questions_per_set = options.per_set,
                        .new_rate = options.new_rate,
                        .seed = options.seed};
-  if (options.text == "random") return eval::random_sets(rag, engine.model().vocabulary_size);
-  if (engine.tokenizer() == nullptr) {
+  const bool usual = options.kinds.empty() && !options.code;
+  rag.kinds = chosen_kinds(usual ? kUsualKinds : options.kinds, options.code.has_value());
+  return rag;
+}
+
+// What the files ask, without what is longer than the model was trained for.
+Result<std::vector<eval::RagSet>> sets_of_files(const BenchRagOptions& options,
+                                                const eval::Prompter& prompter,
+                                                const ModelInfo& model) {
+  std::vector<eval::RagSet> sets;
+  for (const std::string& path : options.question_files) {
+    REDKNOT_TRY(const std::vector<corpus::Task> tasks,
+                eval::read_questions(path, options.questions));
+    auto found = eval::fitting(tasks, prompter, model.context_tokens);
+    if (!found.ok()) return found.error().within("read " + path);
+    if (found->skipped > 0) {
+      note(
+          format("bench rag: %s: %d questions are longer than the %d tokens that the model was "
+                 "trained for",
+                 path.c_str(), found->skipped, model.context_tokens));
+    }
+    std::vector<corpus::Task> some_tasks;
+    for (eval::Question& question : found->questions) {
+      some_tasks.push_back(std::move(question.task));
+    }
+    REDKNOT_TRY(auto some, eval::task_sets(some_tasks, rag_options(options), prompter));
+    std::move(some.begin(), some.end(), std::back_inserter(sets));
+  }
+  return sets;
+}
+
+Result<std::vector<eval::RagSet>> sets_of(const BenchRagOptions& options, const ModelInfo& model) {
+  const bool files = !options.question_files.empty();
+  if (options.text == "random" && !files) {
+    return eval::random_sets(rag_options(options), model.vocabulary_size);
+  }
+  if (model.tokenizer.empty()) {
     return Error(ErrorCode::kUnsupported,
                  "bench rag: the model has no tokenizer; --text random needs none");
   }
-  for (const std::string& kind : options.kinds) rag.kinds.push_back(*corpus::kind_named(kind));
-  return eval::corpus_sets(rag, *engine.tokenizer());
+  REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.model));
+  REDKNOT_TRY(const eval::Prompter prompter, eval::Prompter::open(model, tokenizer, options.raw));
+  std::optional<corpus::CodeFolder> folder;
+  if (options.code) {
+    REDKNOT_TRY(folder, corpus::CodeFolder::open(*options.code));
+  }
+  eval::RagOptions rag = rag_options(options);
+  rag.code = folder ? &*folder : nullptr;
+  REDKNOT_TRY(std::vector<eval::RagSet> sets,
+              files ? sets_of_files(options, prompter, model) : eval::corpus_sets(rag, prompter));
+  if (eval::longest_tokens(sets) > 0) return sets;
+  return Error(ErrorCode::kInvalidArgument, "bench rag: there is no question to ask");
 }
 
-Result<Engine> open_engine(const BenchRagOptions& options, std::size_t arms) {
+Result<Engine> open_engine(const BenchRagOptions& options, int longest_tokens, std::size_t arms) {
   ProgressPrinter progress;
   EngineOptions out;
   out.model = options.model;
   out.profile = options.profile;
   out.threads = options.threads;
-  const int prompt = options.documents * options.length;
-  out.context_tokens = prompt + prompt / 4 + 512;
+  out.context_tokens = longest_tokens + kMarginTokens;
   out.page_tokens = options.page_tokens;
   out.max_step_tokens = options.max_step_tokens;
   out.kv = kv_from_name(options.kv);
   out.activations = activation_format(options.activations);
   out.max_sequences = 2;
-  // A cache for each arm, if they may not know what another one has met.
+  // A cache for each arm, if they may not know what another one has met, and the whole prompt.
   const int caches = options.new_rate > 0 ? static_cast<int>(arms) : 1;
-  out.segment_tokens = caches * (prompt + prompt / 2 + 512);
+  const int documents = longest_tokens + longest_tokens / 4 + 8 * kMarginTokens;
+  out.segment_tokens = caches * documents + longest_tokens;
   out.progress = progress.callback();
   return Engine::open(out);
 }
 
-std::vector<eval::RagRow> rows_of(const std::vector<eval::RagArm>& arms,
-                                  const std::vector<std::vector<eval::RagSample>>& samples,
-                                  const BenchRagOptions& options) {
-  std::vector<eval::RagRow> rows;
-  const auto add = [&](const std::string& kind, auto&& chosen) {
-    const auto pick = [&](const std::vector<eval::RagSample>& all) {
-      std::vector<eval::RagSample> out;
-      std::copy_if(all.begin(), all.end(), std::back_inserter(out), chosen);
-      return out;
-    };
-    const std::vector<eval::RagSample> dense = pick(samples.front());
-    if (dense.empty()) return;
-    for (std::size_t arm = 0; arm < arms.size(); ++arm) {
-      rows.push_back(summarize(arms[arm], pick(samples[arm]), dense, options.seed));
-      rows.back().kind = kind;
+// The questions as they are asked, a line each, for those who ask servers of others.
+Status write_questions(const std::string& path, const std::vector<eval::RagSet>& sets) {
+  REDKNOT_TRY(LineFile file, LineFile::open(path));
+  for (const eval::RagSet& set : sets) {
+    for (const eval::Question& question : set.prompts) {
+      if (question.task.sample.turns.empty()) continue;  // random tokens
+      REDKNOT_RETURN_IF_ERROR(file.write(eval::write_question(question.task)));
     }
+  }
+  return Done{};
+}
+
+using Samples = std::vector<std::vector<eval::RagSample>>;  // [arm][prompt]
+
+// The arms' rows over the samples of a kind; over all for "all". None without samples.
+std::vector<eval::RagRow> rows_of(const std::vector<eval::RagArm>& arms, const Samples& samples,
+                                  const std::string& kind, std::uint64_t seed) {
+  const auto pick = [&](const std::vector<eval::RagSample>& all) {
+    std::vector<eval::RagSample> out;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(out),
+                 [&](const eval::RagSample& one) { return kind == "all" || one.kind == kind; });
+    return out;
   };
-  add("all", [](const eval::RagSample&) { return true; });
-  if (options.text == "random") return rows;
-  for (const std::string& kind : options.kinds) {
-    add(kind, [&](const eval::RagSample& one) { return name_of(one.kind) == kind; });
+  std::vector<eval::RagRow> rows;
+  const std::vector<eval::RagSample> dense = pick(samples.front());
+  for (std::size_t arm = 0; arm < arms.size() && !dense.empty(); ++arm) {
+    rows.push_back(summarize(arms[arm], pick(samples[arm]), dense, seed));
+    rows.back().kind = kind;
   }
   return rows;
 }
+
+// What comes out while questions are asked: a line a sample in a file, and the rows of a kind when
+// its last question is answered.
+class Results {
+ public:
+  Results(const BenchRagOptions& options, const std::vector<eval::RagArm>& arms,
+          const std::vector<eval::RagSet>& sets)
+      : options_(options), arms_(arms), samples_(arms.size()) {
+    for (const eval::RagSet& set : sets) {
+      for (const eval::Question& question : set.prompts) ++left_[question.task.kind];
+    }
+  }
+
+  Status open_samples() {
+    if (!options_.samples) return Done{};
+    REDKNOT_TRY(lines_, LineFile::open(*options_.samples));
+    return Done{};
+  }
+
+  // Requires one sample an arm.
+  Status add(std::span<const eval::RagSample> samples) {
+    for (std::size_t arm = 0; arm < arms_.size(); ++arm) {
+      samples_[arm].push_back(samples[arm]);
+      if (!lines_) continue;
+      REDKNOT_RETURN_IF_ERROR(lines_->write(rag_sample_json(
+          arms_[arm], samples[arm], static_cast<int>(samples_.front().size()) - 1)));
+    }
+    const std::string& kind = samples.front().kind;
+    return --left_[kind] == 0 ? finish_kind(kind) : Status(Done{});
+  }
+
+  // Prints what is not out yet, and gives all rows, those over all questions first.
+  Result<std::vector<eval::RagRow>> finish() {
+    for (auto& [kind, left] : left_) {
+      if (left > 0) REDKNOT_RETURN_IF_ERROR(finish_kind(kind));
+    }
+    std::vector<eval::RagRow> rows = rows_of(arms_, samples_, "all", options_.seed);
+    const std::string several = left_.size() > 1 ? rag_rows(rows) : "";
+    REDKNOT_RETURN_IF_ERROR(print(several + rag_costs(rows)));
+    rows.insert(rows.end(), rows_.begin(), rows_.end());
+    return rows;
+  }
+
+ private:
+  // Random tokens are of no kind.
+  Status finish_kind(const std::string& kind) {
+    if (kind.empty()) return Done{};
+    const auto rows = rows_of(arms_, samples_, kind, options_.seed);
+    const std::string head = rows_.empty() && !rows.empty() ? rag_heading() : "";
+    rows_.insert(rows_.end(), rows.begin(), rows.end());
+    return print(head + rag_rows(rows));
+  }
+
+  const BenchRagOptions& options_;
+  const std::vector<eval::RagArm>& arms_;
+  Samples samples_;
+  std::map<std::string, int> left_{};  // questions of a kind
+  std::vector<eval::RagRow> rows_{};   // of kinds that are done
+  std::optional<LineFile> lines_{};
+};
 
 // Writes what the default recovery costs under a profile into its file, if it was measured on text,
 // the profile says nothing of it yet, or it was measured on less. What keeps it from that is said
@@ -144,9 +238,10 @@ void record_reuse(const BenchRagOptions& options, const ProfileFile& profile,
   const auto found = std::find_if(rows.begin(), rows.end(), [](const eval::RagRow& row) {
     return row.kind == "all" && row.is_default;
   });
-  const BenchRagOptions standard;
-  const bool usual = options.text == "corpus" && options.kv == "auto" &&
-                     options.kinds == standard.kinds && options.canonical == "prefix";
+  const bool usual = options.question_files.empty() && options.text == "corpus" &&
+                     options.kv == "auto" &&
+                     (options.kinds.empty() || options.kinds == kUsualKinds) && !options.code &&
+                     options.canonical == "prefix";
   if (!usual || found == rows.end() || !std::isfinite(found->kl_mean)) return;
   if (profile.reuse && profile.reuse->questions >= found->n) return;
   ProfileFile file = profile;
@@ -165,102 +260,35 @@ void record_reuse(const BenchRagOptions& options, const ProfileFile& profile,
            : "bench rag: " + options.profile + " stays as it is: " + written.error().message());
 }
 
-void add_workload(CLI::App& verb, BenchRagOptions& o) {
-  const auto count = [&verb](const char* name, int& value, int most, const char* description) {
-    return verb.add_option(name, value, description)
-        ->type_name("N")
-        ->transform(integer_in(1, most))
-        ->capture_default_str()
-        ->group("Workload");
-  };
-  count("--documents", o.documents, 4096, "Documents of a prompt.");
-  count("--length", o.length, 1 << 20,
-        "Tokens of a document. Text of the corpus comes in documents of 50 to 600 tokens, as many "
-        "as fill --documents times --length.");
-  count("-n,--questions", o.questions, 1 << 20, "Questions of each kind.");
-  count("--per-set", o.per_set, 1024, "Questions about the same documents, at most.");
-  verb.add_option("--new", o.new_rate,
-                  "Share of the sets of documents that are not known before the first question.")
-      ->type_name("RATE")
-      ->transform(real_in(0, 1))
-      ->capture_default_str()
-      ->group("Workload");
-  verb.add_option("--text", o.text,
-                  "corpus: documents and questions of redknot eval, whose answers are known. "
-                  "random: random tokens, for speed and KL alone.")
-      ->type_name("TEXT")
-      ->check(one_of({"corpus", "random"}))
-      ->capture_default_str()
-      ->group("Workload");
-  std::vector<std::string> kinds;
-  for (int kind = 0; kind < corpus::kKinds; ++kind) {
-    // A turn of a chat refers to the one before it.
-    if (static_cast<corpus::Kind>(kind) == corpus::Kind::kChat) continue;
-    kinds.emplace_back(name_of(static_cast<corpus::Kind>(kind)));
-  }
-  verb.add_option("--kinds", o.kinds, "Kinds of questions, separated by commas (redknot eval).")
-      ->type_name("LIST")
-      ->delimiter(',')
-      ->check(one_of(std::move(kinds)))
-      ->capture_default_str()
-      ->group("Workload");
-  verb.add_option("--seed", o.seed, "Of documents, questions and orders.")
-      ->type_name("N")
-      ->transform(integer_in(0, std::int64_t{1} << 62))
-      ->capture_default_str()
-      ->group("Workload");
-}
-
-void add_arms(CLI::App& verb, BenchRagOptions& o) {
-  std::vector<std::string> names = {"dense", "prefix"};
-  names.insert(names.end(), kRecoveryNames.begin(), kRecoveryNames.end());
-  verb.add_option("--arms", o.arms, "Arms, separated by commas. dense always runs.")
-      ->type_name("LIST")
-      ->delimiter(',')
-      ->check(one_of(std::move(names)))
-      ->capture_default_str()
-      ->group("Arms");
-  verb.add_option("--ratios", o.ratios, "Shares of tokens that policies compute again.")
-      ->type_name("LIST")
-      ->delimiter(',')
-      ->transform(real_in(0, 1))
-      ->capture_default_str()
-      ->group("Arms");
-  verb.add_option("--canonical", o.canonical,
-                  "What documents are computed behind: prefix or bare (redknot run --help).")
-      ->type_name("CONTEXT")
-      ->check(one_of({"prefix", "bare"}))
-      ->capture_default_str()
-      ->group("Arms");
+// Asks everything, or what there is time for until Ctrl-C; whether it was that.
+Result<bool> ask(Engine& engine, const std::vector<eval::RagSet>& sets,
+                 const std::vector<eval::RagArm>& arms, Results& results) {
+  WorkProgress progress;
+  const InterruptScope interrupt([] {});
+  Status status = Done{};
+  const eval::TrialOptions trial{
+      .stop = [&] { return interrupt.interrupted() || !status.ok(); },
+      .on_prompt =
+          [&](std::span<const eval::RagSample> samples, double fraction) {
+            progress.clear();
+            status = results.add(samples);
+            progress.show("asking", fraction);
+          }};
+  REDKNOT_RETURN_IF_ERROR(eval::try_arms(engine, sets, arms, trial));
+  REDKNOT_RETURN_IF_ERROR(status);
+  return interrupt.interrupted();
 }
 
 }  // namespace
 
-CLI::App* add_bench_rag(CLI::App& bench, BenchRagOptions& options) {
-  CLI::App* verb = bench.add_subcommand("rag", kDescription);
-  verb->preparse_callback([&bench](std::size_t) { bench.get_option("--model")->required(false); });
-  add_model(*verb, options.model);
-  add_profile_file(*verb, options.profile);
-  add_workload(*verb, options);
-  add_arms(*verb, options);
-  add_threads(*verb, options.threads);
-  add_kv(*verb, options.kv);
-  add_page_tokens(*verb, options.page_tokens);
-  add_batch_size(*verb, options.max_step_tokens);
-  add_activations(*verb, options.activations);
-  verb->add_option("--json", options.json, "Write all rows to a JSON file.")
-      ->type_name("FILE")
-      ->group("Output");
-  verb->add_option("--svg", options.svg, "Draw quality against TTFT, a line a policy.")
-      ->type_name("FILE")
-      ->group("Output");
-  verb->footer(std::string(kFooter) + kExitCodesHelp);
-  return verb;
-}
-
 Result<ExitCode> bench_rag(const BenchRagOptions& options) {
   if (std::int64_t{options.documents} * options.length > kMaxPromptTokens) {
     note(format("bench rag: --documents times --length is more than %d tokens", kMaxPromptTokens));
+    return ExitCode::kUsage;
+  }
+  const std::string code = wrong_code(options.kinds, options.code.has_value(), options.questions);
+  if (!code.empty()) {
+    note("bench rag: " + code);
     return ExitCode::kUsage;
   }
   for (const auto& file : {options.json, options.svg}) {
@@ -271,27 +299,24 @@ Result<ExitCode> bench_rag(const BenchRagOptions& options) {
     REDKNOT_TRY(profile, read_profile(options.profile));
   }
   const std::vector<eval::RagArm> arms = arms_of(options);
-  REDKNOT_TRY(Engine engine, open_engine(options, arms.size()));
-  REDKNOT_TRY(const std::vector<eval::RagSet> sets, sets_of(options, engine));
-  std::vector<std::vector<eval::RagSample>> samples;
-  {
-    ProgressPrinter progress;
-    const Progress show = progress.callback();
-    TimeLeft left;
-    // Of random tokens the first is all there is to wait for.
-    const int answer_tokens = options.text == "random" ? 1 : eval::kAnswerTokens;
-    REDKNOT_TRY(samples, eval::try_arms(engine, sets, arms, answer_tokens, [&](double done) {
-                  show("asking" + left.text(done), done);
-                }));
+  REDKNOT_TRY(const ModelFile model, ModelFile::open(options.model));
+  REDKNOT_TRY(const std::vector<eval::RagSet> sets, sets_of(options, model.info()));
+  if (options.write_questions) {
+    REDKNOT_RETURN_IF_ERROR(write_questions(*options.write_questions, sets));
   }
-  const std::vector<eval::RagRow> rows = rows_of(arms, samples, options);
-  if (profile) record_reuse(options, *profile, rows);
-  REDKNOT_RETURN_IF_ERROR(print(rag_table(rows)));
+  Results results(options, arms, sets);
+  REDKNOT_RETURN_IF_ERROR(results.open_samples());
+  REDKNOT_TRY(Engine engine, open_engine(options, eval::longest_tokens(sets), arms.size()));
+  REDKNOT_TRY(const bool interrupted, ask(engine, sets, arms, results));
+  REDKNOT_TRY(const std::vector<eval::RagRow> rows, results.finish());
+  if (interrupted) note("bench rag: interrupted; the rows are of what there was by then");
+  if (rows.empty()) return ExitCode::kInterrupted;
+  if (profile && !interrupted) record_reuse(options, *profile, rows);
   if (options.json) {
     REDKNOT_RETURN_IF_ERROR(replace_file(*options.json, rag_json(rows, options, engine)));
   }
   if (options.svg) REDKNOT_RETURN_IF_ERROR(replace_file(*options.svg, rag_picture(rows)));
-  return ExitCode::kSuccess;
+  return interrupted ? ExitCode::kInterrupted : ExitCode::kSuccess;
 }
 
 }  // namespace redknot::cli

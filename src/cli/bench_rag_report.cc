@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/bench_rag_command.h"
 #include "cli/output.h"
@@ -12,15 +13,38 @@ namespace redknot::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using eval::PairedMean;
 using eval::RagRow;
 
 bool has_answers(const std::vector<RagRow>& rows) {
   return std::any_of(rows.begin(), rows.end(), [](const RagRow& row) { return row.kind != "all"; });
 }
 
-std::string arm_name(const RagRow& row) {
-  if (row.is_default) return row.arm + ", default";
-  return row.ratio > 0 ? format("%s %g %%", row.arm.c_str(), 100 * row.ratio) : row.arm;
+std::string arm_name(const std::string& arm, double ratio, bool is_default) {
+  if (is_default) return arm + ", default";
+  return ratio > 0 ? format("%s %g %%", arm.c_str(), 100 * ratio) : arm;
+}
+
+std::string arm_name(const RagRow& row) { return arm_name(row.arm, row.ratio, row.is_default); }
+
+// "78.0 %", and "+0.3 [-0.8, +1.4]" points against dense.
+std::string percent_cells(const PairedMean& found) {
+  return format(" %.1f %% | %+.1f [%+.1f, %+.1f] |", 100 * found.mean, 100 * found.against_dense,
+                100 * found.against_dense_interval.low, 100 * found.against_dense_interval.high);
+}
+
+std::string nats_cells(const std::optional<PairedMean>& found) {
+  if (!found) return " - | - |";
+  return format(" %.3f | %+.3f [%+.3f, %+.3f] |", found->mean, found->against_dense,
+                found->against_dense_interval.low, found->against_dense_interval.high);
+}
+
+Json paired_json(const PairedMean& found) {
+  return {{"mean", found.mean},
+          {"ci95", {found.interval.low, found.interval.high}},
+          {"against_dense", found.against_dense},
+          {"against_dense_ci95",
+           {found.against_dense_interval.low, found.against_dense_interval.high}}};
 }
 
 struct Line {
@@ -53,7 +77,9 @@ class Axes {
     least_y_ -= y_margin;
     most_y_ += y_margin;
   }
-  double value(const RagRow& row) const { return answers_ ? 100 * row.exact_match : row.kl_mean; }
+  double value(const RagRow& row) const {
+    return answers_ ? 100 * row.exact_match.mean : row.kl_mean;
+  }
   const char* name() const { return answers_ ? "answers right, %" : "KL to dense, nats a token"; }
   double x(double seconds) const {
     return kLeft + (std::log10(seconds) - least_x_) / (most_x_ - least_x_) * kWidth;
@@ -93,46 +119,59 @@ void draw_axes(Svg& svg, const Axes& axes) {
 
 }  // namespace
 
-std::string rag_table(const std::vector<RagRow>& rows) {
-  const bool answers = has_answers(rows);
-  double dense = 0;
+std::string rag_heading() {
+  return "| kind | arm | n | TTFT p50 | right | against dense | partly | against dense | contains "
+         "| against dense | expected, nats | against dense | KL | same top-1 |\n"
+         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+}
+
+std::string rag_rows(const std::vector<RagRow>& rows) {
+  std::string out;
   for (const RagRow& row : rows) {
-    if (row.kind == "all" && row.arm == "dense") dense = row.ttft_p50_s;
-  }
-  std::string out =
-      "| arm | computed again | TTFT p50 | p95 | dense / arm | GFLOP | private KV | shared KV | "
-      "KL | same top-1 |";
-  out += answers ? " right | against dense |\n" : "\n";
-  out += "|---|---|---|---|---|---|---|---|---|---|";
-  out += answers ? "---|---|\n" : "\n";
-  for (const RagRow& row : rows) {
-    if (row.kind != "all") continue;
-    out += format("| %s | %.1f %% | %.3f s | %.3f s | %.1f | %.2f | %s | %s | %.4f | %.3f |",
-                  arm_name(row).c_str(), 100 * row.recomputed, row.ttft_p50_s, row.ttft_p95_s,
-                  dense / row.ttft_p50_s, row.flops / 1e9,
-                  human_bytes(static_cast<std::size_t>(row.kv_private_bytes)).c_str(),
-                  human_bytes(static_cast<std::size_t>(row.kv_shared_bytes)).c_str(), row.kl_mean,
-                  row.same_top1);
-    if (answers) {
-      out += format(" %.1f %% | %+.1f [%+.1f, %+.1f] |", 100 * row.exact_match,
-                    100 * row.against_dense, 100 * row.against_dense_interval.low,
-                    100 * row.against_dense_interval.high);
-    }
-    out += "\n";
-  }
-  if (!answers) return out;
-  out +=
-      "\n| arm | kind | n | right | against dense | KL | same top-1 "
-      "|\n|---|---|---|---|---|---|---|\n";
-  for (const RagRow& row : rows) {
-    if (row.kind == "all") continue;
-    out += format("| %s | %s | %d | %.1f %% [%.1f, %.1f] | %+.1f [%+.1f, %+.1f] | %.4f | %.3f |\n",
-                  arm_name(row).c_str(), row.kind.c_str(), row.n, 100 * row.exact_match,
-                  100 * row.exact_match_interval.low, 100 * row.exact_match_interval.high,
-                  100 * row.against_dense, 100 * row.against_dense_interval.low,
-                  100 * row.against_dense_interval.high, row.kl_mean, row.same_top1);
+    out += format("| %s | %s | %d | %.3f s |", row.kind.c_str(), arm_name(row).c_str(), row.n,
+                  row.ttft_p50_s) +
+           percent_cells(row.exact_match) + percent_cells(row.partial) +
+           percent_cells(row.contains) + nats_cells(row.gold_log_probability) +
+           format(" %.4f | %.3f |\n", row.kl_mean, row.same_top1);
   }
   return out;
+}
+
+std::string rag_costs(const std::vector<RagRow>& rows) {
+  if (rows.empty()) return {};
+  std::string out =
+      "\n| arm | n | recovered tokens | computed again | TTFT p50 | p95 | dense / arm | GFLOP | "
+      "private KV | shared KV | KL | same top-1 |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+  const double dense = rows.front().ttft_p50_s;
+  for (const RagRow& row : rows) {
+    out += format(
+        "| %s | %d | %.0f | %.1f %% | %.3f s | %.3f s | %.1f | %.2f | %s | %s | %.4f | "
+        "%.3f |\n",
+        arm_name(row).c_str(), row.n, row.recovered_tokens, 100 * row.recomputed, row.ttft_p50_s,
+        row.ttft_p95_s, dense / row.ttft_p50_s, row.flops / 1e9,
+        human_bytes(static_cast<std::size_t>(row.kv_private_bytes)).c_str(),
+        human_bytes(static_cast<std::size_t>(row.kv_shared_bytes)).c_str(), row.kl_mean,
+        row.same_top1);
+  }
+  return out;
+}
+
+std::string rag_sample_json(const eval::RagArm& arm, const eval::RagSample& sample, int prompt) {
+  const Json out = {{"kind", sample.kind},
+                    {"prompt", prompt},
+                    {"arm", arm_name(arm.name, arm.ratio, arm.is_default)},
+                    {"prompt_tokens", sample.usage.prompt_tokens},
+                    {"recovered_tokens", sample.usage.recovered_tokens},
+                    {"ttft_s", sample.ttft_s},
+                    {"exact_match", sample.score.exact_match},
+                    {std::string(name_of(sample.scoring)), sample.score.partial},
+                    {"contains", sample.score.contains},
+                    {"gold_log_probability",
+                     sample.gold_log_probability ? Json(*sample.gold_log_probability) : Json()},
+                    {"kl_mean", sample.kl_sum / std::max(1, sample.tokens)},
+                    {"answer", sample.answer}};
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string rag_json(const std::vector<RagRow>& rows, const BenchRagOptions& options,
@@ -153,21 +192,35 @@ std::string rag_json(const std::vector<RagRow>& rows, const BenchRagOptions& opt
                 {"hit_rate", row.hit_rate},
                 {"kl_mean", row.kl_mean},
                 {"same_top1", row.same_top1}};
-    one["exact_match"] = answers ? Json(row.exact_match) : Json();
-    one["ci95"] =
-        answers ? Json({row.exact_match_interval.low, row.exact_match_interval.high}) : Json();
-    one["against_dense"] = answers ? Json(row.against_dense) : Json();
+    const PairedMean& right = row.exact_match;
+    one["exact_match"] = answers ? Json(right.mean) : Json();
+    one["ci95"] = answers ? Json({right.interval.low, right.interval.high}) : Json();
+    one["against_dense"] = answers ? Json(right.against_dense) : Json();
     one["against_dense_ci95"] =
-        answers ? Json({row.against_dense_interval.low, row.against_dense_interval.high}) : Json();
+        answers ? Json({right.against_dense_interval.low, right.against_dense_interval.high})
+                : Json();
+    if (answers) {
+      one[row.measure] = paired_json(row.partial);
+      one["contains"] = paired_json(row.contains);
+      one["gold_log_probability"] =
+          row.gold_log_probability ? paired_json(*row.gold_log_probability) : Json();
+    }
+    one["recovered_tokens"] = row.recovered_tokens;
     one["n"] = row.n;
     list.push_back(std::move(one));
   }
   const Stats stats = engine.stats();
-  const Json out = {{"model", engine.model().name}, {"documents", options.documents},
-                    {"length", options.length},     {"new", options.new_rate},
-                    {"text", options.text},         {"canonical", options.canonical},
-                    {"seed", options.seed},         {"page_tokens", options.page_tokens},
-                    {"threads", stats.threads},     {"kernels", stats.kernels},
+  const Json out = {{"model", engine.model().name},
+                    {"documents", options.documents},
+                    {"length", options.length},
+                    {"new", options.new_rate},
+                    {"text", options.text},
+                    {"canonical", options.canonical},
+                    {"questions", options.question_files},
+                    {"seed", options.seed},
+                    {"page_tokens", options.page_tokens},
+                    {"threads", stats.threads},
+                    {"kernels", stats.kernels},
                     {"rows", std::move(list)}};
   return out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

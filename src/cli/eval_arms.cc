@@ -26,12 +26,14 @@ ComparedText compared(const eval::Sequence& sequence) {
   return text;
 }
 
-// Of a long answer, what the context holds.
-Result<ComparedText> compared(const Question& question, const EvalPlan& plan,
-                              const Tokenizer& tokenizer) {
-  const std::string whole = eval::with_answer(plan.format, question.prompt, question.answer);
-  const bool marks = plan.format == eval::PromptFormat::kMarks;
-  REDKNOT_TRY(std::vector<int> tokens, tokenizer.tokenize(whole, /*add_special=*/true, marks));
+// The prompt and the expected answer; of a long answer, what the context holds.
+ComparedText compared(const Question& question, const EvalPlan& plan) {
+  std::vector<int> tokens;
+  for (const PromptPart& part : question.prompt) {
+    tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
+  }
+  tokens.insert(tokens.end(), question.gold.begin(), question.gold.end());
+  tokens.insert(tokens.end(), question.gold_end.begin(), question.gold_end.end());
   const auto most = static_cast<std::size_t>(plan.context_tokens);
   if (tokens.size() > most) tokens.resize(most);
   return compared({.tokens = std::move(tokens),
@@ -114,8 +116,11 @@ Result<ArmComparison> open_comparison(const EvalOptions& options, const std::vec
 
 // "redknot eval, suite qa, seed 1", "redknot eval, suite text, book.txt"
 std::string description(const EvalOptions& options) {
-  const std::string what = options.file ? std::filesystem::path(*options.file).filename().string()
-                                        : "seed " + std::to_string(options.seed);
+  std::string what;
+  for (const std::string& file : question_files(options)) {
+    what += (what.empty() ? "" : ", ") + std::filesystem::path(file).filename().string();
+  }
+  if (what.empty()) what = "seed " + std::to_string(options.seed);
   return std::string(kEvalDescription) + ", suite " + options.suite + ", " + what;
 }
 
@@ -173,21 +178,23 @@ EngineOptions engine_options(const EvalOptions& options, const Arm& arm, int con
 }
 
 Result<Divergences> compare_arms(const EvalOptions& options, const std::vector<Arm>& arms,
-                                 const EvalPlan& plan, const Tokenizer& tokenizer,
-                                 const std::function<void(int tokens)>& advanced) {
+                                 const EvalPlan& plan,
+                                 const std::function<bool(int tokens)>& advanced) {
   REDKNOT_TRY(ArmComparison comparison, open_comparison(options, arms, plan.context_tokens));
+  bool going_on = true;
   const auto add = [&](const ComparedText& text) {
     comparison.add(text);
-    advanced(static_cast<int>(text.tokens.size()));
+    going_on = advanced(static_cast<int>(text.tokens.size()));
   };
   for (const EvalCell& cell : plan.cells) {
     REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
     for (const Question& question : questions) {
-      REDKNOT_TRY(const ComparedText text, compared(question, plan, tokenizer));
-      add(text);
+      if (going_on) add(compared(question, plan));
     }
   }
-  for (const eval::Sequence& sequence : plan.text) add(compared(sequence));
+  for (const eval::Sequence& sequence : plan.text) {
+    if (going_on) add(compared(sequence));
+  }
   return std::move(comparison).result(options.seed, description(options));
 }
 

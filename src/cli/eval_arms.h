@@ -54,10 +54,11 @@ struct Divergences {
 
 // Passes every sequence of the plan (prompts with their expected answers, or text) through the
 // model under all arms, beside each other. Of prompts the last kComparedPromptTokens and the answer
-// count. `advanced` is called after each sequence with its tokens.
+// count. `advanced` is called after each sequence with its tokens and says whether to go on; what
+// was compared by then is the result.
 Result<Divergences> compare_arms(const EvalOptions& options, const std::vector<Arm>& arms,
-                                 const EvalPlan& plan, const Tokenizer& tokenizer,
-                                 const std::function<void(int tokens)>& advanced);
+                                 const EvalPlan& plan,
+                                 const std::function<bool(int tokens)>& advanced);
 inline constexpr int kComparedPromptTokens = 32;
 
 }  // namespace redknot::cli

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/eval_command.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -12,65 +10,51 @@
 #include "cli/eval_plan.h"
 #include "cli/eval_profiles.h"
 #include "cli/eval_report.h"
+#include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
 #include "cli/replaced_file.h"
-#include "cli/time_left.h"
 
 namespace redknot::cli {
 namespace {
 
-using eval::PromptFormat;
+using eval::Answer;
 using eval::Question;
 using eval::Row;
-using Answers = std::vector<std::string>;
+using Answers = std::vector<Answer>;
 
 // How far an evaluation is, and for how long it goes on: the questions of every arm, then their
-// predictions under all arms but the first beside the first.
+// predictions under all arms but the first beside the first. It ends early after Ctrl-C.
 class Advance {
  public:
-  Advance(const EvalPlan& plan, std::size_t arms) {
+  Advance(const EvalPlan& plan, std::size_t arms) : arms_(static_cast<double>(arms)) {
     double once = 0;
     for (const EvalCell& cell : plan.cells) once += cell.work;
     for (const eval::Sequence& sequence : plan.text) {
       once += static_cast<double>(sequence.tokens.size());
     }
-    const double asked_arms = plan.cells.empty() ? 0 : static_cast<double>(arms);
-    work_ = once * (asked_arms + passes(arms));
-    arms_ = arms;
-  }
-  void add(double tokens) { done_ += tokens; }
-  void compared(double tokens) { done_ += tokens * passes(arms_); }
-  double fraction() const { return std::min(1.0, done_ / work_); }
-  std::string activity(const std::string& what) { return what + time_left_.text(fraction()); }
-
- private:
-  static double passes(std::size_t arms) { return static_cast<double>(arms); }
-
-  TimeLeft time_left_;
-  std::size_t arms_ = 1;
-  double work_ = 0, done_ = 0;
-};
-
-// Shows how far an evaluation is, on a terminal alone.
-class AdvancePrinter {
- public:
-  AdvancePrinter(Advance& advance, std::string what)
-      : advance_(advance), what_(std::move(what)), print_(printer_.callback()) {}
-  void show() const {
-    if (terminal_) print_(advance_.activity(what_), advance_.fraction());
+    work_ = once * ((plan.cells.empty() ? 0 : arms_) + (arms > 1 ? arms_ : 0));
   }
 
+  void add(double tokens, const std::string& what) {
+    done_ += tokens;
+    progress_.show(what, std::min(1.0, done_ / work_));
+  }
+  void compared(double tokens) { add(tokens * arms_, "comparing predictions"); }
+  // Before something is printed.
+  void clear() { progress_.clear(); }
+  bool stopped() const { return interrupt_.interrupted(); }
+
  private:
-  Advance& advance_;
-  std::string what_;
-  ProgressPrinter printer_;
-  Progress print_;
-  bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  WorkProgress progress_;
+  InterruptScope interrupt_{[] {}};
+  double arms_, work_ = 0, done_ = 0;
 };
 
 Result<Engine> open_engine(const EvalOptions& options, const Arm& arm, const EvalPlan& plan) {
   EngineOptions out = engine_options(options, arm, plan.context_tokens);
+  // A prompt is kept while it is answered and while its expected answer is looked at.
+  out.segment_tokens = arm.at_once * plan.context_tokens;
   ProgressPrinter progress;
   out.progress = progress.callback();
   return Engine::open(out);
@@ -89,40 +73,33 @@ std::string described(const Arm& arm, const Row& row) {
   return format("%s, %s, %d tokens", arm.name.c_str(), row.kind.c_str(), row.context_tokens);
 }
 
-void show(const std::string& cell, const Question& question, const std::string& given) {
-  note(format("%s: %s: expected %s, given %s", cell.c_str(), quoted(question.text).c_str(),
-              quoted(question.answer).c_str(), quoted(given).c_str()));
+void show(const std::string& cell, const Question& question, const Answer& given) {
+  note(format("%s: %s: expected %s, given %s", cell.c_str(),
+              quoted(question.task.sample.turns.back().question).c_str(),
+              quoted(question.task.answers.front()).c_str(), quoted(given.text).c_str()));
 }
 
-struct CellResult {
-  Row row;
-  Answers answers;
-};
-
-Result<CellResult> run_cell(Engine& engine, const EvalCell& cell, const Arm& arm,
-                            PromptFormat format, const EvalOptions& options, Advance& advance) {
-  REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
+// The answers of an arm to a cell's questions; fewer, if it was stopped.
+Result<Answers> ask_cell(Engine& engine, const EvalCell& cell, const Arm& arm,
+                         std::span<const Question> questions, const EvalOptions& options,
+                         Advance& advance) {
   const std::string what = described(arm, cell.row);
-  CellResult result{.row = cell.row, .answers = {}};
-  {
-    const AdvancePrinter printer(advance, what);
-    const auto on_answer = [&](const Question&) {
-      advance.add(cell.work / static_cast<double>(questions.size()));
-      printer.show();
-    };
-    REDKNOT_TRY(
-        result.answers,
-        generate_answers(engine, questions,
-                         {.format = format, .at_once = arm.at_once, .on_answer = on_answer}));
-  }
-  const std::size_t shown = std::min(static_cast<std::size_t>(options.show), questions.size());
-  for (std::size_t i = 0; i < shown; ++i) show(what, questions[i], result.answers[i]);
-  result.row.arm = arm.name;
-  result.row = scored(std::move(result.row), questions, result.answers, options.seed);
-  return result;
+  const auto on_answer = [&](const Question&, const Answer&) {
+    advance.add(cell.work / static_cast<double>(questions.size()), what);
+  };
+  REDKNOT_TRY(Answers answers, generate_answers(engine, questions,
+                                                {.at_once = arm.at_once,
+                                                 .likelihood = true,
+                                                 .stop = [&advance] { return advance.stopped(); },
+                                                 .on_answer = on_answer}));
+  advance.clear();
+  const std::size_t shown = std::min(static_cast<std::size_t>(options.show), answers.size());
+  for (std::size_t i = 0; i < shown; ++i) show(what, questions[i], answers[i]);
+  return answers;
 }
 
-// The rows of all arms. The first is dense attention, which the others are held against.
+// The rows of all arms, printed as they come. The first is dense attention, which the others are
+// held against.
 Result<std::vector<Row>> run_cells(const EvalOptions& options, const std::vector<Arm>& arms,
                                    const EvalPlan& plan, Advance& advance) {
   std::vector<Row> rows;
@@ -130,16 +107,23 @@ Result<std::vector<Row>> run_cells(const EvalOptions& options, const std::vector
   if (plan.cells.empty()) return rows;
   for (const Arm& arm : arms) {
     REDKNOT_TRY(Engine engine, open_engine(options, arm, plan));
-    for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+    for (std::size_t i = 0; i < plan.cells.size() && !advance.stopped(); ++i) {
       const EvalCell& cell = plan.cells[i];
-      REDKNOT_TRY(CellResult result, run_cell(engine, cell, arm, plan.format, options, advance));
+      REDKNOT_TRY(std::vector<Question> questions, cell.questions());
+      REDKNOT_TRY(Answers answers, ask_cell(engine, cell, arm, questions, options, advance));
+      if (answers.empty()) break;
+      questions.resize(answers.size());
+      Row row = cell.row;
+      row.arm = arm.name;
+      row = scored(std::move(row), questions, answers, options.seed);
       if (dense.size() < plan.cells.size()) {
-        dense.push_back(std::move(result.answers));
+        dense.push_back(std::move(answers));
       } else {
-        REDKNOT_TRY(const std::vector<Question> questions, cell.questions());
-        result.row.against_dense = against_dense(questions, result.answers, dense[i], options.seed);
+        row.against_dense = against_dense(questions, answers,
+                                          std::span(dense[i]).first(answers.size()), options.seed);
       }
-      rows.push_back(std::move(result.row));
+      REDKNOT_RETURN_IF_ERROR(print(row_text(row)));
+      rows.push_back(std::move(row));
     }
   }
   return rows;
@@ -153,6 +137,23 @@ Result<std::string> kv_name(const EvalOptions& options, const ModelFile& model) 
   return std::string(chosen.bytes_per_token == single.bytes_per_token ? "f32" : "f16");
 }
 
+// After a long evaluation one output is not lost with the other.
+Result<ExitCode> finish(const EvalOptions& options, const EvalReport& report,
+                        std::vector<NamedProfile>& profiles, bool interrupted) {
+  if (interrupted && report.rows.empty() && !report.divergences) return ExitCode::kInterrupted;
+  const Status printed = print(report_text(report));
+  const Status written =
+      options.json ? replace_file(*options.json, report_json(report)) : Status(Done{});
+  if (report.divergences && !interrupted) record_validation(profiles, *report.divergences);
+  if (options.report && report.divergences) {
+    REDKNOT_RETURN_IF_ERROR(write_pictures(*options.report, report, profiles));
+  }
+  REDKNOT_RETURN_IF_ERROR(written);
+  REDKNOT_RETURN_IF_ERROR(printed);
+  if (interrupted) note("eval: interrupted; the tables are of what there was by then");
+  return interrupted ? ExitCode::kInterrupted : ExitCode::kSuccess;
+}
+
 }  // namespace
 
 Result<ExitCode> eval(const EvalOptions& options) {
@@ -160,37 +161,29 @@ Result<ExitCode> eval(const EvalOptions& options) {
   if (options.report) REDKNOT_RETURN_IF_ERROR(make_directory(*options.report));
   REDKNOT_TRY(const ModelFile model, ModelFile::open(options.model));
   REDKNOT_TRY(const Tokenizer tokenizer, Tokenizer::open(options.model));
-  REDKNOT_TRY(const EvalPlan plan, make_plan(options, model.info(), tokenizer));
+  REDKNOT_TRY(const eval::Prompter prompter,
+              eval::Prompter::open(model.info(), tokenizer, options.raw));
+  REDKNOT_TRY(const EvalPlan plan, make_plan(options, model.info(), prompter));
   for (const std::string& profile : options.profiles) {  // a wrong one is said before the work
     REDKNOT_RETURN_IF_ERROR(model.profile_kv(profile, options.page_tokens, 1));
   }
   const std::vector<Arm> arms = arms_of(options);
   REDKNOT_TRY(std::vector<NamedProfile> profiles, read_profiles(arms));
   EvalReport report{.suite = options.suite, .model = model.info().name};
-  report.prompts = plan.format == PromptFormat::kMarks ? "marked" : "plain";
+  report.prompts = name_of(prompter.style());
   report.seed = options.seed;
   report.skipped = plan.skipped;
   REDKNOT_TRY(report.kv, kv_name(options, model));
   Advance advance(plan, arms.size());
   REDKNOT_TRY(report.rows, run_cells(options, arms, plan, advance));
-  if (arms.size() > 1) {
-    const AdvancePrinter printer(advance, "comparing predictions");
-    REDKNOT_TRY(report.divergences, compare_arms(options, arms, plan, tokenizer, [&](int tokens) {
+  if (arms.size() > 1 && !advance.stopped()) {
+    REDKNOT_TRY(report.divergences, compare_arms(options, arms, plan, [&](int tokens) {
                   advance.compared(tokens);
-                  printer.show();
+                  return !advance.stopped();
                 }));
   }
-  // After a long evaluation one is not lost with the other.
-  const Status printed = print(report_text(report));
-  const Status written =
-      options.json ? replace_file(*options.json, report_json(report)) : Status(Done{});
-  if (report.divergences) record_validation(profiles, *report.divergences);
-  if (options.report) {
-    REDKNOT_RETURN_IF_ERROR(write_pictures(*options.report, report, profiles));
-  }
-  REDKNOT_RETURN_IF_ERROR(written);
-  REDKNOT_RETURN_IF_ERROR(printed);
-  return ExitCode::kSuccess;
+  advance.clear();
+  return finish(options, report, profiles, advance.stopped());
 }
 
 }  // namespace redknot::cli

@@ -6,7 +6,8 @@
 
 #include "cli/exit_code.h"
 #include "cli/option_checks.h"
-#include "corpus/sample.h"
+#include "cli/output.h"
+#include "corpus/code_tasks.h"
 
 namespace redknot::cli {
 namespace {
@@ -18,17 +19,20 @@ constexpr char kDescription[] =
     "\n"
     "Usage: redknot eval -m MODEL [--suite qa] [--kinds LIST] [--context LIST]\n"
     "                    [-n N] [--seed N] [--json FILE] [OPTIONS]\n"
-    "       redknot eval -m MODEL --suite questions --file FILE [-n N] [OPTIONS]\n"
+    "       redknot eval -m MODEL --suite questions --questions FILE[,FILE] [OPTIONS]\n"
     "       redknot eval -m MODEL --suite text --file FILE [OPTIONS]\n"
     "\n"
     "The suite qa asks about documents that are invented on the spot: people,\n"
     "companies, cities and events whose names no training has seen, so that what is\n"
     "right is known and must be read. Each cell, a kind of question at a length of\n"
     "the documents, is -n questions, each about documents of its own. The suite\n"
-    "questions asks what a file says. Answers are greedy. Printed are the share of\n"
-    "exact matches with its 95 % bootstrap interval, and the mean F1 of words; both\n"
-    "ignore case, punctuation, the articles a, an, the, and white space, as SQuAD\n"
-    "does. Equal options give equal numbers, whatever --threads and --parallel.\n"
+    "questions asks what files say. Answers are greedy. Printed are the share of\n"
+    "exact matches with its 95 % bootstrap interval, the mean F1 of words, the share\n"
+    "of answers that contain the expected one (all three ignore case, punctuation,\n"
+    "the articles a, an, the, and white space, as SQuAD does), and how likely the\n"
+    "expected answer is, in nats a token, which tells models apart that are too weak\n"
+    "to answer. Equal options give equal numbers, whatever --threads and --parallel.\n"
+    "After Ctrl-C the tables say what there is, and of how many questions.\n"
     "\n"
     "With --profile or --kv, the same is asked of dense attention with f16 pages, of\n"
     "the same with f32 pages of another size and in other steps (the noise floor:\n"
@@ -55,22 +59,35 @@ constexpr char kFooter[] =
     "  chat          a second question, about the subject of the first\n"
     "  key_value     a value in a JSON object of UUIDs\n"
     "  passkey       five digits in filler\n"
+    "and of tasks for any model, asked only where they are named:\n"
+    "  extraction    facts of several documents into JSON of a schema, which the answer\n"
+    "                has to be; scored by its fields\n"
+    "  keys          a key among keys, all documents full of them (RULER)\n"
+    "  variables     those that are assigned a value through others (RULER)\n"
+    "  frequent_words  the three most frequent of coded words (RULER)\n"
+    "  code          with --code FOLDER: the next line of a file; scored by edits\n"
     "\n"
     "Prompts: a model whose tokenizer has the tokens <|system|>, <|document|>,\n"
     "<|user|>, <|assistant|> and <|end|> is asked in that format, which RedKnot's\n"
-    "own model is trained on. Any other gets plain text, \"Document: ...\", an empty\n"
-    "line, \"Question: ...\", \"Answer:\", and its answer ends with the line. An answer\n"
-    "has at most 96 tokens.\n"
+    "own model is trained on. One with a chat template is asked through it: what is\n"
+    "wanted as the system, documents in front of the question. Any other, and all\n"
+    "with --raw, get plain text, \"Document: ...\", an empty line, \"Question: ...\",\n"
+    "\"Answer:\", and the answer ends with the line. An answer has at most 96 tokens.\n"
     "\n"
-    "A questions file has a JSON object a line, {\"context\": \"...\", \"answer\": \"...\"}.\n"
-    "The context is the whole prompt; a field \"question\", if there is one, follows it\n"
-    "after an empty line. Lines that with their answer are longer than the model was\n"
-    "trained for are skipped, and their number is printed.\n"
+    "A questions file has a JSON object a line, or is an array of them:\n"
+    "  {\"documents\": [{\"title\": \"\", \"text\": \"\"}], \"question\": \"\", \"answers\": "
+    "[\"\"]}\n"
+    "  HotpotQA (distractor setting) and MuSiQue as they are published\n"
+    "  {\"context\": \"...\", \"answer\": \"...\"}: the context is the whole prompt; a field\n"
+    "  \"question\", if there is one, follows it after an empty line\n"
+    "Those that with their answer are longer than the model was trained for are\n"
+    "skipped, and their number is printed.\n"
     "\n"
     "Examples:\n"
     "  redknot eval -m model.gguf\n"
     "  redknot eval -m model.gguf --kinds one_hop,alias --context 2048 --json o.json\n"
-    "  redknot eval -m model.gguf --suite questions --file kv_pairs.jsonl -n 100\n"
+    "  redknot eval -m model.gguf --code ~/src/project --kinds extraction,keys -n 100\n"
+    "  redknot eval -m model.gguf --suite questions --questions hotpot.json -n 100\n"
     "\n";
 
 void add_suite_options(CLI::App& app, EvalOptions& o) {
@@ -83,7 +100,11 @@ void add_suite_options(CLI::App& app, EvalOptions& o) {
                     ->delimiter(',')
                     ->allow_extra_args(false)
                     ->check(one_of(kind_names()))
-                    ->default_str("all");
+                    ->default_str("the first twelve; with --code, code");
+  auto* code = app.add_option("--code", o.code,
+                              "qa: ask for lines of source code of this folder, other files of it "
+                              "as documents (kind code).")
+                   ->type_name("FOLDER");
   auto* lengths =
       app.add_option("--context", o.document_tokens,
                      "qa: tokens of all documents of a question, separated by commas; less by a "
@@ -94,10 +115,18 @@ void add_suite_options(CLI::App& app, EvalOptions& o) {
           ->allow_extra_args(false)
           ->transform(integer_in(32, kMaxTokens))
           ->default_str("those of 512, 1024, 2048, 4096, 8192 and 16384 that fit");
-  auto* file = app.add_option("--file", o.file, "questions, text: the file.")->type_name("FILE");
-  auto* questions = app.add_option("-n,--questions", o.questions,
+  auto* files = app.add_option("--questions", o.question_files,
+                               "questions: files of questions, separated by commas.")
+                    ->type_name("FILE")
+                    ->delimiter(',')
+                    ->allow_extra_args(false);
+  auto* file = app.add_option("--file", o.file, "text: the file. questions: one more file.")
+                   ->type_name("FILE");
+  auto* raw =
+      app.add_flag("--raw", o.raw, "Ask in plain text even if the model has a chat template.");
+  auto* questions = app.add_option("-n,--num-questions", o.questions,
                                    "qa: questions of each cell. questions: at most so many, from "
-                                   "the beginning of the file. text: at most so many sequences.")
+                                   "the beginning of a file. text: at most so many sequences.")
                         ->type_name("N")
                         ->transform(integer_in(1, kMaxQuestions))
                         ->default_str("200; of a file, all");
@@ -107,18 +136,21 @@ void add_suite_options(CLI::App& app, EvalOptions& o) {
                    ->type_name("N")
                    ->transform(integer_in(0, std::numeric_limits<std::int64_t>::max()))
                    ->capture_default_str();
-  for (CLI::Option* option : {suite, kinds, lengths, file, questions, seed}) option->group("Suite");
+  for (CLI::Option* option : {suite, kinds, code, lengths, files, file, raw, questions, seed})
+    option->group("Suite");
 }
 
 void add_output_options(CLI::App& app, EvalOptions& o) {
   app.add_option(
          "--json", o.json,
          "Also write one JSON object to a file: suite, model, seed, rows. A row has arm "
-         "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 and "
-         "ci95 (low and high end for exact_match), as fractions of 1. Of a questions file, "
-         "kind is its name, context_tokens the longest prompt, and skipped the number of "
-         "lines too long. With --profile, --kv or --suite text there are dense_perplexity and "
-         "arms, one object each: arm, kl_mean, kl_ci95, kl_p99, kl_p999 (nats a token), same_top1, "
+         "(dense: attention to everything), kind, context_tokens, n, exact_match, f1 (of kinds "
+         "that are scored otherwise edit_similarity, fields or items), contains and ci95 (low "
+         "and high end for exact_match), as fractions of 1, and gold_log_probability (nats a "
+         "token). Of a questions file, kind is its name, context_tokens the longest prompt, and "
+         "skipped the number of questions too long. With --profile, --kv or --suite text there are "
+         "dense_perplexity and arms, "
+         "one object each: arm, kl_mean, kl_ci95, kl_p99, kl_p999 (nats a token), same_top1, "
          "perplexity_ratio, greedy_agreement, accuracy_difference and its ci95 (all questions "
          "together, paired), positions, kv_bytes, kv_bytes_read, kv_bytes_dense. The file is "
          "replaced at the end, as a whole.")
@@ -158,11 +190,29 @@ void add_computation_options(CLI::App& app, EvalOptions& o) {
 
 std::vector<std::string> kind_names() {
   std::vector<std::string> names;
-  names.reserve(corpus::kKinds);
-  for (int kind = 0; kind < corpus::kKinds; ++kind) {
+  names.reserve(corpus::kAllKinds);
+  for (int kind = 0; kind < corpus::kAllKinds; ++kind) {
     names.emplace_back(name_of(static_cast<corpus::Kind>(kind)));
   }
   return names;
+}
+
+std::vector<corpus::Kind> chosen_kinds(const std::vector<std::string>& kinds, bool code) {
+  std::vector<corpus::Kind> out;
+  for (int i = 0; i < corpus::kAllKinds; ++i) {
+    const auto kind = static_cast<corpus::Kind>(i);
+    const bool named = std::find(kinds.begin(), kinds.end(), name_of(kind)) != kinds.end();
+    const bool usual = kinds.empty() && !code && i < corpus::kKinds;
+    if (named || usual || (code && kind == corpus::Kind::kCode)) out.push_back(kind);
+  }
+  return out;
+}
+
+std::string wrong_code(const std::vector<std::string>& kinds, bool code, int questions) {
+  const bool named = std::find(kinds.begin(), kinds.end(), "code") != kinds.end();
+  if (named && !code) return "the kind code needs --code FOLDER";
+  if (!code || questions <= corpus::kMostCodeTasks) return {};
+  return format("--code: at most %d questions (-n)", corpus::kMostCodeTasks);
 }
 
 bool compares(const EvalOptions& options) {
@@ -183,11 +233,21 @@ std::vector<std::string> other_formats(const EvalOptions& options) {
 
 std::string wrong_combination(const EvalOptions& options) {
   const bool file_suite = options.suite != "qa";
-  if (file_suite && !options.file) {
-    return "--suite " + options.suite + ": a file is required: --file FILE";
+  if (options.suite != "questions" && !options.question_files.empty()) {
+    return "--questions is for --suite questions; -n N is how many";
+  }
+  if (options.suite == "text" && !options.file) {
+    return "--suite text: a file is required: --file FILE";
+  }
+  if (options.suite == "questions" && question_files(options).empty()) {
+    return "--suite questions: a file is required: --questions FILE";
   }
   if (!file_suite && options.file) return "--file is for --suite questions and --suite text";
   if (file_suite && !options.kinds.empty()) return "--kinds is for --suite qa";
+  if (file_suite && options.code) return "--code is for --suite qa";
+  const std::string code = wrong_code(options.kinds, options.code.has_value(),
+                                      options.questions.value_or(kStandardQuestions));
+  if (!code.empty()) return code;
   if (options.suite == "questions" && !options.document_tokens.empty()) {
     return "--context is for --suite qa and --suite text";
   }
@@ -196,6 +256,12 @@ std::string wrong_combination(const EvalOptions& options) {
   }
   if (options.report && options.profiles.empty()) return "--report needs a --profile to draw";
   return {};
+}
+
+std::vector<std::string> question_files(const EvalOptions& options) {
+  std::vector<std::string> files = options.question_files;
+  if (options.file) files.push_back(*options.file);
+  return files;
 }
 
 CLI::App* add_eval(CLI::App& app, EvalOptions& options) {

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "corpus/sample.h"
+
 namespace redknot::cli {
 
 struct EvalOptions {
@@ -20,11 +22,14 @@ struct EvalOptions {
   std::uint64_t seed = 1;
 
   // Of the suite "qa".
-  std::vector<std::string> kinds;    // empty: all
+  std::vector<std::string> kinds;    // empty: all of samples; with `code`, that
+  std::optional<std::string> code;   // folder for the kind "code"
   std::vector<int> document_tokens;  // empty: those of kStandardLengths that fit
 
-  // Of the suites "questions" and "text".
+  // Of the suite "questions", and of it and "text".
+  std::vector<std::string> question_files;
   std::optional<std::string> file;
+  bool raw = false;  // plain prompts even for a model with a chat template
 
   std::optional<std::string> json;
   std::optional<std::string> report;  // directory for pictures
@@ -51,9 +56,17 @@ bool compares(const EvalOptions& options);
 // The formats that are arms of their own: those asked for but f16, which is dense attention's, and
 // f32, which is the noise floor's; q8 if none is asked for. Requires compares().
 std::vector<std::string> other_formats(const EvalOptions& options);
+// Why a kind cannot be asked without a folder, or not so often; empty if it can.
+std::string wrong_code(const std::vector<std::string>& kinds, bool code, int questions);
 
 // Why these options do not go together; empty if they do.
 std::string wrong_combination(const EvalOptions& options);
+
+// Of the suite "questions".
+std::vector<std::string> question_files(const EvalOptions& options);
+
+// Those that are asked, in the order of corpus::Kind.
+std::vector<corpus::Kind> chosen_kinds(const std::vector<std::string>& kinds, bool code);
 
 // Of corpus::Kind, in its order.
 std::vector<std::string> kind_names();

@@ -15,28 +15,16 @@ namespace redknot::cli {
 namespace {
 
 using corpus::Kind;
-using eval::PromptFormat;
+using eval::Prompter;
 using eval::Question;
 
 // Sequences of a text file, at most.
 constexpr int kMostSequences = 10'000;
 
-// In their own order, each once.
-std::vector<Kind> chosen_kinds(const EvalOptions& options) {
-  std::vector<Kind> kinds;
-  for (const std::string& name : kind_names()) {
-    const bool asked =
-        options.kinds.empty() ||
-        std::find(options.kinds.begin(), options.kinds.end(), name) != options.kinds.end();
-    if (asked) kinds.push_back(corpus::kind_named(name).value());
-  }
-  return kinds;
-}
-
 // Tokens of the longest documents whose question and answer fit the trained length; 0 for none.
-int longest_documents(PromptFormat format, int trained_tokens) {
+int longest_documents(const Prompter& prompter, int trained_tokens) {
   int length = std::min(trained_tokens, kMaxTokens);
-  while (length > 0 && length + room_tokens(format, length) > trained_tokens) --length;
+  while (length > 0 && length + prompter.room_tokens(length) > trained_tokens) --length;
   return length;
 }
 
@@ -77,54 +65,55 @@ Result<std::vector<int>> chosen_lengths(const EvalOptions& options, int longest,
 }
 
 Result<EvalPlan> plan_qa(const EvalOptions& options, const ModelInfo& model,
-                         const Tokenizer& tokenizer) {
+                         const Prompter& prompter) {
   EvalPlan plan;
-  plan.format = eval::prompt_format_for(tokenizer);
-  const int longest = longest_documents(plan.format, model.context_tokens);
+  const int longest = longest_documents(prompter, model.context_tokens);
   REDKNOT_TRY(const std::vector<int> lengths,
               chosen_lengths(options, longest, model.context_tokens));
-  plan.context_tokens = lengths.back() + room_tokens(plan.format, lengths.back());
+  plan.context_tokens = lengths.back() + prompter.room_tokens(lengths.back());
   const int questions = options.questions.value_or(kStandardQuestions);
-  for (const Kind kind : chosen_kinds(options)) {
+  if (options.code) {
+    REDKNOT_TRY(corpus::CodeFolder folder, corpus::CodeFolder::open(*options.code));
+    plan.code = std::make_shared<const corpus::CodeFolder>(std::move(folder));
+  }
+  for (const Kind kind : chosen_kinds(options.kinds, options.code.has_value())) {
     for (const int length : lengths) {
-      const eval::QaCell cell{kind, length, questions, options.seed};
+      const eval::QaCell cell{kind, length, questions, options.seed, plan.code.get()};
       plan.cells.push_back(
           {.row = {.arm = "dense", .kind = std::string(name_of(kind)), .context_tokens = length},
            .work = static_cast<double>(length) * questions,
-           .questions = [cell, format = plan.format, &tokenizer] {
-             return make_questions(cell, format, tokenizer);
-           }});
+           .questions = [cell, &prompter] { return make_questions(cell, prompter); }});
     }
   }
   return plan;
 }
 
-Result<EvalPlan> plan_file(const EvalOptions& options, const ModelInfo& model,
-                           const Tokenizer& tokenizer) {
-  const std::filesystem::path path = *options.file;
+Result<EvalPlan> plan_files(const EvalOptions& options, const ModelInfo& model,
+                            const Prompter& prompter) {
   EvalPlan plan;
-  plan.format = eval::prompt_format_for(tokenizer);
-  REDKNOT_TRY(eval::QuestionsFile file,
-              eval::read_questions(path,
-                                   {.format = plan.format,
-                                    .context_tokens = model.context_tokens,
-                                    .lines = options.questions.value_or(0)},
-                                   tokenizer));
-  plan.skipped = file.skipped;
-  if (file.questions.empty()) {
-    return Error(ErrorCode::kInvalidArgument,
-                 format("eval: %s: of %d questions none fits the %d tokens that the model was "
-                        "trained for",
-                        path.c_str(), file.skipped, model.context_tokens));
+  plan.skipped = 0;
+  for (const std::string& path : question_files(options)) {
+    REDKNOT_TRY(const std::vector<corpus::Task> tasks,
+                eval::read_questions(path, options.questions.value_or(0)));
+    auto found = eval::fitting(tasks, prompter, model.context_tokens);
+    if (!found.ok()) return found.error().within("read " + path);
+    if (found->questions.empty()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   format("eval: %s: of %d questions none fits the %d tokens that the model was "
+                          "trained for",
+                          path.c_str(), found->skipped, model.context_tokens));
+    }
+    *plan.skipped += found->skipped;
+    EvalCell cell{.row = {.arm = "dense", .kind = std::filesystem::path(path).stem().string()},
+                  .questions = {}};
+    for (const Question& question : found->questions) {
+      cell.row.context_tokens = std::max(cell.row.context_tokens, question.prompt_tokens);
+      cell.work += question.prompt_tokens;
+      plan.context_tokens = std::max(plan.context_tokens, whole_tokens(question));
+    }
+    cell.questions = [questions = std::move(found->questions)] { return questions; };
+    plan.cells.push_back(std::move(cell));
   }
-  EvalCell cell{.row = {.arm = "dense", .kind = path.stem().string()}, .questions = {}};
-  for (const Question& question : file.questions) {
-    cell.row.context_tokens = std::max(cell.row.context_tokens, question.prompt_tokens);
-    cell.work += question.prompt_tokens;
-  }
-  plan.context_tokens = cell.row.context_tokens + eval::kAnswerTokens;
-  cell.questions = [questions = std::move(file.questions)] { return questions; };
-  plan.cells.push_back(std::move(cell));
   return plan;
 }
 
@@ -157,10 +146,10 @@ Result<EvalPlan> plan_text(const EvalOptions& options, const ModelInfo& model,
 }  // namespace
 
 Result<EvalPlan> make_plan(const EvalOptions& options, const ModelInfo& model,
-                           const Tokenizer& tokenizer) {
-  if (options.suite == "text") return plan_text(options, model, tokenizer);
-  return options.suite == "qa" ? plan_qa(options, model, tokenizer)
-                               : plan_file(options, model, tokenizer);
+                           const Prompter& prompter) {
+  if (options.suite == "text") return plan_text(options, model, prompter.tokenizer());
+  return options.suite == "qa" ? plan_qa(options, model, prompter)
+                               : plan_files(options, model, prompter);
 }
 
 }  // namespace redknot::cli

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `redknot eval` asks: its cells, in the order of the report. eval_command.cc makes one plan
 // and owns it; the plan makes the questions of a cell when they are asked for, on the caller's
-// thread, and borrows the tokenizer for that.
+// thread, and borrows the prompter for that.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/eval_options.h"
-#include "eval/generate_answers.h"
-#include "eval/prompt_format.h"
+#include "corpus/code_tasks.h"
+#include "eval/prompter.h"
+#include "eval/question.h"
 #include "eval/row.h"
 #include "eval/sequences.h"
 #include "redknot/redknot.h"
@@ -26,15 +28,15 @@ struct EvalCell {
 };
 
 struct EvalPlan {
-  eval::PromptFormat format = eval::PromptFormat::kPlain;
   int context_tokens = 0;  // of the longest sequence
   std::vector<EvalCell> cells;
-  std::optional<int> skipped;
-  std::vector<eval::Sequence> text;  // of the suite "text"
+  std::optional<int> skipped;                      // of all files
+  std::vector<eval::Sequence> text;                // of the suite "text"
+  std::shared_ptr<const corpus::CodeFolder> code;  // that cells make questions of
 };
 
-// The tokenizer must outlive the plan. Errors of the suites.
+// The prompter must outlive the plan. Errors of the suites.
 Result<EvalPlan> make_plan(const EvalOptions& options, const ModelInfo& model,
-                           const Tokenizer& tokenizer);
+                           const eval::Prompter& prompter);
 
 }  // namespace redknot::cli

@@ -20,7 +20,22 @@ std::string exact_match_cell(const Row& row) {
                 row.exact_match_interval.high * 100);
 }
 
-std::string f1_cell(const Row& row) { return format("%5.1f", row.f1 * 100); }
+std::string partial_cell(const Row& row) { return format("%5.1f", row.partial * 100); }
+
+std::string contains_cell(const Row& row) { return format("%5.1f", row.contains * 100); }
+
+std::string gold_cell(const Row& row) {
+  return row.gold_log_probability ? format("%7.3f", *row.gold_log_probability) : "-";
+}
+
+// "f1", or what the rows' kinds are scored by.
+std::string measures_of(const std::vector<Row>& rows) {
+  std::set<std::string> names;
+  for (const Row& row : rows) names.insert(row.measure);
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
 
 // Rows of a kind follow each other; kinds keep their order, lengths ascend.
 std::string table(const std::vector<Row>& rows, int cell_columns,
@@ -48,6 +63,13 @@ std::string difference_cell(const Row& row) {
   const eval::AgainstDense& against = *row.against_dense;
   return format("%+5.1f [%+5.1f, %+5.1f]", against.exact_match * 100,
                 against.exact_match_interval.low * 100, against.exact_match_interval.high * 100);
+}
+
+std::string gold_difference_cell(const Row& row) {
+  const auto& gold = row.against_dense->gold_log_probability;
+  if (!gold) return "-";
+  return format("%+.3f [%+.3f, %+.3f]", gold->against_dense, gold->against_dense_interval.low,
+                gold->against_dense_interval.high);
 }
 
 std::string agreement_cell(const Row& row) {
@@ -107,7 +129,12 @@ std::string answers_text(const EvalReport& report) {
     if (!rows.front().against_dense) {
       out += format("\nExact match in percent [95 %% interval], by %s:\n", length);
       out += table(rows, 20, exact_match_cell);
-      out += format("\nF1 in percent, by %s:\n", length) + table(rows, 6, f1_cell);
+      out += format("\nPartly right in percent (%s), by %s:\n", measures_of(rows).c_str(), length);
+      out += table(rows, 6, partial_cell);
+      out += format("\nAnswers that contain the expected one in percent, by %s:\n", length);
+      out += table(rows, 6, contains_cell);
+      out += format("\nExpected answer, nats a token, by %s:\n", length);
+      out += table(rows, 8, gold_cell);
       continue;
     }
     out += format("\n%s: exact match, points more than dense [95 %% interval]:\n",
@@ -118,6 +145,9 @@ std::string answers_text(const EvalReport& report) {
                   100 * all.interval.high);
     out += format("\n%s: answers that are those of dense, in percent:\n", rows.front().arm.c_str());
     out += table(rows, 6, agreement_cell);
+    out += format("\n%s: expected answer, nats a token more than dense [95 %% interval]:\n",
+                  rows.front().arm.c_str());
+    out += table(rows, 22, gold_difference_cell);
   }
   return out;
 }
@@ -171,28 +201,55 @@ Json arms_json(const EvalReport& report) {
 }
 
 Json row_json(const Row& row) {
-  Json out = {{"arm", row.arm},
-              {"kind", row.kind},
-              {"context_tokens", row.context_tokens},
-              {"n", row.n},
-              {"exact_match", row.exact_match},
-              {"f1", row.f1},
-              {"ci95", {row.exact_match_interval.low, row.exact_match_interval.high}}};
+  Json out = {
+      {"arm", row.arm},
+      {"kind", row.kind},
+      {"context_tokens", row.context_tokens},
+      {"n", row.n},
+      {"exact_match", row.exact_match},
+      {row.measure, row.partial},
+      {"contains", row.contains},
+      {"gold_log_probability", row.gold_log_probability ? Json(*row.gold_log_probability) : Json()},
+      {"ci95", {row.exact_match_interval.low, row.exact_match_interval.high}}};
   if (row.against_dense) {
     const eval::AgainstDense& against = *row.against_dense;
     out["difference"] = against.exact_match;
     out["difference_ci95"] = {against.exact_match_interval.low, against.exact_match_interval.high};
     out["agreement"] = against.agreement;
+    if (const auto& gold = against.gold_log_probability) {
+      out["gold_difference"] = gold->against_dense;
+      out["gold_difference_ci95"] = {gold->against_dense_interval.low,
+                                     gold->against_dense_interval.high};
+    }
   }
   return out;
 }
 
 }  // namespace
 
+std::string row_text(const Row& row) {
+  std::string out =
+      format("%s, %s, %d tokens: n %d, exact match %s, %s %.1f, contains %.1f", row.arm.c_str(),
+             row.kind.c_str(), row.context_tokens, row.n, exact_match_cell(row).c_str(),
+             row.measure.c_str(), 100 * row.partial, 100 * row.contains);
+  if (row.gold_log_probability) out += format(", expected %.3f nats", *row.gold_log_probability);
+  return out + "\n";
+}
+
+// "200"; "37 to 200" where some were not asked all, or files have fewer.
+std::string counts_of(const std::vector<Row>& rows) {
+  int least = rows.empty() ? 0 : rows.front().n, most = least;
+  for (const Row& row : rows) {
+    least = std::min(least, row.n);
+    most = std::max(most, row.n);
+  }
+  return least == most ? format("%d", least) : format("%d to %d", least, most);
+}
+
 std::string report_text(const EvalReport& report) {
   std::string out = format(
-      "%s: suite %s, n = %d, seed %llu, %s KV, dense attention, %s prompts\n", report.model.c_str(),
-      report.suite.c_str(), report.rows.empty() ? 0 : report.rows.front().n,
+      "\n%s: suite %s, n = %s, seed %llu, %s KV, dense attention, %s prompts\n",
+      report.model.c_str(), report.suite.c_str(), counts_of(report.rows).c_str(),
       static_cast<unsigned long long>(report.seed), report.kv.c_str(), report.prompts.c_str());
   if (report.skipped) {
     out += format("lines skipped because they are too long: %d\n", *report.skipped);

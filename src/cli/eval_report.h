@@ -24,8 +24,12 @@ struct EvalReport {
   std::optional<int> skipped{};  // lines of a questions file
 };
 
-// A line that says what was measured, then two tables with a row for each kind and a column for
-// each length: exact match with its interval, and F1, in percent.
+// One row as a line, when it is there: "dense, one_hop, 512 tokens: n 200, exact match ...".
+std::string row_text(const eval::Row& row);
+
+// A line that says what was measured, then tables with a row for each kind and a column for each
+// length: exact match with its interval, F1 (or what else is partly right), what contains the
+// expected answer, and how likely that is.
 std::string report_text(const EvalReport& report);
 
 // One object: suite, model, seed, rows; fractions from 0 to 1.

@@ -21,10 +21,14 @@ constexpr char kClearLine[] = "\r\x1b[K";
 }  // namespace
 
 ProgressPrinter::ProgressPrinter()
-    : terminal_(::isatty(STDERR_FILENO) == 1), next_(Clock::now() + kSilence) {}
+    : terminal_(::isatty(STDERR_FILENO) == 1),
+      next_(Clock::now() + (terminal_ ? kSilence : kBetweenLines)) {}
 
-ProgressPrinter::~ProgressPrinter() {
+ProgressPrinter::~ProgressPrinter() { clear(); }
+
+void ProgressPrinter::clear() {
   if (bar_shown_) std::fputs(kClearLine, stderr);
+  bar_shown_ = false;
 }
 
 Progress ProgressPrinter::callback() {

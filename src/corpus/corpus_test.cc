@@ -143,7 +143,7 @@ TEST(Sample, IsTheSameWithEveryCompiler) {
 TEST(Sample, KindsAndStylesHaveNames) {
   for (const Style style : kStyles) EXPECT_EQ(style_named(name_of(style)), style);
   EXPECT_FALSE(style_named("plain").has_value());
-  for (int kind = 0; kind < kKinds; ++kind) {
+  for (int kind = 0; kind < kAllKinds; ++kind) {
     EXPECT_EQ(kind_named(name_of(static_cast<Kind>(kind))), static_cast<Kind>(kind));
   }
   EXPECT_FALSE(kind_named("").has_value());

@@ -83,8 +83,7 @@ std::vector<Turn> Questions::about(Kind kind, const Fact& fact) {
       return not_stated(fact);
     case Kind::kChat:
       return chat(fact);
-    case Kind::kKeyValue:
-    case Kind::kPasskey:
+    default:  // not about worlds
       break;
   }
   return {};

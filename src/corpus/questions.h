@@ -25,7 +25,7 @@ class Questions {
   Questions(const World& world, Split split, Random& random);
 
   // The next question of a kind, if the documents answer one more: one turn, or for kChat the turn
-  // before it too. kKeyValue and kPasskey are not about worlds: nothing.
+  // before it too. Kinds that are not about worlds: nothing.
   std::vector<Turn> next(Kind kind);
 
  private:

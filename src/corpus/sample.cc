@@ -19,9 +19,10 @@ namespace {
 
 using std::string_view;
 
-constexpr std::array<string_view, kKinds> kNames = {
-    "one_hop",    "two_hop", "comparison", "counting", "alias",     "continuation",
-    "correction", "quote",   "not_stated", "chat",     "key_value", "passkey"};
+constexpr std::array<string_view, kAllKinds> kNames = {
+    "one_hop",    "two_hop", "comparison", "counting",       "alias",     "continuation",
+    "correction", "quote",   "not_stated", "chat",           "key_value", "passkey",
+    "extraction", "keys",    "variables",  "frequent_words", "code"};
 
 constexpr std::array<string_view, 4> kSystems = {
     "Answer questions about the documents.", "Answer from the documents, or say: not stated.",

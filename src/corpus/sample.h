@@ -31,8 +31,15 @@ enum class Kind {
   kChat,          // a further question about the subject of the turn before
   kKeyValue,      // a value of a JSON object of UUIDs
   kPasskey,       // five digits in filler
+  // Not of samples, but of tasks (task.h): no training has them.
+  kExtraction,     // facts of several documents into JSON of a schema
+  kKeys,           // a key among keys
+  kVariables,      // variables that are assigned a value through others
+  kFrequentWords,  // the three most frequent of coded words
+  kCode,           // the next line of a file, other files of its repository as documents
 };
-inline constexpr int kKinds = 12;
+inline constexpr int kKinds = 12;     // of samples
+inline constexpr int kAllKinds = 17;  // and of tasks
 
 std::string_view name_of(Kind kind);                    // "one_hop"
 std::optional<Kind> kind_named(std::string_view name);  // of name_of

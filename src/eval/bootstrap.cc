@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
+#include <numeric>
 #include <vector>
 
+#include "base/check.h"
 #include "corpus/random.h"
 
 namespace redknot::eval {
@@ -37,6 +40,20 @@ std::optional<Interval> bootstrap_mean(std::span<const double> values, std::uint
     for (std::size_t i = 0; i < values.size(); ++i) sum += values[random.below(values.size())];
     return sum / static_cast<double>(values.size());
   });
+}
+
+PairedMean paired_mean(std::span<const double> values, std::span<const double> dense,
+                       std::uint64_t seed) {
+  REDKNOT_CHECK(!values.empty() && values.size() == dense.size());
+  std::vector<double> more(values.size());
+  std::transform(values.begin(), values.end(), dense.begin(), more.begin(), std::minus<>());
+  const auto mean = [](std::span<const double> all) {
+    return std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
+  };
+  return {.mean = mean(values),
+          .interval = bootstrap_mean(values, seed).value(),
+          .against_dense = mean(more),
+          .against_dense_interval = bootstrap_mean(more, seed).value()};
 }
 
 std::optional<Interval> bootstrap_ratio(std::span<const Share> shares, std::uint64_t seed) {

@@ -20,6 +20,19 @@ struct Interval {
 // twice, which says nothing of values that were not met. O(10,000 n).
 std::optional<Interval> bootstrap_mean(std::span<const double> values, std::uint64_t seed);
 
+// A mean, and how far it is from that of dense attention on the same questions, with intervals of
+// 95 %.
+struct PairedMean {
+  double mean = 0;
+  Interval interval{};
+  double against_dense = 0;
+  Interval against_dense_interval{};
+};
+
+// Of as many values as dense attention has, one at least. O(10,000 n).
+PairedMean paired_mean(std::span<const double> values, std::span<const double> dense,
+                       std::uint64_t seed);
+
 // What one unit of a sample adds to a ratio.
 struct Share {
   double part = 0, whole = 0;

@@ -1,62 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/generate_answers.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <deque>
-#include <optional>
 #include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "eval/likelihood.h"
 #include "eval/white_space.h"
 
 namespace redknot::eval {
 namespace {
 
-Result<std::string> read_answer(Generation& generation) {
-  std::string text;
-  FinishReason finish = FinishReason::kNone;
-  while (const std::optional<Piece> piece = generation.next()) {
-    text += piece->text;
-    finish = piece->finish;
+struct Asked {
+  Generation answer;
+  std::optional<Generation> gold{};
+};
+
+Result<Asked> ask(Engine& engine, const Question& question, bool likelihood) {
+  Request request = request_of(question);
+  if (likelihood && !question.gold.empty()) {
+    request.prompt = as_one_part(question);
+    request.reuse = Reuse::kSegment;
   }
-  if (finish != FinishReason::kError) return std::string(trimmed(text));
-  return generation.error() ? *generation.error() : io_error("the engine gave no reason");
+  REDKNOT_TRY(Generation answer, engine.generate(std::move(request)));
+  Asked asked{.answer = std::move(answer)};
+  if (likelihood && !question.gold.empty()) {
+    REDKNOT_TRY(asked.gold, engine.generate(predicting(as_one_part(question), question.gold)));
+  }
+  return asked;
 }
 
-// As parts only where they may be reused: cut text may have other tokens.
-Request request_of(const Question& question, const GenerateOptions& options) {
-  const bool parts = options.reuse == Reuse::kSegment && !question.pieces.empty();
-  Request request = parts ? make_request(options.format, question.pieces)
-                          : make_request(options.format, question.prompt);
-  request.reuse = options.reuse;
-  request.canonical_context = options.canonical_context;
-  request.recovery = options.recovery;
-  return request;
+Result<Answer> read_answer(Asked asked, const Question& question, const Stop& stop) {
+  REDKNOT_TRY(const Outcome outcome, finish(std::move(asked.answer), stop));
+  Answer answer{.text = std::string(trimmed(outcome.text))};
+  if (!asked.gold) return answer;
+  const std::size_t tokens = question.gold.size();
+  REDKNOT_TRY(Outcome gold, finish(std::move(*asked.gold), stop, tokens));
+  normalise_rows(gold.logits, gold.logits.size() / tokens);
+  answer.gold_log_probability = mean_log_probability(gold.logits, question.gold);
+  return answer;
 }
 
 }  // namespace
 
-Result<std::vector<std::string>> generate_answers(Engine& engine,
-                                                  std::span<const Question> questions,
-                                                  const GenerateOptions& options) {
+Result<std::vector<Answer>> generate_answers(Engine& engine, std::span<const Question> questions,
+                                             const GenerateOptions& options) {
   REDKNOT_CHECK(options.at_once > 0);
-  std::vector<std::string> answers;
-  std::deque<Generation> running;
+  std::vector<Answer> answers;
+  std::deque<Asked> running;
   std::size_t next = 0;
   while (answers.size() < questions.size()) {
     while (next < questions.size() && running.size() < static_cast<std::size_t>(options.at_once)) {
-      auto generation = engine.generate(request_of(questions[next], options));
-      if (!generation.ok()) return generation.error().within(concat("ask question ", next + 1));
-      running.push_back(std::move(*generation));
+      auto asked = ask(engine, questions[next], options.likelihood);
+      if (!asked.ok()) return asked.error().within(concat("ask question ", next + 1));
+      running.push_back(std::move(*asked));
       ++next;
     }
-    auto answer = read_answer(running.front());
+    const Question& question = questions[answers.size()];
+    auto answer = read_answer(std::move(running.front()), question, options.stop);
+    if (!answer.ok() && answer.error().code() == ErrorCode::kCancelled) return answers;
     if (!answer.ok()) return answer.error().within(concat("ask question ", answers.size() + 1));
     running.pop_front();
     answers.push_back(std::move(*answer));
-    if (options.on_answer) options.on_answer(questions[answers.size() - 1]);
+    if (options.on_answer) options.on_answer(question, answers.back());
   }
   return answers;
 }

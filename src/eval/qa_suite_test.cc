@@ -19,8 +19,8 @@ using testing::HasSubstr;
 
 class QaSuite : public testing::Test {
  protected:
-  std::vector<Question> make(const QaCell& cell, PromptFormat format = PromptFormat::kPlain) const {
-    auto questions = make_questions(cell, format, tokenizer_);
+  std::vector<Question> make(const QaCell& cell) const {
+    auto questions = make_questions(cell, Prompter(PromptStyle::kPlain, tokenizer_));
     EXPECT_TRUE(questions.ok()) << questions.error().message();
     return questions.ok() ? std::move(*questions) : std::vector<Question>();
   }
@@ -31,7 +31,7 @@ class QaSuite : public testing::Test {
 
 std::vector<std::string> prompts(const std::vector<Question>& questions) {
   std::vector<std::string> out;
-  for (const Question& question : questions) out.push_back(question.prompt);
+  for (const Question& question : questions) out.push_back(question.prompt_text);
   return out;
 }
 
@@ -59,11 +59,13 @@ TEST_F(QaSuite, EveryKindIsAskedOfTheTestSplit) {
     const auto questions = make({kind, 1000, 3, 1});
     ASSERT_EQ(questions.size(), 3u);
     for (const Question& question : questions) {
-      EXPECT_THAT(question.prompt, EndsWith("Question: " + question.text + "\nAnswer:"));
-      EXPECT_FALSE(question.answer.empty());
+      EXPECT_THAT(
+          question.prompt_text,
+          EndsWith("Question: " + question.task.sample.turns.back().question + "\nAnswer:"));
+      EXPECT_FALSE(question.task.answers.front().empty());
       EXPECT_GT(question.prompt_tokens, 0);
-      EXPECT_LE(question.prompt_tokens + kAnswerTokens,
-                1000 + room_tokens(PromptFormat::kPlain, 1000));
+      EXPECT_LE(whole_tokens(question),
+                1000 + Prompter(PromptStyle::kPlain, tokenizer_).room_tokens(1000));
     }
   }
 }
@@ -78,7 +80,7 @@ TEST_F(QaSuite, DocumentsNearlyFillTheirTokens) {
 
 TEST_F(QaSuite, AChatHasTheAnswerOfItsFirstTurn) {
   for (const Question& question : make({Kind::kChat, 800, 5, 1})) {
-    const std::string& prompt = question.prompt;
+    const std::string& prompt = question.prompt_text;
     const std::size_t first = prompt.find("Question: ");
     const std::size_t second = prompt.rfind("Question: ");
     ASSERT_LT(first, second);
@@ -89,7 +91,7 @@ TEST_F(QaSuite, AChatHasTheAnswerOfItsFirstTurn) {
 // This tokenizer takes each mark for several tokens.
 TEST_F(QaSuite, PromptsLongerThanTheirRoomAreRefused) {
   const auto questions =
-      make_questions({Kind::kOneHop, 600, 1, 1}, PromptFormat::kMarks, tokenizer_);
+      make_questions({Kind::kOneHop, 600, 1, 1}, Prompter(PromptStyle::kMarks, tokenizer_));
   ASSERT_FALSE(questions.ok());
   EXPECT_EQ(questions.error().code(), ErrorCode::kInvalidArgument);
   EXPECT_THAT(questions.error().message(), HasSubstr("more than 856"));
@@ -97,7 +99,7 @@ TEST_F(QaSuite, PromptsLongerThanTheirRoomAreRefused) {
 
 TEST_F(QaSuite, DocumentsThatAreTooShortAreRefused) {
   const auto questions =
-      make_questions({Kind::kTwoHop, 40, 1, 1}, PromptFormat::kPlain, tokenizer_);
+      make_questions({Kind::kTwoHop, 40, 1, 1}, Prompter(PromptStyle::kPlain, tokenizer_));
   ASSERT_FALSE(questions.ok());
   EXPECT_EQ(questions.error().code(), ErrorCode::kInvalidArgument);
   EXPECT_THAT(questions.error().message(), HasSubstr("two_hop questions on 40 tokens"));

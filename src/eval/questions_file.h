@@ -1,36 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
-// The suite "questions": a file of one JSON object a line, {"context": "...", "answer": "..."}, as
-// the long-context files of llm-foundry have it. The context is the whole prompt of a user; a field
-// "question", if there is one, follows it after an empty line. Other fields are ignored.
+// Files of questions: a JSON object a line, or a JSON array of such objects. What an object is
+// shows in its fields; others are ignored:
+//
+//   documents    [{"title", "text"}], question, answers []: questions about documents
+//   paragraphs   [{"title", "paragraph_text"}], question, answer, answer_aliases []: MuSiQue
+//   context      [["title", ["sentence", ...]], ...] or {"title": [], "sentences": [[]]}, question,
+//                answer: HotpotQA, distractor setting
+//   context      "text", answer: the whole prompt of a user, as the long-context files of
+//                llm-foundry have it; a field "question", if there is one, follows it
+//
+// "answer" stands for one of "answers" everywhere; beside them it is the one that a model should
+// write. Documents may be texts, and "system" what stands before them. "kind", "scoring"
+// (corpus::Scoring), "schema" and "answer_tokens" say what else a task does. Parsing is a pure
+// function; reading is called on the caller's thread.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include "eval/generate_answers.h"
-#include "eval/prompt_format.h"
-#include "redknot/redknot.h"
+#include "corpus/task.h"
+#include "eval/prompter.h"
+#include "eval/question.h"
+#include "redknot/result.h"
 
 namespace redknot::eval {
 
 inline constexpr std::size_t kMaxQuestionsFileBytes = std::size_t{256} << 20;
+inline constexpr std::size_t kMaxArrayBytes = std::size_t{64} << 20;    // of a file that is one
+inline constexpr std::size_t kMaxQuestionBytes = std::size_t{8} << 20;  // of a line
+inline constexpr std::size_t kMaxQuestionDocuments = 4096, kMaxQuestionAnswers = 256;
+inline constexpr std::int64_t kMaxAnswerTokens = 4096;
+inline constexpr std::size_t kMaxSentences = 65'536;  // of a document
 
-struct QuestionsFile {
-  std::vector<Question> questions;
-  int skipped = 0;  // lines whose prompt and answer are longer than the context
+// At most so many questions of a text in the order it has them; 0: all. Kinds are `kind` where
+// nothing else is said.
+// kInvalidArgument naming the line, or the entry of the array, and the field.
+Result<std::vector<corpus::Task>> parse_questions(std::string_view text, int most,
+                                                  const std::string& kind);
+
+// Of a file; the kind is its name without the ending. kNotFound, kIo; kInvalidArgument naming the
+// file, too; kResourceExhausted beyond kMaxQuestionsFileBytes.
+Result<std::vector<corpus::Task>> read_questions(const std::filesystem::path& path, int most);
+
+// A line, without its end, that is read as the same task; servers are asked by it as well (redknot
+// bench serve --mix questions). Of a chat its last turn.
+std::string write_question(const corpus::Task& task);
+
+struct FittingQuestions {
+  std::vector<Question> questions{};
+  int skipped = 0;  // whose prompt and answer are longer than the context
 };
 
-struct QuestionsFileOptions {
-  PromptFormat format = PromptFormat::kPlain;
-  int context_tokens = 4096;  // a prompt and kAnswerTokens fit into it, or the line is skipped
-  int lines = 0;              // read so many questions at most; 0: all
-};
-
-// The questions in the order of the file. kNotFound, kIo; kInvalidArgument naming file and line for
-// a line that is not such an object; kResourceExhausted beyond kMaxQuestionsFileBytes. Lines of
-// white space alone are passed over.
-Result<QuestionsFile> read_questions(const std::filesystem::path& path,
-                                     const QuestionsFileOptions& options,
-                                     const Tokenizer& tokenizer);
+// The errors of Prompter::question.
+Result<FittingQuestions> fitting(std::span<const corpus::Task> tasks, const Prompter& prompter,
+                                 int context_tokens);
 
 }  // namespace redknot::eval

@@ -26,16 +26,17 @@ TEST(RagWorkload, AsksAboutTheSameDocumentsInOtherOrders) {
   EXPECT_EQ(sets[0].prompts.size(), 3u);
   EXPECT_EQ(sets[1].prompts.size(), 2u);
   for (const RagSet& set : sets) {
-    for (const RagPrompt& prompt : set.prompts) {
-      ASSERT_EQ(prompt.parts.size(), 5u);
-      EXPECT_EQ(prompt.parts.front().tokens, set.original.front().tokens);
-      EXPECT_FALSE(prompt.parts.back().reusable);
-      EXPECT_EQ(prompt.parts.back().tokens.size(), 6u);
+    for (const Question& question : set.prompts) {
+      const auto& parts = question.prompt;
+      ASSERT_EQ(parts.size(), 5u);
+      EXPECT_EQ(parts.front().tokens, set.original.front().tokens);
+      EXPECT_FALSE(parts.back().reusable);
+      EXPECT_EQ(parts.back().tokens.size(), 6u);
       for (std::size_t i = 1; i < 4; ++i) {
-        EXPECT_TRUE(prompt.parts[i].reusable);
-        EXPECT_TRUE(std::any_of(
-            set.original.begin(), set.original.end(),
-            [&](const PromptPart& one) { return one.tokens == prompt.parts[i].tokens; }));
+        EXPECT_TRUE(parts[i].reusable);
+        EXPECT_TRUE(
+            std::any_of(set.original.begin(), set.original.end(),
+                        [&](const PromptPart& one) { return one.tokens == parts[i].tokens; }));
       }
     }
   }
@@ -51,6 +52,20 @@ class RagTrialTest : public testing::Test {
     options.context_tokens = 256;
     options.segment_tokens = 2048;
     return Engine::open(options).value();
+  }
+  // Facts, and what follows from them.
+  std::vector<RagSet> task_sets_of(int tasks) const {
+    const Tokenizer tokenizer = Tokenizer::open(model_.path()).value();
+    std::vector<corpus::Task> all;
+    for (int i = 0; i < tasks; ++i) {
+      corpus::Task task{.kind = "facts", .answers = {"b" + std::to_string(i)}, .answer_tokens = 3};
+      for (const char* text : {"one is a", "two is b", "three is c"}) {
+        task.sample.documents.push_back(text + std::to_string(i));
+      }
+      task.sample.turns = {{corpus::Kind::kOneHop, "what is two?", task.answers.front()}};
+      all.push_back(std::move(task));
+    }
+    return task_sets(all, {}, Prompter(PromptStyle::kPlain, tokenizer)).value();
   }
   static std::vector<RagArm> arms() {
     return {{.name = "dense", .reuse = Reuse::kNone},
@@ -70,8 +85,12 @@ TEST_F(RagTrialTest, EverythingRecoveredIsDenseAndNothingIsNot) {
     Engine engine = open();
     const auto sets = random_sets(workload, 200);
     double done = 0;
-    const auto samples =
-        try_arms(engine, sets, arms(), 3, [&done](double fraction) { done = fraction; }).value();
+    const TrialOptions trial{
+        .on_prompt = [&done](std::span<const RagSample> samples, double fraction) {
+          EXPECT_EQ(samples.size(), 3u);
+          done = fraction;
+        }};
+    const auto samples = try_arms(engine, sets, arms(), trial).value();
     EXPECT_EQ(done, 1);
     ASSERT_EQ(samples.size(), 3u);
     const auto all = arms();
@@ -92,6 +111,60 @@ TEST_F(RagTrialTest, EverythingRecoveredIsDenseAndNothingIsNot) {
     EXPECT_EQ(built, new_rate == 0 ? 0 : 16 + 3 * 20);
     EXPECT_EQ(samples[2].front().usage.built_tokens, built);
   }
+}
+
+TEST_F(RagTrialTest, DocumentsOfATaskAreKnownAndComeInAnotherOrder) {
+  for (const RagSet& set : task_sets_of(4)) {
+    ASSERT_EQ(set.prompts.size(), 1u);
+    std::vector<std::vector<int>> known, asked;
+    for (const PromptPart& part : set.original) known.push_back(part.tokens);
+    for (const PromptPart& part : set.prompts[0].prompt) asked.push_back(part.tokens);
+    asked.pop_back();
+    EXPECT_NE(known, asked);
+    std::sort(known.begin(), known.end());
+    std::sort(asked.begin(), asked.end());
+    EXPECT_EQ(known, asked);
+  }
+}
+
+TEST_F(RagTrialTest, LikelihoodOfTheExpectedAnswerIsThatOfTheArm) {
+  Engine engine = open();
+  const auto sets = task_sets_of(3);
+  const auto samples = try_arms(engine, sets, arms(), {}).value();
+  const auto all = arms();
+  const RagRow dense = summarize(all[0], samples[0], samples[0], 1);
+  const RagRow none = summarize(all[1], samples[1], samples[0], 1);
+  const RagRow whole = summarize(all[2], samples[2], samples[0], 1);
+  ASSERT_TRUE(dense.gold_log_probability && none.gold_log_probability);
+  EXPECT_LT(dense.gold_log_probability->mean, -1);
+  EXPECT_EQ(dense.gold_log_probability->against_dense, 0);
+  EXPECT_EQ(whole.gold_log_probability->mean, dense.gold_log_probability->mean);
+  EXPECT_NE(none.gold_log_probability->mean, dense.gold_log_probability->mean);
+  EXPECT_EQ(none.measure, "f1");
+  EXPECT_EQ(whole.recovered_tokens, samples[2][0].usage.adopted_tokens);
+}
+
+TEST_F(RagTrialTest, AQuestionWithoutDocumentsIsTheSameUnderAllArms) {
+  Engine engine = open();
+  std::vector<RagSet> sets(1);
+  sets[0].prompts = {task_sets_of(1)[0].prompts[0]};
+  sets[0].prompts[0].prompt = {token_part({5, 6, 7, 8})};
+  const auto samples = try_arms(engine, sets, arms(), {}).value();
+  for (const auto& of_arm : samples) {
+    ASSERT_EQ(of_arm.size(), 1u);
+    EXPECT_EQ(of_arm[0].answer, samples[0][0].answer);
+    EXPECT_EQ(of_arm[0].gold_log_probability, samples[0][0].gold_log_probability);
+    EXPECT_EQ(of_arm[0].kl_sum, 0);
+  }
+}
+
+TEST_F(RagTrialTest, WhenStoppedAllArmsHaveHadTheSamePrompts) {
+  Engine engine = open();
+  int prompts = 0;
+  const TrialOptions trial{.stop = [&] { return prompts == 2; },
+                           .on_prompt = [&](std::span<const RagSample>, double) { ++prompts; }};
+  const auto samples = try_arms(engine, task_sets_of(4), arms(), trial).value();
+  for (const auto& of_arm : samples) EXPECT_EQ(of_arm.size(), 2u);
 }
 
 }  // namespace

@@ -4,17 +4,19 @@
 // All arms are tried in one engine, in turn on each prompt, the first of them another one every
 // time; each has a cache of its own (Request::cache_salt). What is scored is the text of the pass
 // that is timed. The distance to dense attention is found in another pass, over the tokens of the
-// dense arm's answer: dense attention is asked there as segments of which everything is recovered.
-// An arm that reuses no segment is dense attention, and its distance is 0 by that.
+// dense arm's answer, and how likely the expected answer is in a third, under the same policy. An
+// arm that reuses no segment is dense attention, and its distance is 0 by that.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "eval/bootstrap.h"
+#include "eval/outcome.h"
 #include "eval/rag_workload.h"
 #include "redknot/redknot.h"
 
@@ -31,37 +33,46 @@ struct RagArm {
 
 // One prompt under one arm.
 struct RagSample {
-  corpus::Kind kind{};
+  std::string kind{};
+  corpus::Scoring scoring = corpus::Scoring::kText;
   double ttft_s = 0;
   Usage usage{};
-  bool right = false;
+  std::string answer{};
+  Score score{};
+  std::optional<double> gold_log_probability{};  // of the expected answer, nats a token
   // Over the tokens of the dense answer.
   double kl_sum = 0;  // nats
   int same_top1 = 0, tokens = 0;
 };
 
-// samples[arm][prompt], prompts in the order of the sets. `done` is told how many of all passes
-// are. The first error of the engine.
-Result<std::vector<std::vector<RagSample>>> try_arms(
-    Engine& engine, std::span<const RagSet> sets, std::span<const RagArm> arms, int answer_tokens,
-    const std::function<void(double fraction)>& done);
+struct TrialOptions {
+  Stop stop{};
+  // Called after each prompt with its samples, one an arm, and the share of prompts that are done.
+  std::function<void(std::span<const RagSample> samples, double fraction)> on_prompt{};
+};
+
+// samples[arm][prompt], prompts in the order of the sets; when stopped, of those that all arms have
+// had. The first error of the engine.
+Result<std::vector<std::vector<RagSample>>> try_arms(Engine& engine, std::span<const RagSet> sets,
+                                                     std::span<const RagArm> arms,
+                                                     const TrialOptions& options);
 
 // What an arm comes to over its samples.
 struct RagRow {
   std::string arm{};
-  std::string kind{};  // "all", or one
+  std::string kind{};     // "all", or one
+  std::string measure{};  // what `partial` is
   double ratio = 0;
   bool is_default = false;
   int n = 0;
   double ttft_p50_s = 0, ttft_p95_s = 0;
-  double flops = 0;       // mean of a prompt, its segments that were not at hand included
-  double recomputed = 0;  // share of adopted tokens
+  double flops = 0;             // mean of a prompt, its segments that were not at hand included
+  double recomputed = 0;        // share of adopted tokens
+  double recovered_tokens = 0;  // mean
   double kv_private_bytes = 0, kv_shared_bytes = 0;  // means
   double kl_mean = 0, same_top1 = 0;                 // of a token
-  double exact_match = 0;
-  Interval exact_match_interval{};  // 95 %
-  double against_dense = 0;         // exact_match - dense's
-  Interval against_dense_interval{};
+  PairedMean exact_match{}, partial{}, contains{};
+  std::optional<PairedMean> gold_log_probability{};  // if all questions have an expected answer
   double hit_rate = 0;  // share of reusable and earlier tokens that were at hand
 };
 

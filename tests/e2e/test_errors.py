@@ -180,6 +180,13 @@ class CommandLine(Case):
         ['eval', '-m', 'm', '--parallel', '0'],
         ['eval', '-m', 'm', '--file', 'f'],
         ['eval', '-m', 'm', '--suite', 'questions'],
+        ['eval', '-m', 'm', '--questions', 'f'],
+        ['eval', '-m', 'm', '--suite', 'text', '--questions', 'f'],
+        ['eval', '-m', 'm', '--kinds', 'code'],
+        ['eval', '-m', 'm', '--suite', 'questions', '--questions', 'f', '--code', 'c'],
+        ['eval', '-m', 'm', '--code', 'c', '-n', '401'],
+        ['bench', 'rag', '-m', 'm', '--kinds', 'code'],
+        ['bench', 'rag', '-m', 'm', '--code', 'c', '-n', '401'],
         ['eval', '-m', 'm', '--suite', 'questions', '--file', 'f', '--kinds', 'alias'],
         ['eval', '-m', 'm', '--suite', 'questions', '--file', 'f', '--context', '512'],
     ]

@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 
 import harness
@@ -16,6 +17,11 @@ QUICK = ['--context', '200,300', '-n', 3]
 
 def lines(*questions):
     return ''.join(json.dumps(question) + '\n' for question in questions)
+
+
+def answers(done):
+    """What --show printed; how far it is comes with time."""
+    return [line for line in done.stderr.splitlines() if 'expected' in line]
 
 
 class EvalCase(Case):
@@ -38,12 +44,45 @@ class Qa(EvalCase):
                           for tokens in (200, 300)])
         for row in report['rows']:
             self.assertEqual(list(row), ['arm', 'kind', 'context_tokens', 'n', 'exact_match', 'f1',
-                                         'ci95'])
+                                         'contains', 'gold_log_probability', 'ci95'])
+            self.assertLess(row['gold_log_probability'], 0)
             self.assertEqual(row['arm'], 'dense')
             self.assertEqual(row['n'], 3)
             low, high = row['ci95']
             self.assertTrue(0 <= low <= row['exact_match'] <= high <= 1)
             self.assertTrue(0 <= row['f1'] <= 1)
+
+    def test_tasks_are_asked_where_they_are_named(self):
+        _, report = self.report('--kinds', 'extraction,keys,variables,frequent_words',
+                                '--context', '500', '-n', 2)
+        self.assertEqual([(row['kind'], list(row)[5]) for row in report['rows']],
+                         [('extraction', 'fields'), ('keys', 'f1'), ('variables', 'items'),
+                          ('frequent_words', 'items')])
+        for row in report['rows']:
+            self.assertLess(row['gold_log_probability'], 0)
+
+    def test_code_is_asked_of_a_folder(self):
+        _, report = self.report('--code', harness.ROOT / 'src' / 'eval', '--context', '500',
+                                '-n', 2)
+        row, = report['rows']
+        self.assertEqual((row['kind'], row['n']), ('code', 2))
+        self.assertTrue(0 <= row['edit_similarity'] <= 1)
+        self.check_error(redknot('eval', '-m', model(), '--code', scratch / 'absent'), 1,
+                         'absent: no such folder')
+
+    def test_ctrl_c_leaves_the_table_of_what_there_is(self):
+        process = subprocess.Popen(
+            [harness.build_dir / 'redknot', 'eval', '-m', model(), '--kinds', 'passkey',
+             '--context', '300,2048', '-n', '4000', '-t', '1', '--json', scratch / 'some.json'],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        line = process.stderr.readline()  # the first word of how far it is
+        self.assertRegex(line, r'passkey, 300 tokens.*: \d+ %')
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=harness.TIMEOUT_SECONDS)
+        self.assertEqual(process.returncode, 130, stderr)
+        self.assertIn('interrupted', stderr)
+        row, = json.loads((scratch / 'some.json').read_text())['rows']
+        self.assertTrue(0 < row['n'] < 4000)
 
     def test_every_kind_is_asked(self):
         _, report = self.report('--context', '500', '-n', 1, '-t', 1)
@@ -65,15 +104,15 @@ class Qa(EvalCase):
             with self.subTest(extra):
                 again, _ = self.report(*options, *extra)
                 self.assertEqual((scratch / 'report.json').read_bytes(), wanted)
-                self.assertEqual(again.stderr, done.stderr)
+                self.assertEqual(answers(again), answers(done))
 
     def test_a_cell_does_not_depend_on_the_others(self):
-        answers = self.run_ok('eval', '-m', model(), *QUICK, '--show', 3,
-                              '--kinds', 'one_hop,passkey').stderr.splitlines()
-        alone = self.run_ok('eval', '-m', model(), '--kinds', 'passkey', '--context', 300, '-n', 3,
-                            '--show', 3).stderr.splitlines()
+        both = answers(self.run_ok('eval', '-m', model(), *QUICK, '--show', 3,
+                                   '--kinds', 'one_hop,passkey'))
+        alone = answers(self.run_ok('eval', '-m', model(), '--kinds', 'passkey', '--context', 300,
+                                    '-n', 3, '--show', 3))
         self.assertEqual(len(alone), 3)
-        self.assertEqual([line for line in answers if 'passkey, 300 tokens' in line], alone)
+        self.assertEqual([line for line in both if 'passkey, 300 tokens' in line], alone)
 
     def test_a_seed_decides_the_questions(self):
         shown = [self.run_ok('eval', '-m', model(), *QUICK, '--kinds', 'passkey', '--show', 1,
@@ -131,6 +170,18 @@ class Questions(EvalCase):
                          ('dense', 'pairs', 2, 1))
         self.assertTrue(0 < row['context_tokens'] < 100)
         self.assertRegex(done.text, r'too long: 1\n')
+
+    def test_documents_of_files_are_rows(self):
+        facts = write('facts.jsonl', lines(
+            {'documents': [{'title': 'Velk', 'text': 'Old.'}, {'text': 'New.'}],
+             'question': 'Which?', 'answers': ['Old', 'old one']}))
+        hotpot = write('hotpot.json', json.dumps(
+            [{'question': 'q', 'answer': 'a', 'context': [['T', ['One.', 'Two.']]]}]))
+        done, report = self.report('--suite', 'questions', '--questions', f'{facts},{hotpot}')
+        self.assertEqual([(row['kind'], row['n']) for row in report['rows']],
+                         [('facts', 1), ('hotpot', 1)])
+        self.assertRegex(done.text, r'(?m)^dense, facts, \d+ tokens: n 1, exact match')
+        self.assertIn('plain prompts', done.text)
 
     def test_n_limits_the_lines(self):
         done = self.ask(lines(*self.GOOD) + 'not read', '-n', 2, '--show', 5)
