@@ -13,6 +13,7 @@
 
 #include "kernels/kernels.h"
 #include "redknot/activation_format.h"
+#include "runtime/page_read.h"
 
 namespace redknot {
 namespace {
@@ -91,10 +92,8 @@ void attention_bench(benchmark::State& state, const Kernels* kernels, KvFormat f
   const int dim = static_cast<int>(state.range(1));
   const int pages = static_cast<int>(state.range(2));
   constexpr int kTokens = 64;
-  const std::size_t element = format == KvFormat::kF16 ? 2 : 1;
-  const std::size_t part =
-      static_cast<std::size_t>(kTokens) * static_cast<std::size_t>(dim) * element;
-  const std::size_t page_bytes = 2 * part + (element == 1 ? 4 * kTokens : 0);
+  const PageShape shape{.page_tokens = kTokens, .head_dim = dim};
+  const std::size_t page_bytes = shape.bytes(format);
   std::vector<std::byte> memory(page_bytes * static_cast<std::size_t>(pages), std::byte{0x2c});
   const std::vector<float> queries = random_floats(static_cast<std::size_t>(rows) * dim);
   std::vector<float> output(static_cast<std::size_t>(rows) * padded_dim(dim));
@@ -107,14 +106,12 @@ void attention_bench(benchmark::State& state, const Kernels* kernels, KvFormat f
     output.assign(output.size(), 0.0f);
     for (int p = 0; p < pages; ++p) {
       std::byte* page = memory.data() + static_cast<std::size_t>(p) * page_bytes;
-      auto* scales = reinterpret_cast<std::uint16_t*>(page + 2 * part);
-      kernels->attend_page(
-          {.page = {format, kTokens, dim, page, page + part, scales, scales + kTokens},
-           .rows = rows,
-           .queries = queries.data(),
-           .slots = slots.data(),
-           .state = {output.data(), maximum.data(), sum.data()},
-           .scratch = scratch.data()});
+      kernels->attend_page({.page = page_view(shape, format, page),
+                            .rows = rows,
+                            .queries = queries.data(),
+                            .slots = slots.data(),
+                            .state = {output.data(), maximum.data(), sum.data()},
+                            .scratch = scratch.data()});
     }
     benchmark::ClobberMemory();
   }
@@ -173,9 +170,8 @@ int register_all() {
       }
       benchmark::RegisterBenchmark(base.c_str(), run)->Args({1, 151936, 1024});
     }
-    for (const KvFormat format : {KvFormat::kF16, KvFormat::kQ8}) {
-      const std::string base =
-          std::string("attention/") + (format == KvFormat::kF16 ? "f16" : "q8") + suffix;
+    for (const KvFormat format : {KvFormat::kF16, KvFormat::kQ8, KvFormat::kK8V4}) {
+      const std::string base = "attention/" + std::string(name(format)) + suffix;
       const auto run = [kernels, format](benchmark::State& state) {
         attention_bench(state, kernels, format);
       };

@@ -187,12 +187,12 @@ StepFileHeader random_header(std::mt19937& random) {
     policy = {.head_class = static_cast<HeadClass>(random() % 3),
               .sink_tokens = small(random),
               .window_tokens = small(random) + 1,
-              .kv_format = static_cast<KvFormat>(random() % 3),
+              .kv_format = kKvFormats[random() % kKvFormatCount],
               .top_pages = small(random) + 1,
               .context_bound = random() % 2 == 0};
   }
   out.pages = {.shape = {.page_tokens = 32, .head_dim = small(random) + 1, .key_bounds = true},
-               .page_count = {small(random) + 1, small(random), small(random)}};
+               .page_count = {small(random) + 1, small(random), small(random), small(random)}};
   return out;
 }
 

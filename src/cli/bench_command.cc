@@ -199,12 +199,12 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
            "Depths: tokens that the KV cache holds before a test, separated by commas.");
   verb->add_option(
           "--kv", options.kv,
-          "Formats of the KV cache, separated by commas: f16, q8, f32. With --profile they "
+          "Formats of the KV cache, separated by commas: f16, q8, k8v4, f32. With --profile they "
           "take the place of the formats in it.")
       ->type_name("LIST")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(one_of({"f16", "q8", "f32"}))
+      ->check(one_of(kv_names()))
       ->default_str("f16; with --profile, as it says")
       ->group("Tests");
   verb->add_option("-r,--repetitions", options.repetitions, "Timed repetitions of each test.")

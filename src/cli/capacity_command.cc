@@ -85,9 +85,9 @@ CLI::App* add_capacity(CLI::App& app, CapacityCommandOptions& options) {
       ->transform(bytes())
       ->required()
       ->group("Memory");
-  verb->add_option("--kv", options.kv, "Format of the dense sessions: f16, q8 or f32.")
+  verb->add_option("--kv", options.kv, "Format of the dense sessions: f16, q8, k8v4 or f32.")
       ->type_name("FORMAT")
-      ->check(one_of({"f16", "q8", "f32"}))
+      ->check(one_of(kv_names()))
       ->capture_default_str()
       ->group("Memory");
   add_page_tokens(*verb, options.page_tokens);

@@ -61,7 +61,7 @@ void draw_map(Svg& svg, const NamedProfile& profile, double left, double top, do
     const double y = top + cell * static_cast<double>(static_cast<int>(i) / heads.kv_heads);
     const std::string title = head_name(heads, i) + ": " + words_of(policy);
     svg.rect(x, y, cell - 1, cell - 1, colour_of(policy), opacity_of(policy), title);
-    if (policy.kv_format == KvFormat::kQ8) {
+    if (key_element(policy.kv_format) == KvElement::kInt8) {
       svg.circle(x + cell / 2, y + cell / 2, cell / 8, "white", title);
     }
   }

@@ -320,11 +320,11 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
       ->default_str("4096")
       ->group("Memory");
   verb->add_option("--kv", options.kv,
-                   "Formats of the KV cache, separated by commas: f16, q8, f32.")
+                   "Formats of the KV cache, separated by commas: f16, q8, k8v4, f32.")
       ->type_name("FORMAT")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(one_of({"f16", "q8", "f32"}))
+      ->check(one_of(kv_names()))
       ->default_str("f16,q8")
       ->group("Memory");
   add_page_tokens(*verb, options.page_tokens);

@@ -8,12 +8,23 @@
 #include <optional>
 #include <utility>
 
+#include "base/error.h"
 #include "cli/output.h"
 
 namespace redknot::cli {
 namespace {
 
 constexpr std::int64_t kMaxBytes = std::int64_t{1} << 50;
+
+struct CacheTypes {
+  const char *keys, *values;
+  KvFormat format;
+};
+constexpr CacheTypes kCacheTypes[] = {{"f16", "f16", KvFormat::kF16},
+                                      {"f32", "f32", KvFormat::kF32},
+                                      {"q8_0", "q8_0", KvFormat::kQ8},
+                                      {"q8_0", "q4_0", KvFormat::kK8V4},
+                                      {"q8_0", "q4_1", KvFormat::kK8V4}};
 
 // The whole text as a decimal number.
 template <typename T>
@@ -133,13 +144,44 @@ void add_batch_size(CLI::App& app, int& max_step_tokens) {
 }
 
 void add_kv(CLI::App& app, std::string& kv) {
-  app.add_option("--kv", kv,
-                 "Format of the KV cache: f16; q8 (8-bit integers, half of that memory); f32 (no "
-                 "rounding); auto is f32 for a model whose weights are not quantised, else f16.")
+  app.add_option(
+         "--kv", kv,
+         "Format of the KV cache: f16; q8 (8-bit integers, half of that memory); k8v4 (8-bit "
+         "keys and 4-bit values, 2/5 of it); f32 (no rounding); auto is f32 for a model "
+         "whose weights are not quantised, else f16.")
       ->type_name("FORMAT")
-      ->check(one_of({"auto", "f16", "q8", "f32"}))
+      ->check(one_of(kv_names({"auto"})))
       ->capture_default_str()
       ->group("Computation");
+}
+
+void add_cache_types(CLI::App& app, std::string& kv) {
+  const auto apply = [&app, &kv](const std::string&) {
+    const auto type = [&app](const char* option) {
+      const CLI::Option* given = app.get_option(option);
+      return given->count() == 0 ? std::string("f16") : given->results().back();
+    };
+    const std::string keys = type("--cache-type-k"), values = type("--cache-type-v");
+    std::string known;
+    for (const CacheTypes& types : kCacheTypes) {
+      if (keys == types.keys && values == types.values) {
+        kv = name(types.format);
+        return;
+      }
+      known += concat(known.empty() ? "" : ", ", types.keys, "/", types.values);
+    }
+    throw CLI::ValidationError("--cache-type-k", "keys of " + keys + " with values of " + values +
+                                                     " is not one of " + known);
+  };
+  auto* keys = app.add_option_function<std::string>(
+      "--cache-type-k", apply, "As in llama.cpp: the format of keys, in the place of --kv.");
+  auto* values = app.add_option_function<std::string>(
+      "--cache-type-v", apply,
+      "The format of values: q8_0, or q4_0, which is k8v4, beside keys of q8_0; else that of keys. "
+      "Default of both: f16.");
+  for (CLI::Option* option : {keys, values}) {
+    option->type_name("TYPE")->excludes("--kv")->group("Computation");
+  }
 }
 
 void add_kernels(CLI::App& app, std::string& kernels) {

@@ -70,6 +70,11 @@ void note_recording(const Stats& stats) {
               stats.recording_stopped.c_str()));
 }
 
+std::vector<std::string> kv_names(std::vector<std::string> others) {
+  for (const KvFormat format : kKvFormats) others.emplace_back(name(format));
+  return others;
+}
+
 std::optional<KvFormat> kv_from_name(std::string_view text) {
   for (const KvFormat format : kKvFormats) {
     if (name(format) == text) return format;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "redknot/redknot.h"
 
@@ -31,6 +32,9 @@ std::string human_bytes(std::size_t bytes);
 
 // Says on standard error that a recording ended before what it was of, and why.
 void note_recording(const Stats& stats);
+
+// Names of formats of the KV cache, as --kv takes them, behind others.
+std::vector<std::string> kv_names(std::vector<std::string> others = {});
 
 // The format called so; empty for "auto".
 std::optional<KvFormat> kv_from_name(std::string_view text);

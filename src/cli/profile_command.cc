@@ -133,7 +133,7 @@ std::string summary(const ProfilingResult& result, int context_tokens) {
   for (const HeadPolicy& policy : file.profile.policies) {
     local += policy.head_class == HeadClass::kLocal ? 1 : 0;
     retrieval += policy.head_class == HeadClass::kRetrieval ? 1 : 0;
-    q8 += policy.kv_format == KvFormat::kQ8 ? 1 : 0;
+    q8 += key_element(policy.kv_format) == KvElement::kInt8 ? 1 : 0;
   }
   const int heads = static_cast<int>(file.profile.policies.size());
   std::string out =

@@ -173,6 +173,7 @@ void add_computation_options(CLI::App& app, RunOptions& o) {
       ->group("Computation");
   add_threads(app, o.threads);
   add_kv(app, o.kv);
+  add_cache_types(app, o.kv);
   add_page_tokens(app, o.page_tokens);
   add_batch_size(app, o.max_step_tokens);
   add_kernels(app, o.kernels);

@@ -187,6 +187,7 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   add_limits(*verb, options);
   add_threads(*verb, options.threads);
   add_kv(*verb, options.kv);
+  add_cache_types(*verb, options.kv);
   add_page_tokens(*verb, options.page_tokens);
   add_batch_size(*verb, options.max_step_tokens);
   add_kernels(*verb, options.kernels);

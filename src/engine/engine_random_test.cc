@@ -254,7 +254,7 @@ TEST_F(EngineRandomTest, AnswersAreThoseOfEachAloneUnderAProfile) {
   const tests::ProfileOnDisk profile(
       model_, {{.kv_format = KvFormat::kQ8, .context_bound = true},
                {.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 24},
-               {.context_bound = true},
+               {.kv_format = KvFormat::kK8V4, .context_bound = true},
                {.head_class = HeadClass::kLocal, .window_tokens = 40, .kv_format = KvFormat::kQ8}});
   EngineOptions options = tests::small_engine(model_.path());
   options.profile = profile.path();

@@ -19,7 +19,7 @@ using Fields = JsonFields<Json>;
 
 constexpr std::string_view kFormat = "redknot head profile";
 constexpr int kVersion = 1;
-constexpr std::array kProfileFormats = {KvFormat::kF16, KvFormat::kQ8};
+constexpr std::array kProfileFormats = {KvFormat::kF16, KvFormat::kQ8, KvFormat::kK8V4};
 constexpr int kMostLayers = 1 << 16;
 constexpr int kMostTokens = 1 << 30;
 

@@ -48,6 +48,7 @@ ProfileFile measured_file() {
   file.profile.policies[5] = {
       .head_class = HeadClass::kRetrieval, .sink_tokens = 4, .window_tokens = 128, .top_pages = 9};
   file.profile.policies[2].context_bound = false;
+  file.profile.policies[3].kv_format = KvFormat::kK8V4;
   file.reuse = ReuseTrial{.description = "corpus, seed 9",
                           .policy = "knot",
                           .ratio = 0.125,

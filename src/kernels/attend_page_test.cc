@@ -39,17 +39,13 @@ std::size_t product_of(int a, int b) {
   return static_cast<std::size_t>(a) * static_cast<std::size_t>(b);
 }
 
-// A page whose four parts lie in memory of their exact size.
-class Page {
+// A page of random keys and values.
+class Page : public PageParts {
  public:
-  Page(const Shape& shape, Random& random) : shape_(shape) {
-    keys_.resize(product_of(shape.tokens, shape.dim) * element_bytes(shape.format));
-    values_.resize(keys_.size());
-    key_scales_.resize(static_cast<std::size_t>(shape.tokens));
-    value_scales_.resize(static_cast<std::size_t>(shape.tokens));
-    const auto dim = static_cast<std::size_t>(shape.dim);
-    for (int slot = 0; slot < shape.tokens; ++slot) {
-      write(slot, random.normals(dim), random.normals(dim));
+  Page(const Shape& shape, Random& random) : PageParts(shape.format, shape.tokens, shape.dim) {
+    const auto elements = static_cast<std::size_t>(dim);
+    for (int slot = 0; slot < tokens; ++slot) {
+      write(slot, random.normals(elements), random.normals(elements));
     }
   }
 
@@ -60,47 +56,36 @@ class Page {
 
   // The largest finite numbers a page can hold, with random signs.
   void spoil(int slot, Random& random) {
-    const std::size_t bytes = element_bytes(shape_.format);
-    // 65504 and its negative; 127 and -128; the largest float and its negative. Little-endian.
-    constexpr std::array<std::array<std::uint32_t, 2>, 3> kLargest = {
-        {{0x7bff, 0xfbff}, {0x7f, 0x80}, {0x7f7fffff, 0xff7fffff}}};
-    const auto& largest = kLargest[static_cast<std::size_t>(shape_.format)];
-    for (int d = 0; d < shape_.dim; ++d) {
-      for (auto& [part, at] : {std::pair{&keys_, product_of(d, shape_.tokens) + slot},
-                               std::pair{&values_, product_of(slot, shape_.dim) + d}}) {
-        const std::uint32_t bits = largest[random.coin() ? 1 : 0];
-        std::memcpy(part->data() + at * bytes, &bits, bytes);
+    for (int d = 0; d < dim; ++d) {
+      spoil(keys, key_element(format), product_of(d, tokens) + slot, random);
+      if (value_element(format) == KvElement::kInt4) continue;
+      spoil(values, value_element(format), product_of(slot, dim) + d, random);
+    }
+    key_scales[static_cast<std::size_t>(slot)] = 0x7bff;
+    const std::size_t blocks = value_element(format) == KvElement::kInt4 ? value_blocks(dim) : 1;
+    for (std::size_t block = slot * blocks; block < (slot + 1) * blocks; ++block) {
+      value_scales[block] = 0xfbff;
+      value_minima[block] = 0x7bff;
+      if (value_element(format) != KvElement::kInt4) continue;
+      for (std::size_t i = 0; i < 16; ++i) {
+        values[block * 16 + i] = std::byte{random.coin() ? std::uint8_t{0xf0} : std::uint8_t{0x0f}};
       }
     }
-    key_scales_[static_cast<std::size_t>(slot)] = 0x7bff;
-    value_scales_[static_cast<std::size_t>(slot)] = 0xfbff;
   }
 
-  PageView view() const {
-    return {shape_.format,
-            shape_.tokens,
-            shape_.dim,
-            const_cast<std::byte*>(keys_.data()),
-            const_cast<std::byte*>(values_.data()),
-            const_cast<std::uint16_t*>(key_scales_.data()),
-            const_cast<std::uint16_t*>(value_scales_.data()),
-            /*key_bounds=*/nullptr};
-  }
-
-  double key(int slot, int d) const {
-    return page_element(shape_.format, keys_.data(), product_of(d, shape_.tokens) + slot,
-                        key_scales_[static_cast<std::size_t>(slot)]);
-  }
-  double value(int slot, int d) const {
-    return page_element(shape_.format, values_.data(), product_of(slot, shape_.dim) + d,
-                        value_scales_[static_cast<std::size_t>(slot)]);
-  }
   float peak() const { return peak_; }  // no value written is larger
 
  private:
-  Shape shape_;
-  ExactVector<std::byte> keys_, values_;
-  ExactVector<std::uint16_t> key_scales_, value_scales_;
+  static void spoil(ExactVector<std::byte>& part, KvElement type, std::size_t at, Random& random) {
+    // 65504 and its negative; 127 and -128; the largest float and its negative. Little-endian.
+    constexpr std::array<std::array<std::uint32_t, 2>, 3> kLargest = {
+        {{0x7bff, 0xfbff}, {0x7f, 0x80}, {0x7f7fffff, 0xff7fffff}}};
+    constexpr std::array<std::size_t, 3> kBytes = {2, 1, 4};
+    const auto index = static_cast<std::size_t>(type);
+    const std::uint32_t bits = kLargest[index][random.coin() ? 1 : 0];
+    std::memcpy(part.data() + at * kBytes[index], &bits, kBytes[index]);
+  }
+
   float peak_ = 0.0f;
 };
 

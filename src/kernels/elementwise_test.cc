@@ -257,34 +257,40 @@ TEST_P(Elementwise, RotatedScoresDependOnTheDistanceAlone) {
   }
 }
 
-// The four parts of a page, each in memory of its exact size, filled with a pattern.
-struct PageBytes {
-  PageBytes(KvFormat page_format, int page_tokens, int head_dim)
-      : format(page_format),
-        tokens(page_tokens),
-        dim(head_dim),
-        keys(static_cast<std::size_t>(tokens * dim) * element_bytes(format), std::byte{0x5a}),
-        values(keys),
-        key_scales(static_cast<std::size_t>(tokens), 0x5a5a),
-        value_scales(key_scales) {}
-  PageView view() {
-    return {
-        format, tokens, dim, keys.data(), values.data(), key_scales.data(), value_scales.data()};
+TEST_P(Elementwise, HadamardEqualsTheReferenceBitForBit) {
+  for (int dim = 1; dim <= 512; dim = dim < 40 ? dim + 1 : dim + 8) {
+    SCOPED_TRACE(concat("head_dim ", dim));
+    Random random(static_cast<std::uint64_t>(dim));
+    Floats actual = random.normals(static_cast<std::size_t>(dim), random.power_of_two(-20, 20));
+    Floats expected = actual;
+    kernels().hadamard(actual.data(), dim);
+    kReferenceKernels.hadamard(expected.data(), dim);
+    ASSERT_TRUE(same_bits(actual, expected));
   }
-  float key(int slot, int d) const {
-    return page_element(format, keys.data(), static_cast<std::size_t>(d * tokens + slot),
-                        key_scales[static_cast<std::size_t>(slot)]);
-  }
-  float value(int slot, int d) const {
-    return page_element(format, values.data(), static_cast<std::size_t>(slot * dim + d),
-                        value_scales[static_cast<std::size_t>(slot)]);
-  }
+}
 
-  KvFormat format;
-  int tokens, dim;
-  ExactVector<std::byte> keys, values;
-  ExactVector<std::uint16_t> key_scales, value_scales;
-};
+// Sylvester's matrix: the sign is the parity of the bits that row and column have in common.
+TEST_P(Elementwise, HadamardMultipliesEachBlockWithTheMatrixAndIsItsOwnInverse) {
+  for (const int dim : {1, 2, 7, 12, 16, 64, 80, 96, 128, 512}) {
+    SCOPED_TRACE(concat("head_dim ", dim));
+    const int block = hadamard_block(dim);
+    ASSERT_EQ(dim % (2 * block), block);
+    Random random(static_cast<std::uint64_t>(dim));
+    const Floats x = random.normals(static_cast<std::size_t>(dim));
+    Floats mixed = x;
+    kernels().hadamard(mixed.data(), dim);
+    for (int d = 0; d < dim; ++d) {
+      double sum = 0.0;
+      for (int i = 0; i < block; ++i) {
+        const double term = x[static_cast<std::size_t>(d / block * block + i)];
+        sum += __builtin_parity(static_cast<unsigned>(d % block & i)) == 0 ? term : -term;
+      }
+      ASSERT_NEAR(mixed[static_cast<std::size_t>(d)], sum / std::sqrt(block), 1e-5) << d;
+    }
+    kernels().hadamard(mixed.data(), dim);
+    for (std::size_t d = 0; d < x.size(); ++d) ASSERT_NEAR(mixed[d], x[d], 1e-5) << d;
+  }
+}
 
 // Usual numbers, and everything that must not get into a page.
 float element_to_write(Random& random, bool wild) {
@@ -303,8 +309,8 @@ TEST_P(Elementwise, WrittenSlotsEqualTheReferenceBitForBit) {
       for (const int tokens : {16, 64, 128}) {
         SCOPED_TRACE(concat(name(format), ", tokens ", tokens, ", dim ", dim, ", seed ", ++seed));
         Random random(seed);
-        PageBytes actual(format, tokens, dim);
-        PageBytes expected(format, tokens, dim);
+        PageParts actual(format, tokens, dim);
+        PageParts expected(format, tokens, dim);
         const int skipped = random.between(0, tokens - 1);
         for (int slot = 0; slot < tokens; ++slot) {
           if (slot == skipped) continue;
@@ -320,18 +326,19 @@ TEST_P(Elementwise, WrittenSlotsEqualTheReferenceBitForBit) {
         ASSERT_EQ(actual.values, expected.values);
         ASSERT_EQ(actual.key_scales, expected.key_scales);
         ASSERT_EQ(actual.value_scales, expected.value_scales);
+        ASSERT_EQ(actual.value_minima, expected.value_minima);
       }
     }
   }
 }
 
-// Half a step of f16 or of the row's 8-bit scale, which is itself an f16 not below peak / 127; f32
-// not at all.
+// Half a step of f16, or of the row's 8-bit scale, which is itself an f16 not below peak / 127, or
+// of the block's 4-bit one; f32 not at all.
 TEST_P(Elementwise, PagesHoldWhatWasWrittenMadeFiniteAndRounded) {
   for (const KvFormat format : kKvFormats) {
     Random random(static_cast<std::uint64_t>(format));
     constexpr int kTokens = 16, kDim = 40;
-    PageBytes page(format, kTokens, kDim);
+    PageParts page(format, kTokens, kDim);
     for (int slot = 0; slot < kTokens; ++slot) {
       Floats key(kDim), value(kDim);
       for (float& x : key) x = element_to_write(random, slot % 2 == 0);
@@ -345,12 +352,14 @@ TEST_P(Elementwise, PagesHoldWhatWasWrittenMadeFiniteAndRounded) {
         };
         float peak = 0.0f;
         for (const float x : row) peak = std::max(peak, std::abs(wanted(x)));
+        const KvElement type = is_key ? key_element(format) : value_element(format);
         for (int d = 0; d < kDim; ++d) {
           const float stored = is_key ? page.key(slot, d) : page.value(slot, d);
           const float x = wanted(row[static_cast<std::size_t>(d)]);
-          const float step = format == KvFormat::kF32  ? 0.0f
-                             : format == KvFormat::kQ8 ? peak / 127.0f * 1.001f + 0x1p-24f
-                                                       : std::abs(x) * 0x1p-10f + 0x1p-24f;
+          const float step = type == KvElement::kF32    ? 0.0f
+                             : type == KvElement::kInt8 ? peak / 127.0f * 1.001f + 0x1p-24f
+                             : type == KvElement::kInt4 ? 2 * peak / 15.0f * 1.002f + 0x1p-23f
+                                                        : std::abs(x) * 0x1p-10f + 0x1p-24f;
           ASSERT_TRUE(std::isfinite(stored));
           ASSERT_NEAR(stored, x, 0.5001f * step) << "slot " << slot << ", element " << d;
         }

@@ -59,10 +59,11 @@ struct PageView {
   int page_tokens = 0;                    // T, slots: 16, 32, 64 or 128
   int head_dim = 0;                       // D
   std::byte* keys = nullptr;              // [D, T] f16, int8 or f32
-  std::byte* values = nullptr;            // [T, D]
-  std::uint16_t* key_scales = nullptr;    // f16 [T], q8 only
-  std::uint16_t* value_scales = nullptr;  // f16 [T], q8 only
+  std::byte* values = nullptr;            // [T, D], or blocks of 4-bit elements
+  std::uint16_t* key_scales = nullptr;    // f16 [T], of int8 keys
+  std::uint16_t* value_scales = nullptr;  // f16 [T], of int8 values; [T, B] of 4-bit ones
   std::uint16_t* key_bounds = nullptr;    // f16 [2, D]: greatest, least; null without
+  std::uint16_t* value_minima = nullptr;  // f16 [T, B], of 4-bit values
 };
 
 // Slots of a page that one query may attend to: [0, sink_end) and [recent_begin, recent_end).
@@ -101,6 +102,9 @@ struct Rope {
   bool interleaved = false;  // pairs (2i, 2i+1), else (i, i + dims / 2)
 };
 
+// The largest power of two that divides the dimension: how many elements Kernels::hadamard mixes.
+inline constexpr int hadamard_block(int head_dim) { return head_dim & -head_dim; }
+
 struct Kernels {
   std::string_view name;
 
@@ -131,6 +135,12 @@ struct Kernels {
 
   // out [head_dim] = rotated x times scale; elements beyond rope.dims are only scaled.
   void (*rotate)(const float* x, const Rope& rope, int head_dim, float scale, float* out);
+
+  // x [head_dim], in place: every hadamard_block(head_dim) elements times the Hadamard matrix of
+  // that order over its square root, which is its own inverse and leaves scalar products as they
+  // are. It spreads what a few elements hold over all of them, so that one scale fits all
+  // (Ashkboos et al. 2024, "QuaRot").
+  void (*hadamard)(float* x, int head_dim);
 
   // Stores a token's key (already rotated) and value in a slot. What the format cannot hold is
   // clamped and NaN becomes 0, so that pages only ever hold finite numbers.

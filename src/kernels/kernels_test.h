@@ -63,26 +63,80 @@ template <typename T>
 using ExactVector = std::vector<T, ExactAllocator<T>>;
 using Floats = ExactVector<float>;
 
-inline std::size_t element_bytes(KvFormat format) {
-  return format == KvFormat::kQ8 ? 1 : format == KvFormat::kF32 ? 4 : 2;
-}
-
-// Element `index` of a part of a page; `scale` (f16) is that of its slot, for q8.
-inline float page_element(KvFormat format, const std::byte* part, std::size_t index,
+// Element `index` of a part of a page; `scale` (f16) is that of its slot, of 8-bit integers.
+inline float part_element(KvElement type, const std::byte* part, std::size_t index,
                           std::uint16_t scale) {
-  const std::byte* at = part + index * element_bytes(format);
-  if (format == KvFormat::kQ8) {
-    return static_cast<float>(static_cast<std::int8_t>(*at)) * f16_to_f32(scale);
+  if (type == KvElement::kInt8) {
+    return static_cast<float>(static_cast<std::int8_t>(part[index])) * f16_to_f32(scale);
   }
   float single;
   std::uint16_t half;
-  if (format == KvFormat::kF32) {
-    std::memcpy(&single, at, sizeof single);
+  if (type == KvElement::kF32) {
+    std::memcpy(&single, part + index * sizeof single, sizeof single);
     return single;
   }
-  std::memcpy(&half, at, sizeof half);
+  std::memcpy(&half, part + index * sizeof half, sizeof half);
   return f16_to_f32(half);
 }
+
+// What a page holds.
+inline float stored_key(const PageView& page, int slot, int d) {
+  const KvElement type = key_element(page.format);
+  const auto at = static_cast<std::size_t>(d) * static_cast<std::size_t>(page.page_tokens) +
+                  static_cast<std::size_t>(slot);
+  return part_element(type, page.keys, at, type == KvElement::kInt8 ? page.key_scales[slot] : 0);
+}
+inline float stored_value(const PageView& page, int slot, int d) {
+  const KvElement type = value_element(page.format);
+  if (type == KvElement::kInt4) {
+    const int block = slot * value_blocks(page.head_dim) + d / 32;
+    const auto byte = static_cast<int>(page.values[block * 16 + d % 16]);
+    const int code = d % 32 < 16 ? byte % 16 : byte / 16;
+    return f16_to_f32(page.value_minima[block]) +
+           static_cast<float>(code) * f16_to_f32(page.value_scales[block]);
+  }
+  const auto at = static_cast<std::size_t>(slot) * static_cast<std::size_t>(page.head_dim) +
+                  static_cast<std::size_t>(d);
+  return part_element(type, page.values, at,
+                      type == KvElement::kInt8 ? page.value_scales[slot] : 0);
+}
+
+// The parts of a page, each in memory of its exact size, filled with a pattern.
+struct PageParts {
+  PageParts(KvFormat page_format, int page_tokens, int head_dim)
+      : format(page_format),
+        tokens(page_tokens),
+        dim(head_dim),
+        key_scales(static_cast<std::size_t>(tokens), 0x5a5a),
+        value_scales(static_cast<std::size_t>(tokens * value_blocks(dim)), 0x5a5a),
+        value_minima(value_scales),
+        bounds(static_cast<std::size_t>(2 * dim)) {
+    constexpr std::array<std::size_t, kKvFormatCount> kBytes = {2, 1, 4, 1};
+    const auto elements = static_cast<std::size_t>(tokens * dim);
+    keys.assign(elements * kBytes[index_of(format)], std::byte{0x5a});
+    values = keys;
+    if (format == KvFormat::kK8V4) values.assign(value_scales.size() * 16, std::byte{0x5a});
+  }
+
+  PageView view() const {
+    return {.format = format,
+            .page_tokens = tokens,
+            .head_dim = dim,
+            .keys = const_cast<std::byte*>(keys.data()),
+            .values = const_cast<std::byte*>(values.data()),
+            .key_scales = const_cast<std::uint16_t*>(key_scales.data()),
+            .value_scales = const_cast<std::uint16_t*>(value_scales.data()),
+            .key_bounds = const_cast<std::uint16_t*>(bounds.data()),
+            .value_minima = const_cast<std::uint16_t*>(value_minima.data())};
+  }
+  double key(int slot, int d) const { return stored_key(view(), slot, d); }
+  double value(int slot, int d) const { return stored_value(view(), slot, d); }
+
+  KvFormat format;
+  int tokens, dim;
+  ExactVector<std::byte> keys, values;
+  ExactVector<std::uint16_t> key_scales, value_scales, value_minima, bounds;
+};
 
 class Random {
  public:

@@ -13,17 +13,11 @@ using namespace kernels_test;
 constexpr std::array kTokens = {16, 32, 64, 128};
 constexpr std::array kDims = {1, 7, 8, 16, 40, 64, 80, 96, 128, 256};
 
-// A page of random keys in memory of its exact size; some elements are large, some all negative.
-struct Page {
+// A page of random keys; some elements are large, some all negative.
+struct Page : PageParts {
   Page(KvFormat page_format, int page_tokens, int head_dim, Random& random)
-      : format(page_format), tokens(page_tokens), dim(head_dim) {
-    const auto slots = static_cast<std::size_t>(tokens);
+      : PageParts(page_format, page_tokens, head_dim) {
     const auto elements = static_cast<std::size_t>(dim);
-    keys.resize(slots * elements * element_bytes(format));
-    values.resize(keys.size());
-    key_scales.resize(slots);
-    value_scales.resize(slots);
-    bounds.resize(2 * elements);
     const Floats centre = random.normals(elements, 3.0f);
     for (int slot = 0; slot < tokens; ++slot) {
       Floats key = random.normals(elements, std::abs(random.power_of_two(-6, 4)));
@@ -31,28 +25,6 @@ struct Page {
       kReferenceKernels.write_slot(view(), slot, key.data(), key.data());
     }
   }
-
-  PageView view() {
-    return {.format = format,
-            .page_tokens = tokens,
-            .head_dim = dim,
-            .keys = keys.data(),
-            .values = values.data(),
-            .key_scales = key_scales.data(),
-            .value_scales = value_scales.data(),
-            .key_bounds = bounds.data()};
-  }
-
-  double key(int slot, int d) const {
-    const auto at = static_cast<std::size_t>(d) * static_cast<std::size_t>(tokens);
-    return page_element(format, keys.data(), at + static_cast<std::size_t>(slot),
-                        key_scales[static_cast<std::size_t>(slot)]);
-  }
-
-  KvFormat format;
-  int tokens, dim;
-  ExactVector<std::byte> keys, values;
-  ExactVector<std::uint16_t> key_scales, value_scales, bounds;
 };
 
 class KeyBounds : public KernelsTest {

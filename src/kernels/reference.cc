@@ -174,6 +174,23 @@ void rotate(const float* x, const Rope& rope, int head_dim, float scale, float* 
   for (int i = rope.dims; i < head_dim; ++i) out[i] = x[i] * scale;
 }
 
+void hadamard(float* x, int head_dim) {
+  const int block = hadamard_block(head_dim);
+  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(block)));
+  for (int first = 0; first < head_dim; first += block) {
+    for (int stride = 1; stride < block; stride *= 2) {
+      for (int i = first; i < first + block; ++i) {
+        if (((i - first) & stride) != 0) continue;
+        const float a = x[i];
+        const float b = x[i + stride];
+        x[i] = a + b;
+        x[i + stride] = a - b;
+      }
+    }
+  }
+  for (int i = 0; i < head_dim; ++i) x[i] *= scale;
+}
+
 float finite(float value, float limit) {
   if (std::isnan(value)) return 0.0f;
   return std::clamp(value, -limit, limit);
@@ -198,13 +215,38 @@ void write_q8(const float* x, int count, float scale, std::byte* out, int stride
   }
 }
 
+// One block of a 4-bit value. The minimum is rounded down and the scale up, so that no code is
+// clipped; elements beyond the head count as its last one.
+void write_q4_block(const PageView& page, int slot, int block, const float* value) {
+  float x[kValueBlock];
+  for (int i = 0; i < kValueBlock; ++i) {
+    x[i] = finite_half(value[std::min(block * kValueBlock + i, page.head_dim - 1)]);
+  }
+  const auto [least, greatest] = std::minmax_element(x, x + kValueBlock);
+  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(slot) * value_blocks(page.head_dim) + block;
+  page.value_minima[at] = f32_to_f16_down(*least + 0.0f);  // -0 is 0
+  const float minimum = f16_to_f32(page.value_minima[at]);
+  page.value_scales[at] = f32_to_f16_up((*greatest - minimum) / 15.0f);
+  const float scale = f16_to_f32(page.value_scales[at]);
+  for (int i = 0; i < kValueBlock; ++i) {
+    const float code = scale == 0.0f ? 0.0f : std::nearbyint((x[i] - minimum) / scale);
+    const auto bits = static_cast<unsigned>(std::clamp(code, 0.0f, 15.0f));
+    std::byte& byte = page.values[at * (kValueBlock / 2) + i % 16];
+    byte = i < 16 ? static_cast<std::byte>(bits) : byte | static_cast<std::byte>(bits << 4);
+  }
+}
+
 void write_slot(const PageView& page, int slot, const float* key, const float* value) {
   const int tokens = page.page_tokens;
   const int dim = page.head_dim;
-  if (page.format == KvFormat::kQ8) {
+  if (key_element(page.format) == KvElement::kInt8) {
     page.key_scales[slot] = scale_for(key, dim);
-    page.value_scales[slot] = scale_for(value, dim);
     write_q8(key, dim, f16_to_f32(page.key_scales[slot]), page.keys + slot, tokens);
+    if (page.format == KvFormat::kK8V4) {
+      for (int b = 0; b < value_blocks(dim); ++b) write_q4_block(page, slot, b, value);
+      return;
+    }
+    page.value_scales[slot] = scale_for(value, dim);
     write_q8(value, dim, f16_to_f32(page.value_scales[slot]), page.values + slot * dim, 1);
     return;
   }
@@ -223,14 +265,35 @@ void write_slot(const PageView& page, int slot, const float* key, const float* v
   }
 }
 
-float element(const PageView& page, const std::byte* part, int index, float scale) {
-  if (page.format == KvFormat::kQ8) {
+// Element `index` of a part of a page; `scale` is that of its slot, of 8-bit integers.
+float element(KvElement type, const std::byte* part, std::ptrdiff_t index, float scale) {
+  if (type == KvElement::kInt8) {
     return static_cast<float>(static_cast<std::int8_t>(std::to_integer<int>(part[index]))) * scale;
   }
-  if (page.format == KvFormat::kF32) return reinterpret_cast<const float*>(part)[index];
+  if (type == KvElement::kF32) return reinterpret_cast<const float*>(part)[index];
   std::uint16_t half;
-  std::memcpy(&half, part + static_cast<std::ptrdiff_t>(index) * 2, 2);
+  std::memcpy(&half, part + index * 2, 2);
   return f16_to_f32(half);
+}
+
+float key_at(const PageView& page, int d, int slot) {
+  const KvElement type = key_element(page.format);
+  const float scale = type == KvElement::kInt8 ? f16_to_f32(page.key_scales[slot]) : 1.0f;
+  return element(type, page.keys, static_cast<std::ptrdiff_t>(d) * page.page_tokens + slot, scale);
+}
+
+float value_at(const PageView& page, int slot, int d) {
+  const KvElement type = value_element(page.format);
+  if (type == KvElement::kInt4) {
+    const std::ptrdiff_t at =
+        static_cast<std::ptrdiff_t>(slot) * value_blocks(page.head_dim) + d / kValueBlock;
+    const int byte = std::to_integer<int>(page.values[at * (kValueBlock / 2) + d % 16]);
+    const int code = d % kValueBlock < 16 ? byte & 15 : byte >> 4;
+    return std::fma(static_cast<float>(code), f16_to_f32(page.value_scales[at]),
+                    f16_to_f32(page.value_minima[at]));
+  }
+  const float scale = type == KvElement::kInt8 ? f16_to_f32(page.value_scales[slot]) : 1.0f;
+  return element(type, page.values, static_cast<std::ptrdiff_t>(slot) * page.head_dim + d, scale);
 }
 
 bool sees(const SlotRange& range, int slot) {
@@ -240,24 +303,18 @@ bool sees(const SlotRange& range, int slot) {
 void attend_page(const AttendPage& a) {
   const int tokens = a.page.page_tokens;
   const int dim = a.page.head_dim;
-  const bool quantized = a.page.format == KvFormat::kQ8;
   for (int r = 0; r < a.rows; ++r) {
     const float* query = a.queries + static_cast<std::ptrdiff_t>(r) * dim;
     float* output = a.state.output + static_cast<std::ptrdiff_t>(r) * padded_dim(dim);
     for (int t = 0; t < tokens; ++t) {
       if (!sees(a.slots[r], t)) continue;
-      const float key_scale = quantized ? f16_to_f32(a.page.key_scales[t]) : 1.0f;
       float score = 0.0f;
-      for (int d = 0; d < dim; ++d) {
-        score = std::fma(query[d], element(a.page, a.page.keys, d * tokens + t, key_scale), score);
-      }
+      for (int d = 0; d < dim; ++d) score = std::fma(query[d], key_at(a.page, d, t), score);
       const float maximum = std::max(a.state.maximum[r], score);
       const float keep = std::exp2(a.state.maximum[r] - maximum);
       const float weight = std::exp2(score - maximum);
-      const float value_scale = quantized ? f16_to_f32(a.page.value_scales[t]) : 1.0f;
       for (int d = 0; d < dim; ++d) {
-        output[d] =
-            output[d] * keep + weight * element(a.page, a.page.values, t * dim + d, value_scale);
+        output[d] = output[d] * keep + weight * value_at(a.page, t, d);
       }
       a.state.sum[r] = a.state.sum[r] * keep + weight;
       a.state.maximum[r] = maximum;
@@ -265,22 +322,12 @@ void attend_page(const AttendPage& a) {
   }
 }
 
-float key_element(const PageView& page, int d, int slot) {
-  const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(d) * page.page_tokens + slot;
-  if (page.format == KvFormat::kQ8) {
-    const auto code = static_cast<std::int8_t>(page.keys[at]);
-    return static_cast<float>(code) * f16_to_f32(page.key_scales[slot]);
-  }
-  if (page.format == KvFormat::kF32) return reinterpret_cast<const float*>(page.keys)[at];
-  return f16_to_f32(reinterpret_cast<const std::uint16_t*>(page.keys)[at]);
-}
-
 void bound_keys(const PageView& page) {
   for (int d = 0; d < page.head_dim; ++d) {
     float greatest = -kInfinity, least = kInfinity;
     for (int slot = 0; slot < page.page_tokens; ++slot) {
-      greatest = std::max(greatest, key_element(page, d, slot));
-      least = std::min(least, key_element(page, d, slot));
+      greatest = std::max(greatest, key_at(page, d, slot));
+      least = std::min(least, key_at(page, d, slot));
     }
     page.key_bounds[d] = f32_to_f16_up(greatest);
     page.key_bounds[page.head_dim + d] = f32_to_f16_down(least);
@@ -358,6 +405,7 @@ const Kernels kReferenceKernels = {
     .silu_multiply = silu_multiply,
     .add_scaled = add_scaled,
     .rotate = rotate,
+    .hadamard = hadamard,
     .write_slot = write_slot,
     .attend_page = attend_page,
     .bound_keys = bound_keys,
@@ -371,7 +419,8 @@ const Kernels kReferenceKernels = {
 std::size_t attend_scratch_floats(int rows, int head_dim, int page_tokens) {
   const auto dim = static_cast<std::size_t>(padded_dim(head_dim));
   const auto tokens = static_cast<std::size_t>(page_tokens);
-  return static_cast<std::size_t>(rows) * tokens + 2 * tokens * dim + 2 * tokens;
+  return static_cast<std::size_t>(rows) * tokens + 2 * tokens * dim + tokens +
+         2 * tokens * static_cast<std::size_t>(value_blocks(head_dim));
 }
 
 }  // namespace redknot

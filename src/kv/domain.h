@@ -17,7 +17,7 @@ namespace redknot {
 using Domain = Sha256Digest;
 
 // Raised whenever the same tokens give other keys or values: other cuts, another packing.
-inline constexpr int kArithmetic = 1;
+inline constexpr int kArithmetic = 2;
 
 // What the cache cannot see by itself.
 struct DomainNames {

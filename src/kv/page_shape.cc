@@ -42,23 +42,32 @@ Status check(const PageOptions& options) {
 }
 
 std::size_t PageShape::values_offset(KvFormat format) const {
-  constexpr std::array<std::size_t, kKvFormatCount> kElementBytes = {2, 1, 4};
-  const std::size_t element_bytes = kElementBytes[index_of(format)];
+  constexpr std::array<std::size_t, kKvFormatCount> kKeyBytes = {2, 1, 4, 1};
   const std::size_t elements = static_cast<std::size_t>(head_dim) * page_tokens;
-  return round_up(elements * element_bytes);
+  return round_up(elements * kKeyBytes[index_of(format)]);
 }
 
-std::size_t PageShape::key_scales_offset() const {
-  return values_offset(KvFormat::kQ8) + static_cast<std::size_t>(head_dim) * page_tokens;
+std::size_t PageShape::key_scales_offset(KvFormat format) const {
+  const int row_bytes =
+      format == KvFormat::kK8V4 ? value_blocks(head_dim) * kValueBlock / 2 : head_dim;
+  return values_offset(format) + static_cast<std::size_t>(row_bytes) * page_tokens;
 }
 
-std::size_t PageShape::value_scales_offset() const {
-  return key_scales_offset() + std::size_t{2} * page_tokens;
+std::size_t PageShape::value_scales_offset(KvFormat format) const {
+  return key_scales_offset(format) + std::size_t{2} * page_tokens;
+}
+
+std::size_t PageShape::value_minima_offset() const {
+  return value_scales_offset(KvFormat::kK8V4) +
+         std::size_t{2} * page_tokens * value_blocks(head_dim);
 }
 
 std::size_t PageShape::key_bounds_offset(KvFormat format) const {
-  if (format != KvFormat::kQ8) return 2 * values_offset(format);
-  return value_scales_offset() + std::size_t{2} * page_tokens;
+  if (format == KvFormat::kQ8) return value_scales_offset(format) + std::size_t{2} * page_tokens;
+  if (format == KvFormat::kK8V4) {
+    return value_minima_offset() + std::size_t{2} * page_tokens * value_blocks(head_dim);
+  }
+  return 2 * values_offset(format);
 }
 
 std::size_t PageShape::bytes(KvFormat format) const {

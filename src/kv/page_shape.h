@@ -5,7 +5,9 @@
 // A page holds `page_tokens` slots of K and V of one (layer, KV head) in one format.
 // Layout, f16 (T = page_tokens, D = head_dim):  keys f16 [D, T], values f16 [T, D].
 // f32: the same in f32. q8: keys int8 [D, T], values int8 [T, D], key scales f16 [T], value scales
-// f16 [T].
+// f16 [T]. k8v4 (B = value_blocks(D)): keys int8 [D, T], values [T, B] blocks of 16 bytes, whose
+// byte i holds element i in its low half and element 16 + i in its high half; key scales f16 [T],
+// value scales f16 [T, B], value minima f16 [T, B].
 // Pages and their values begin at multiples of 64 bytes, everything else right after what it
 // follows. Keys lie transposed so that one vector holds one element of consecutive tokens. With
 // key bounds, each page ends with the greatest and the least of each element of its keys,
@@ -43,8 +45,9 @@ struct PageShape {
   std::size_t bytes(const PageCounts& pages) const;  // so many of each format
   // Byte offsets inside a page.
   std::size_t values_offset(KvFormat format) const;
-  std::size_t key_scales_offset() const;    // q8 only
-  std::size_t value_scales_offset() const;  // q8 only
+  std::size_t key_scales_offset(KvFormat format) const;  // this and the next: q8, k8v4
+  std::size_t value_scales_offset(KvFormat format) const;
+  std::size_t value_minima_offset() const;  // k8v4 only
   std::size_t key_bounds_offset(KvFormat format) const;
   bool operator==(const PageShape&) const = default;
 };

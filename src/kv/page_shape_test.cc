@@ -17,14 +17,24 @@ TEST(PageShape, PartsOfAPageFollowEachOtherWithoutOverlap) {
       ASSERT_GE(shape.values_offset(KvFormat::kF32), 4 * elements);
       ASSERT_GE(shape.bytes(KvFormat::kF32), shape.values_offset(KvFormat::kF32) + 4 * elements);
       ASSERT_GE(shape.values_offset(KvFormat::kQ8), elements);
-      ASSERT_GE(shape.key_scales_offset(), shape.values_offset(KvFormat::kQ8) + elements);
-      ASSERT_GE(shape.value_scales_offset(), shape.key_scales_offset() + scale_bytes);
-      ASSERT_GE(shape.bytes(KvFormat::kQ8), shape.value_scales_offset() + scale_bytes);
+      ASSERT_GE(shape.key_scales_offset(KvFormat::kQ8),
+                shape.values_offset(KvFormat::kQ8) + elements);
+      ASSERT_GE(shape.bytes(KvFormat::kQ8), shape.value_scales_offset(KvFormat::kQ8) + scale_bytes);
+      const auto blocks = static_cast<std::size_t>((head_dim + 31) / 32);
+      ASSERT_GE(shape.values_offset(KvFormat::kK8V4), elements);
+      ASSERT_GE(shape.key_scales_offset(KvFormat::kK8V4),
+                shape.values_offset(KvFormat::kK8V4) + blocks * 16 * page_tokens);
+      ASSERT_GE(shape.value_minima_offset(),
+                shape.value_scales_offset(KvFormat::kK8V4) + scale_bytes * blocks);
+      ASSERT_GE(shape.bytes(KvFormat::kK8V4), shape.value_minima_offset() + scale_bytes * blocks);
+      for (const KvFormat format : {KvFormat::kQ8, KvFormat::kK8V4}) {
+        ASSERT_EQ(shape.key_scales_offset(format) % 2, 0u);
+        ASSERT_GE(shape.value_scales_offset(format), shape.key_scales_offset(format) + scale_bytes);
+      }
       for (const KvFormat format : kKvFormats) {
         ASSERT_EQ(shape.values_offset(format) % 64, 0u);
         ASSERT_EQ(shape.bytes(format) % 64, 0u);
       }
-      ASSERT_EQ(shape.key_scales_offset() % 2, 0u);
     }
   }
 }
@@ -41,7 +51,9 @@ TEST(PageShape, KeyBoundsComeLast) {
       ASSERT_GE(bounded.bytes(format), at + std::size_t{4} * head_dim);
       ASSERT_EQ(bounded.bytes(format) % 64, 0u);
     }
-    ASSERT_GE(bounded.key_bounds_offset(KvFormat::kQ8), bounded.value_scales_offset() + 2 * 16);
+    ASSERT_GE(bounded.key_bounds_offset(KvFormat::kQ8),
+              bounded.value_scales_offset(KvFormat::kQ8) + 2 * 16);
+    ASSERT_GE(bounded.key_bounds_offset(KvFormat::kK8V4), bounded.value_minima_offset() + 2 * 16);
     ASSERT_GE(bounded.key_bounds_offset(KvFormat::kF16),
               bounded.values_offset(KvFormat::kF16) + std::size_t{2} * 16 * head_dim);
   }
@@ -59,6 +71,7 @@ TEST(PageShape, WastesNothingAtCommonHeadSizes) {
   EXPECT_EQ(shape.bytes(KvFormat::kF16), 64u * 128 * 2 * 2);
   EXPECT_EQ(shape.bytes(KvFormat::kQ8), 64u * (128 + 2) * 2);
   EXPECT_EQ(shape.bytes(KvFormat::kF32), 64u * 128 * 4 * 2);
+  EXPECT_EQ(shape.bytes(KvFormat::kK8V4), 64u * (128 + 2 + 64 + 4 * 4));
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ struct TensorView {
 
   bool present() const { return !bytes.empty(); }
   std::span<const std::byte> row(int index) const;
+  std::vector<float> floats() const;  // all elements; empty if absent
 };
 
 struct ExpertWeights {

@@ -118,4 +118,10 @@ std::span<const std::byte> TensorView::row(int index) const {
   return bytes.subspan(static_cast<std::size_t>(index) * row_bytes, row_bytes);
 }
 
+std::vector<float> TensorView::floats() const {
+  std::vector<float> values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
+  if (!values.empty()) dequantize(dtype, bytes, values);
+  return values;
+}
+
 }  // namespace redknot

@@ -36,6 +36,7 @@ PageCounts pages_for(const ModelConfig& config, int page_tokens, int context_tok
   pages[index_of(KvFormat::kF16)] = 2 * one;
   pages[index_of(KvFormat::kQ8)] = one;
   pages[index_of(KvFormat::kF32)] = one;
+  pages[index_of(KvFormat::kK8V4)] = one;
   return pages;
 }
 

@@ -62,18 +62,19 @@ SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PageMemory& me
 
 SegPagedAttention::~SegPagedAttention() = default;
 
-void SegPagedAttention::run(int layer, std::span<const SequenceRows> sequences,
-                            const float* queries, float* out) {
+void SegPagedAttention::run(int layer, const KeyBasis& basis,
+                            std::span<const SequenceRows> sequences, const float* queries,
+                            float* out) {
   plan_units(shape_, layer, sequences, plan_);
   prepare_rotations();
-  select_pages(queries);
+  select_pages(basis, queries);
   plan_cuts(plan_);
   count_attended(plan_, attended_);
   mass_.begin(plan_);
   if (splits_units()) {
-    run_split(queries, out);
+    run_split(basis, queries, out);
   } else {
-    run_whole(queries, out);
+    run_whole(basis, queries, out);
   }
   mass_.collect(plan_, sequences);
 }
@@ -95,13 +96,13 @@ void SegPagedAttention::prepare_rotations() {
   }
 }
 
-void SegPagedAttention::select_pages(const float* queries) {
+void SegPagedAttention::select_pages(const KeyBasis& basis, const float* queries) {
   if (plan_.marks.empty()) return;
   threads_.parallel_for(static_cast<int>(plan_.units.size()), [&](int task, int thread) {
     const AttentionUnit& unit = plan_.units[static_cast<std::size_t>(task)];
     if (!unit.selects_pages()) return;
     UnitQueries& own = workers_[static_cast<std::size_t>(thread)].queries;
-    own.load(unit, queries);
+    own.load(unit, basis, queries);
     selector_.select(unit, own, thread, plan_);
   });
 }
@@ -117,14 +118,14 @@ bool SegPagedAttention::splits_units() {
   return true;
 }
 
-void SegPagedAttention::run_whole(const float* queries, float* out) {
+void SegPagedAttention::run_whole(const KeyBasis& basis, const float* queries, float* out) {
   const int dim = shape_.head_dim;
   threads_.parallel_for(static_cast<int>(plan_.units.size()), [&](int task, int thread) {
     const AttentionUnit& unit = plan_.units[static_cast<std::size_t>(task)];
     Worker& worker = workers_[static_cast<std::size_t>(thread)];
     const AttentionState whole = state_in(worker.whole_state.data(), unit.rows, dim);
     const AttentionState part = state_in(worker.cut_state.data(), unit.rows, dim);
-    worker.queries.load(unit, queries);
+    worker.queries.load(unit, basis, queries);
     clear(whole, unit.rows, dim);
     for (int cut = 0; cut < unit.cuts; ++cut) {
       attend_cut(unit, plan_.cut_of(unit, cut), thread, part);
@@ -140,7 +141,7 @@ AttentionState SegPagedAttention::partial(const AttentionUnit& unit, int cut) {
                   shape_.head_dim);
 }
 
-void SegPagedAttention::run_split(const float* queries, float* out) {
+void SegPagedAttention::run_split(const KeyBasis& basis, const float* queries, float* out) {
   const int dim = shape_.head_dim;
   cut_tasks_.clear();
   for (const AttentionUnit& unit : plan_.units) {
@@ -148,7 +149,7 @@ void SegPagedAttention::run_split(const float* queries, float* out) {
   }
   threads_.parallel_for(static_cast<int>(cut_tasks_.size()), [&](int task, int thread) {
     const auto& [unit, cut] = cut_tasks_[static_cast<std::size_t>(task)];
-    workers_[static_cast<std::size_t>(thread)].queries.load(*unit, queries);
+    workers_[static_cast<std::size_t>(thread)].queries.load(*unit, basis, queries);
     attend_cut(*unit, plan_.cut_of(*unit, cut), thread, partial(*unit, cut));
   });
   for (const AttentionUnit& unit : plan_.units) {
@@ -205,6 +206,7 @@ void SegPagedAttention::finish(const AttentionUnit& unit, const AttentionState& 
     // A token always sees itself, so the sum is positive.
     const float factor = 1.0f / whole.sum[r];
     for (int d = 0; d < dim; ++d) target[d] = source[d] * factor;
+    if (mixes_values(unit.policy->kv_format)) kernels_.hadamard(target, shape_.head_dim);
   }
 }
 

@@ -20,6 +20,7 @@
 #include "kernels/kernels.h"
 #include "kv/page_memory.h"
 #include "runtime/attention_plan.h"
+#include "runtime/key_basis.h"
 #include "runtime/page_mass.h"
 #include "runtime/page_select.h"
 #include "runtime/rope_table.h"
@@ -35,8 +36,10 @@ class SegPagedAttention {
   ~SegPagedAttention();
 
   // out [rows, query_heads * head_dim] from queries of the same shape, not yet rotated.
-  // Every position of the rows has its key and value in the tables of `layer` already.
-  void run(int layer, std::span<const SequenceRows> sequences, const float* queries, float* out);
+  // Every position of the rows has its key and value in the tables of `layer` already; `basis` is
+  // the layer's.
+  void run(int layer, const KeyBasis& basis, std::span<const SequenceRows> sequences,
+           const float* queries, float* out);
 
   // Of the latest run: how many slots each row attended to, summed over the KV heads; by row.
   std::span<const std::int64_t> attended() const { return attended_; }
@@ -58,15 +61,15 @@ class SegPagedAttention {
   void prepare_rotations();
 
   // Has every unit whose queries select pages mark them in the plan.
-  void select_pages(const float* queries);
+  void select_pages(const KeyBasis& basis, const float* queries);
 
   // Whether there are too few units to keep all threads busy, so that cuts are computed apart. Has
   // memory for their states then.
   bool splits_units();
 
   // Compute all units: one task a unit, or one a cut and then the merging of each unit's states.
-  void run_whole(const float* queries, float* out);
-  void run_split(const float* queries, float* out);
+  void run_whole(const KeyBasis& basis, const float* queries, float* out);
+  void run_split(const KeyBasis& basis, const float* queries, float* out);
 
   // Adds the pages of one cut to a state, which it empties first.
   void attend_cut(const AttentionUnit& unit, const PageCut& cut, int thread,

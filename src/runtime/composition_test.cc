@@ -212,7 +212,10 @@ TEST_P(Composition, WithEverythingRecoveredIsDensePrefillBitForBit) {
 
 TEST_P(Composition, BehindItsOwnContextASegmentIsAnExactPrefix) {
   const OpenModel model = small(Architecture::kLlama, "Q8_0");
-  const HeadProfile profile = global_profile(model, KvFormat::kQ8);
+  HeadProfile profile = global_profile(model, KvFormat::kQ8);
+  for (std::size_t head = 0; head < profile.policies.size(); head += 2) {
+    profile.policies[head].kv_format = KvFormat::kK8V4;
+  }
   Machine machine(model, profile, on());
   const Tokens context = random_tokens(16, model.vocabulary(), 1);
   const Tokens ending = random_tokens(9, model.vocabulary(), 3);

@@ -56,7 +56,8 @@ void KeyValues::add_items(int layer, int kv_head, const SequenceRows& sequence,
     const int row = sequence.first_row + static_cast<int>(i);
     const bool compared =
         sequence.measure == Measure::kDeviation && depths[static_cast<std::size_t>(row)] == layer;
-    if (!page->reused || compared) items.push_back({row, position, &*page});
+    if (!page->reused || compared)
+      items.push_back({row, position, &*page, &sequence.policy(layer, kv_head)});
   }
 }
 
@@ -147,8 +148,10 @@ void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
   const int dim = config_.head_dim;
   const Item& item = items_[static_cast<std::size_t>(kv_head)][static_cast<std::size_t>(index)];
   const std::ptrdiff_t at = offset(kv_head, index);
+  float* value = values_.data() + at;
+  if (mixes_values(item.policy->kv_format)) kernels_.hadamard(value, dim);
   if (item.page->reused) {
-    compare_value(kv_head, item, values_.data() + at);
+    compare_value(kv_head, item, value);
     return;
   }
   REDKNOT_DCHECK(item.page->shift == 0);
@@ -158,8 +161,8 @@ void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
   }
   float rotated[512];
   kernels_.rotate(key, rope_.at(item.position), dim, 1.0f, rotated);
-  kernels_.write_slot(view(*item.page), item.position - item.page->position, rotated,
-                      values_.data() + at);
+  BasisChange::of_keys(weights.key_basis, *item.policy, kv_head, dim).apply(kernels_, rotated);
+  kernels_.write_slot(view(*item.page), item.position - item.page->position, rotated, value);
 }
 
 void KeyValues::compare_value(int kv_head, const Item& item, const float* value) {

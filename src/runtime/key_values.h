@@ -54,6 +54,7 @@ class KeyValues {
     int row = 0;
     int position = 0;
     const PageRef* page = nullptr;
+    const HeadPolicy* policy = nullptr;
   };
   // A part of a head's items, stored by one thread.
   struct Task {

@@ -19,13 +19,6 @@ struct PackJob {
   std::size_t offset = 0;  // in the buffer
 };
 
-std::vector<float> floats(const TensorView& tensor) {
-  std::vector<float> values(static_cast<std::size_t>(tensor.rows) *
-                            static_cast<std::size_t>(tensor.columns));
-  if (!values.empty()) dequantize(tensor.dtype, tensor.bytes, values);
-  return values;
-}
-
 PackedMatrix shape_of(const TensorView& tensor) {
   return {packed_format(tensor.dtype), tensor.rows, tensor.columns, nullptr};
 }
@@ -55,14 +48,14 @@ void add_jobs(const LayerWeights& source, PackedLayer& target, std::vector<PackJ
 }
 
 void copy_vectors(const LayerWeights& source, PackedLayer& target) {
-  target.attention_norm = floats(source.attention_norm);
-  target.ffn_norm = floats(source.ffn_norm);
-  target.query_norm = floats(source.query_norm);
-  target.key_norm = floats(source.key_norm);
-  target.query.bias = floats(source.query_bias);
-  target.key.bias = floats(source.key_bias);
-  target.value.bias = floats(source.value_bias);
-  target.attention_output.bias = floats(source.attention_output_bias);
+  target.attention_norm = source.attention_norm.floats();
+  target.ffn_norm = source.ffn_norm.floats();
+  target.query_norm = source.query_norm.floats();
+  target.key_norm = source.key_norm.floats();
+  target.query.bias = source.query_bias.floats();
+  target.key.bias = source.key_bias.floats();
+  target.value.bias = source.value_bias.floats();
+  target.attention_output.bias = source.attention_output_bias.floats();
 }
 
 // Gives every job its place; returns the bytes of all.
@@ -138,9 +131,10 @@ Result<PackedWeights> PackedWeights::pack(const Model& model, ThreadPool& pool,
   Result<HugeBuffer> buffer = HugeBuffer::allocate(bytes);
   if (!buffer.ok()) return buffer.error().within("pack weights");
   packed.buffer_ = std::move(*buffer);
-  packed.output_norm_ = floats(weights.output_norm);
+  packed.output_norm_ = weights.output_norm.floats();
   for (std::size_t layer = 0; layer < packed.layers_.size(); ++layer) {
     copy_vectors(weights.layers[layer], packed.layers_[layer]);
+    packed.layers_[layer].key_basis = key_basis(model.config(), weights.layers[layer], pool);
   }
   for (const PackJob& job : jobs) {
     std::byte* out = packed.buffer_.bytes().data() + job.offset;

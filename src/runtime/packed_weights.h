@@ -16,6 +16,7 @@
 #include "base/thread_pool.h"
 #include "kernels/packed_matrix.h"
 #include "model/model.h"
+#include "runtime/key_basis.h"
 
 namespace redknot {
 
@@ -34,6 +35,7 @@ struct PackedLayer {
   std::vector<float> attention_norm, ffn_norm;  // [hidden_size]
   std::vector<float> query_norm, key_norm;      // [head_dim] or empty
   Linear query, key, value, attention_output;
+  KeyBasis key_basis;
   PackedFfn ffn;                   // dense
   PackedMatrix router;             // MoE: [experts, hidden_size]
   std::vector<PackedFfn> experts;  // MoE

@@ -81,7 +81,7 @@ TEST_P(PageMassTest, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
     SegPagedAttention attention({kKvHeads * kGroup, kKvHeads, kDim}, *memory_, kernels(), pool,
                                 rope);
     const SequenceRows rows{&kv.tables(), positions, 0, Measure::kPageMass};
-    attention.run(0, {&rows, 1}, queries.data(), out.data());
+    attention.run(0, {}, {&rows, 1}, queries.data(), out.data());
 
     const PageTable& table = kv.table(0, 0);
     std::vector<double> expected(table.size());

@@ -8,8 +8,9 @@
 namespace redknot {
 
 PageView page_view(PageMemory& memory, FrameId frame);
+PageView page_view(const PageShape& shape, KvFormat format, std::byte* bytes);
 
-// The value in a slot, out [head_dim].
+// The value in a slot as the page holds it, out [head_dim].
 void read_value(const PageView& page, int slot, float* out);
 
 }  // namespace redknot

@@ -131,7 +131,7 @@ void Transformer::attend(int layer, const ActiveRows& active) {
   const PackedLayer& weights = weights_.layers()[static_cast<std::size_t>(layer)];
   const float* queries = rows_.queries.data();
   if (config_.qk_norm) norm_queries(weights, active.count());
-  attention_.run(layer, active.sequences(), queries, rows_.attended.data());
+  attention_.run(layer, weights.key_basis, active.sequences(), queries, rows_.attended.data());
   flops_.add_attention(active.rows(), attention_.attended());
   if (observer_ != nullptr) {
     observer_->attended(layer, active.sequences(), queries, rows_.attended.data());

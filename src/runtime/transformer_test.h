@@ -176,7 +176,7 @@ class Machine {
   static PageOptions pages_of(const HeadProfile& profile, const OpenModel& model,
                               const MachineOptions& options) {
     return {.shape = page_shape(profile, options.page_tokens, model.config.head_dim),
-            .page_count = {kPages, kPages, kPages}};
+            .page_count = {kPages, kPages, kPages, kPages}};
   }
 
   // With the changes of page tables since the step before, and all logits.

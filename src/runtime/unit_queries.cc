@@ -16,8 +16,9 @@ UnitQueries::UnitQueries(const AttentionShape& shape, const Kernels& kernels, co
   visible_.resize(static_cast<std::size_t>(block_tokens(shape)));
 }
 
-void UnitQueries::load(const AttentionUnit& unit, const float* queries) {
+void UnitQueries::load(const AttentionUnit& unit, const KeyBasis& basis, const float* queries) {
   unit_ = &unit;
+  basis_ = BasisChange::of_queries(basis, *unit.policy, unit.kv_head, shape_.head_dim);
   shift_.reset();
   const std::ptrdiff_t dim = shape_.head_dim;
   const std::ptrdiff_t token_floats = shape_.group() * dim;
@@ -40,6 +41,7 @@ void UnitQueries::rotate(int shift) {
     for (int query = 0; query < group; ++query) {
       const std::ptrdiff_t at = (static_cast<std::ptrdiff_t>(token) * group + query) * dim;
       kernels_.rotate(plain_.data() + at, rope, dim, scale, rotated_.data() + at);
+      basis_.apply(kernels_, rotated_.data() + at);
     }
   }
 }

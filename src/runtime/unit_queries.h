@@ -2,7 +2,8 @@
 // UnitQueries: the query rows of one unit of attention, as projected and as rotated for a run of
 // pages, and what each of its tokens sees. A query is rotated once per run, at its position minus
 // the run's shift, so shared pages are used where they lie:
-// (R(p) q) . (R(j + shift) k) = (R(p - shift) q) . (R(j) k).
+// (R(p) q) . (R(j + shift) k) = (R(p - shift) q) . (R(j) k). Where the pages are quantised, it is
+// also taken into the coordinates of their keys.
 //
 // SegPagedAttention owns one for each thread; only that thread uses it. Memory for the largest unit
 // is allocated at construction.
@@ -15,6 +16,7 @@
 #include "heads/visibility.h"
 #include "kernels/kernels.h"
 #include "runtime/attention_plan.h"
+#include "runtime/key_basis.h"
 #include "runtime/rope_table.h"
 
 namespace redknot {
@@ -24,11 +26,11 @@ class UnitQueries {
   // Kernels and table must outlive the object.
   UnitQueries(const AttentionShape& shape, const Kernels& kernels, const RopeTable& rope);
 
-  // Takes the unit's rows out of queries [rows of the step, query_heads * head_dim]. The unit must
-  // outlive the use of the following.
-  void load(const AttentionUnit& unit, const float* queries);
+  // Takes the unit's rows out of queries [rows of the step, query_heads * head_dim]. The unit and
+  // the basis, which is its layer's, must outlive the use of the following.
+  void load(const AttentionUnit& unit, const KeyBasis& basis, const float* queries);
 
-  // [rows of the unit, head_dim], rotated for pages under `shift` and times
+  // [rows of the unit, head_dim], as pages under `shift` are to be asked: rotated and times
   // log2(e) / sqrt(head_dim); valid until the next call. Requires a table prepared for the unit's
   // positions minus the shift.
   const float* rotated(int shift) {
@@ -50,6 +52,7 @@ class UnitQueries {
 
   // Of the unit at hand.
   const AttentionUnit* unit_ = nullptr;
+  BasisChange basis_;
   std::vector<float> plain_;           // [rows, head_dim], as projected
   std::vector<float> rotated_;         // [rows, head_dim], for shift_
   std::optional<int> shift_;           // nothing: rotated_ holds nothing of this unit

@@ -196,6 +196,15 @@ class Logits(RunCase):
             with self.subTest(extra):
                 self.assertEqual(self.logits('-n', 3, *extra)[1], whole)
 
+    def test_formats_of_the_kv_cache_and_what_llama_cpp_calls_them(self):
+        found = {kv: self.logits('-n', 0, '--kv', kv)[1] for kv in ('f32', 'f16', 'q8', 'k8v4')}
+        self.assertEqual(len({matrix[2].tobytes() for matrix in found.values()}), 4)
+        for keys, values, kv in [('f16', 'f16', 'f16'), ('q8_0', 'q8_0', 'q8'),
+                                 ('q8_0', 'q4_0', 'k8v4'), ('f32', 'f32', 'f32')]:
+            with self.subTest(kv):
+                self.assertEqual(self.logits('-n', 0, '--cache-type-k', keys,
+                                             '--cache-type-v', values)[1], found[kv])
+
     def test_tokens_may_be_wrapped_in_an_object(self):
         plain = self.logits('-n', 2)[0]['tokens']
         file = write('wrapped.json', json.dumps({'tokens': IDS}))

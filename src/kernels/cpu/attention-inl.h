@@ -45,6 +45,22 @@ struct ByteValueSource {
   }
 };
 
+struct NibbleValueSource {
+  const std::byte* base;
+  std::ptrdiff_t stride;         // bytes of a token
+  const float *scales, *minima;  // [tokens, blocks]
+  int blocks;
+  REDKNOT_INLINE const std::byte* address(int k, int column) const {
+    return base + k * stride + column / kValueBlock * (kValueBlock / 2);
+  }
+  REDKNOT_INLINE Floats at(int k, int column) const {
+    const int block = k * blocks + column / kValueBlock;
+    const std::byte* from = address(k, column) + column % (kValueBlock / 2);
+    return fma(load_nibbles(from, (column & 16) / 4), broadcast(scales[block]),
+               broadcast(minima[block]));
+  }
+};
+
 // A part of a page is a stream of a few KiB, too short for the hardware to run far ahead of.
 // Without this a decode over 188 MB of KV moved 28 to 32 GB/s, with it 36 (D = 64, 2 threads; 1 and
 // 4 KiB are no better).
@@ -163,7 +179,13 @@ REDKNOT_INLINE FloatSource widen_odd_values(const PageView& page, const float* s
     for (int d = 0; d < stride; ++d) {
       float value = 0.0f;
       const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(t) * dim + d;
-      if (d < dim && page.format == KvFormat::kQ8) {
+      if (d < dim && page.format == KvFormat::kK8V4) {
+        const int block = t * value_blocks(dim) + d / kValueBlock;
+        const auto byte = static_cast<unsigned>(page.values[block * (kValueBlock / 2) + d % 16]);
+        const unsigned code = d % kValueBlock < 16 ? byte & 15 : byte >> 4;
+        value = __builtin_fmaf(static_cast<float>(code), scales[block],
+                               f16_to_f32(page.value_minima[block]));
+      } else if (d < dim && page.format == KvFormat::kQ8) {
         value =
             static_cast<float>(reinterpret_cast<const std::int8_t*>(page.values)[at]) * scales[t];
       } else if (d < dim && page.format == KvFormat::kF32) {
@@ -236,7 +258,8 @@ struct Scratch {
   float* keys;          // [D, T]
   float* values;        // [T, padded D]
   float* key_scales;    // [T]
-  float* value_scales;  // [T]
+  float* value_scales;  // [T], or [T, B] of 4-bit values
+  float* value_minima;  // [T, B]
 };
 
 REDKNOT_INLINE Scratch cut_scratch(const AttendPage& a) {
@@ -248,6 +271,7 @@ REDKNOT_INLINE Scratch cut_scratch(const AttendPage& a) {
   s.values = s.keys + dim * tokens;
   s.key_scales = s.values + dim * tokens;
   s.value_scales = s.key_scales + tokens;
+  s.value_minima = s.value_scales + tokens * value_blocks(a.page.head_dim);
   return s;
 }
 
@@ -286,6 +310,22 @@ REDKNOT_INLINE void sum_values(const AttendPage& a, const ValueSource& values,
   }
 }
 
+REDKNOT_INLINE void widen_halves(const std::uint16_t* halves, int count, float* out) {
+  for (int i = 0; i < count; i += kLanes) store(out + i, load_f16(halves + i));
+}
+
+REDKNOT_INLINE void load_scales(const PageView& page, const Scratch& scratch) {
+  const int tokens = page.page_tokens;
+  widen_halves(page.key_scales, tokens, scratch.key_scales);
+  if (page.format == KvFormat::kQ8) {
+    widen_halves(page.value_scales, tokens, scratch.value_scales);
+  } else {
+    const int blocks = tokens * value_blocks(page.head_dim);
+    widen_halves(page.value_scales, blocks, scratch.value_scales);
+    widen_halves(page.value_minima, blocks, scratch.value_minima);
+  }
+}
+
 inline constexpr int kMostRows = 256;  // of one attend_page call; larger ones are cut
 
 void attend_rows(const AttendPage& a) {
@@ -296,11 +336,8 @@ void attend_rows(const AttendPage& a) {
   const int dim = a.page.head_dim;
   const auto* float_keys = reinterpret_cast<const float*>(a.page.keys);
   const auto* float_values = reinterpret_cast<const float*>(a.page.values);
-  if (a.page.format == KvFormat::kQ8) {
-    for (int t = 0; t < tokens; t += kLanes) {
-      store(scratch.key_scales + t, load_f16(a.page.key_scales + t));
-      store(scratch.value_scales + t, load_f16(a.page.value_scales + t));
-    }
+  if (key_element(a.page.format) == KvElement::kInt8) {
+    load_scales(a.page, scratch);
     score_rows(a, ByteKeySource{a.page.keys, tokens, scratch.key_scales}, bounds, scratch);
   } else if (a.page.format == KvFormat::kF32) {
     score_rows(a, FloatSource{float_keys, tokens}, bounds, scratch);
@@ -314,6 +351,12 @@ void attend_rows(const AttendPage& a) {
   }
   if (a.page.format == KvFormat::kQ8) {
     sum_values(a, ByteValueSource{a.page.values, dim, scratch.value_scales}, bounds, scratch, keep);
+  } else if (a.page.format == KvFormat::kK8V4) {
+    const int blocks = value_blocks(dim);
+    sum_values(a,
+               NibbleValueSource{a.page.values, std::ptrdiff_t{blocks} * kValueBlock / 2,
+                                 scratch.value_scales, scratch.value_minima, blocks},
+               bounds, scratch, keep);
   } else if (a.page.format == KvFormat::kF32) {
     sum_values(a, FloatSource{float_values, dim}, bounds, scratch, keep);
   } else {

@@ -153,6 +153,52 @@ void rotate(const float* x, const Rope& rope, int head_dim, float scale, float* 
   for (int i = rope.dims; i < head_dim; ++i) out[i] = x[i] * scale;
 }
 
+// One step of the Hadamard transform: sum and difference of elements `stride` apart.
+REDKNOT_INLINE void add_and_subtract(float* x, int count, int stride) {
+  for (int group = 0; group < count; group += 2 * stride) {
+    for (int i = group; i < group + stride; ++i) {
+      const float a = x[i];
+      const float b = x[i + stride];
+      x[i] = a + b;
+      x[i + stride] = a - b;
+    }
+  }
+}
+REDKNOT_INLINE void add_and_subtract_vectors(float* x, int count, int stride) {
+  for (int group = 0; group < count; group += 2 * stride) {
+    for (int i = group; i < group + stride; i += kLanes) {
+      const Floats a = load(x + i);
+      const Floats b = load(x + i + stride);
+      store(x + i, a + b);
+      store(x + i + stride, a - b);
+    }
+  }
+}
+
+// The steps within a vector: a lane's partner plus or minus the lane itself.
+REDKNOT_INLINE Floats hadamard_lanes(Floats x) {
+  x = fma(x, alternating<1>(), swap_lanes<1>(x));
+  x = fma(x, alternating<2>(), swap_lanes<2>(x));
+  x = fma(x, alternating<4>(), swap_lanes<4>(x));
+  if constexpr (kLanes == 16) x = fma(x, alternating<8>(), swap_lanes<8>(x));
+  return x;
+}
+
+void hadamard(float* x, int head_dim) {
+  const int block = hadamard_block(head_dim);
+  const auto scale = static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(block)));
+  if (block < kLanes) {
+    for (int stride = 1; stride < block; stride *= 2) add_and_subtract(x, head_dim, stride);
+    for (int i = 0; i < head_dim; ++i) x[i] *= scale;
+    return;
+  }
+  for (int i = 0; i < head_dim; i += kLanes) store(x + i, hadamard_lanes(load(x + i)));
+  for (int stride = kLanes; stride < block; stride *= 2) {
+    add_and_subtract_vectors(x, head_dim, stride);
+  }
+  for (int i = 0; i < head_dim; i += kLanes) store(x + i, load(x + i) * broadcast(scale));
+}
+
 REDKNOT_INLINE Floats finite(Floats x, float limit) {
   return maximum(minimum(zero_if_nan(x), broadcast(limit)), broadcast(-limit));
 }
@@ -209,6 +255,39 @@ REDKNOT_INLINE std::uint16_t write_q8(const PageView& page, int slot, const floa
   return half;
 }
 
+// 4-bit values, a block at a time; the order and rounding of the reference.
+REDKNOT_INLINE void write_q4_values(const PageView& page, int slot, const float* x) {
+  alignas(64) float finite[kLargestHead + kValueBlock];
+  alignas(64) std::int8_t codes[kValueBlock];
+  const int blocks = value_blocks(page.head_dim);
+  copy_finite(x, page.head_dim, kLargestHalf, finite);
+  for (int i = page.head_dim; i < blocks * kValueBlock; ++i) finite[i] = finite[page.head_dim - 1];
+  for (int block = 0; block < blocks; ++block) {
+    const float* from = finite + block * kValueBlock;
+    Floats most = load(from), least = load(from);
+    for (int i = kLanes; i < kValueBlock; i += kLanes) {
+      most = maximum(most, load(from + i));
+      least = minimum(least, load(from + i));
+    }
+    const std::uint16_t low = f32_to_f16_down(-lanes_maximum(zeros() - least) + 0.0f);
+    const float base = f16_to_f32(low);
+    const std::uint16_t step = f32_to_f16_up((lanes_maximum(most) - base) / 15.0f);
+    const float scale = f16_to_f32(step);
+    for (int i = 0; i < kValueBlock; i += kLanes) {
+      Floats code = zeros();
+      if (scale != 0.0f) code = nearest((load(from + i) - broadcast(base)) / broadcast(scale));
+      store_i8(codes + i, to_ints(maximum(minimum(code, broadcast(15.0f)), zeros())));
+    }
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(slot) * blocks + block;
+    page.value_minima[at] = low;
+    page.value_scales[at] = step;
+    for (int i = 0; i < kValueBlock / 2; ++i) {
+      page.values[at * (kValueBlock / 2) + i] =
+          static_cast<std::byte>(codes[i] | codes[i + kValueBlock / 2] << 4);
+    }
+  }
+}
+
 REDKNOT_INLINE void write_f32(const PageView& page, int slot, const float* key,
                               const float* value) {
   alignas(64) float finite[kLargestHead + 16];
@@ -224,6 +303,9 @@ void write_slot(const PageView& page, int slot, const float* key, const float* v
   if (page.format == KvFormat::kQ8) {
     page.key_scales[slot] = write_q8(page, slot, key, true);
     page.value_scales[slot] = write_q8(page, slot, value, false);
+  } else if (page.format == KvFormat::kK8V4) {
+    page.key_scales[slot] = write_q8(page, slot, key, true);
+    write_q4_values(page, slot, value);
   } else if (page.format == KvFormat::kF32) {
     write_f32(page, slot, key, value);
   } else {

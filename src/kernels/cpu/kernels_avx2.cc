@@ -33,6 +33,7 @@ const Kernels kAvx2Kernels = {
     .silu_multiply = avx2::silu_multiply,
     .add_scaled = avx2::add_scaled,
     .rotate = avx2::rotate,
+    .hadamard = avx2::hadamard,
     .write_slot = avx2::write_slot,
     .attend_page = avx2::attend_page,
     .bound_keys = avx2::bound_keys,

@@ -41,6 +41,7 @@ const Kernels kAvx512Kernels = {
     .silu_multiply = avx512::silu_multiply,
     .add_scaled = avx512::add_scaled,
     .rotate = avx512::rotate,
+    .hadamard = avx512::hadamard,
     .write_slot = avx512::write_slot,
     .attend_page = avx512::attend_page,
     .bound_keys = avx512::bound_keys,

@@ -51,6 +51,11 @@ REDKNOT_INLINE Floats second_bf16(Ints x) {
 REDKNOT_INLINE Floats load_i8(const void* p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
 }
+REDKNOT_INLINE Floats load_nibbles(const void* p, int shift) {
+  const __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
+  return _mm256_cvtepi32_ps(
+      _mm256_and_si256(_mm256_srl_epi32(wide, _mm_cvtsi32_si128(shift)), _mm256_set1_epi32(15)));
+}
 REDKNOT_INLINE void store_i8(void* p, Ints x) {
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   _mm_storel_epi64(static_cast<__m128i*>(p), _mm_packs_epi16(words, words));
@@ -104,4 +109,16 @@ REDKNOT_INLINE Floats select_lanes(Floats x, Floats other, int begin, int end) {
 REDKNOT_INLINE Floats power_of_two(Floats n) {
   return _mm256_castsi256_ps(
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+}
+
+template <int Stride>
+REDKNOT_INLINE Floats swap_lanes(Floats x) {
+  if constexpr (Stride == 1) return _mm256_permute_ps(x, 0xb1);
+  if constexpr (Stride == 2) return _mm256_permute_ps(x, 0x4e);
+  return _mm256_permute2f128_ps(x, x, 1);
+}
+template <int Stride>
+REDKNOT_INLINE Floats alternating() {
+  constexpr int minus = Stride == 1 ? 0xaa : Stride == 2 ? 0xcc : 0xf0;
+  return _mm256_blend_ps(_mm256_set1_ps(1.0f), _mm256_set1_ps(-1.0f), minus);
 }

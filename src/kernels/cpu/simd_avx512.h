@@ -41,6 +41,12 @@ REDKNOT_INLINE Floats second_bf16(Ints x) {
 REDKNOT_INLINE Floats load_i8(const void* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
 }
+// The 4 bits from bit `shift` on, 0 or 4, of each byte.
+REDKNOT_INLINE Floats load_nibbles(const void* p, int shift) {
+  const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  return _mm512_cvtepi32_ps(
+      _mm512_and_si512(_mm512_srl_epi32(wide, _mm_cvtsi32_si128(shift)), _mm512_set1_epi32(15)));
+}
 // Stores floats that are whole numbers in -128..127 as bytes.
 REDKNOT_INLINE void store_i8(void* p, Ints x) {
   _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x));
@@ -88,4 +94,22 @@ REDKNOT_INLINE Floats select_lanes(Floats x, Floats other, int begin, int end) {
 REDKNOT_INLINE Floats power_of_two(Floats n) {
   return _mm512_castsi512_ps(
       _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
+}
+
+// The lanes of x, each in the place of the one Stride away.
+template <int Stride>
+REDKNOT_INLINE Floats swap_lanes(Floats x) {
+  if constexpr (Stride == 1) return _mm512_permute_ps(x, 0xb1);
+  if constexpr (Stride == 2) return _mm512_permute_ps(x, 0x4e);
+  if constexpr (Stride == 4) return _mm512_shuffle_f32x4(x, x, 0xb1);
+  return _mm512_shuffle_f32x4(x, x, 0x4e);
+}
+// Stride lanes of 1, as many of -1, and again.
+template <int Stride>
+REDKNOT_INLINE Floats alternating() {
+  constexpr __mmask16 minus = Stride == 1   ? 0xaaaa
+                              : Stride == 2 ? 0xcccc
+                              : Stride == 4 ? 0xf0f0
+                                            : 0xff00;
+  return _mm512_mask_blend_ps(minus, _mm512_set1_ps(1.0f), _mm512_set1_ps(-1.0f));
 }
