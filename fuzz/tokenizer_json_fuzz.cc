@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "model/sampling_defaults.h"
 #include "model/vocabulary_files.h"
 
 namespace {
@@ -31,6 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   files.tokenizer = next_part(rest);
   files.tokenizer_config = next_part(rest);
   files.generation_config = next_part(rest);
+  (void)redknot::sampling_from_json(files.generation_config);
   const auto vocabulary = redknot::vocabulary_from_huggingface(files);
   if (!vocabulary.ok()) return 0;
   for (const redknot::TokenId id : vocabulary->end_of_generation) check_id(*vocabulary, id);

@@ -6,10 +6,10 @@
 # rights, when everything is present. Otherwise it needs root or sudo, and asks no questions.
 set -euo pipefail
 
-build=(g++ cmake ninja-build ccache pkgconf libpcre2-dev libutf8proc-dev libssl-dev
+build=(g++ cmake ninja-build ccache pkgconf libpcre2-dev libutf8proc-dev libssl-dev libedit-dev
   nlohmann-json3-dev libcli11-dev libboost1.81-dev libspdlog-dev prometheus-cpp-dev curl
-  libgtest-dev libgmock-dev libbenchmark-dev)
-test=(python3 git clang-format-14 wrk curl openssl chromium)
+  libgtest-dev libgmock-dev libbenchmark-dev python3 python3-pip)
+test=(git clang-format-14 wrk curl openssl chromium)
 ci=(clang-14 clang-tidy-14 libclang-rt-14-dev)
 # For the page. Whoever has npm from elsewhere keeps it: Debian's would replace its node.
 command -v npm >/dev/null || build+=(nodejs npm)

@@ -23,7 +23,7 @@ LAYERS = {
     'base': '',
     'tensor': 'base',
     'kernels': 'base tensor',
-    'model': 'base tensor',
+    'model': 'base tensor redknot/sampling.h',
     'text': 'base model',
     'heads': 'base',
     'kv': 'base tensor heads model/vocabulary.h',  # TokenId
@@ -47,7 +47,7 @@ LAYERS = {
     'load': 'base http',
     'profiler': 'base model heads kv step sched runtime engine redknot.h',
     # The binary is of the front, and sees the measuring rooms, too.
-    'cli': 'base heads engine profiler http server load corpus eval redknot.h',
+    'cli': 'base heads engine profiler chat http server load corpus eval redknot.h',
 }
 # Tests beside the code may also include these, and every folder above their own row.
 TEST_INCLUDES = 'tests'

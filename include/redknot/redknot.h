@@ -192,6 +192,7 @@ struct ModelInfo {
   bool add_bos = false;
   std::string chat_template;       // Jinja source; empty if the file has none
   std::string bos_text, eos_text;  // of these tokens; empty if there is none
+  SamplingDefaults sampling;       // as the model's files have them
   std::vector<TensorInfo> tensors;
 };
 

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,5 +27,28 @@ struct Sampling {
   int log_probabilities = -1;  // >= 0: report the token's, and those of that many best tokens
   bool operator==(const Sampling&) const = default;
 };
+
+// How a model's own files say it should be sampled: generation_config.json, or general.sampling.*
+// of a GGUF file. What they leave open is empty.
+struct SamplingDefaults {
+  std::optional<float> temperature{}, top_p{}, min_p{}, repetition_penalty{};
+  std::optional<int> top_k{}, penalty_tokens{};
+  std::string refusal{};  // why they cannot be used; the others are empty then
+
+  bool empty() const {
+    return !temperature && !top_p && !min_p && !repetition_penalty && !top_k && !penalty_tokens;
+  }
+};
+
+// The settings with those in place that the files name.
+inline Sampling with_defaults(Sampling sampling, const SamplingDefaults& defaults) {
+  sampling.temperature = defaults.temperature.value_or(sampling.temperature);
+  sampling.top_k = defaults.top_k.value_or(sampling.top_k);
+  sampling.top_p = defaults.top_p.value_or(sampling.top_p);
+  sampling.min_p = defaults.min_p.value_or(sampling.min_p);
+  sampling.repetition_penalty = defaults.repetition_penalty.value_or(sampling.repetition_penalty);
+  sampling.penalty_tokens = defaults.penalty_tokens.value_or(sampling.penalty_tokens);
+  return sampling;
+}
 
 }  // namespace redknot

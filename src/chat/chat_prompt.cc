@@ -290,10 +290,28 @@ ChatPrompt finished(ChatPrompt prompt, const ChatModel& model) {
 
 }  // namespace
 
+Result<std::optional<ChatModel>> chat_model(const ModelInfo& info, const Tokenizer* tokenizer,
+                                            const std::string& chat_template) {
+  const std::string& source = chat_template.empty() ? info.chat_template : chat_template;
+  if (source.empty() || tokenizer == nullptr) return std::optional<ChatModel>();
+  auto parsed = ChatTemplate::parse(source);
+  if (!parsed.ok()) {
+    return parsed.error().within(chat_template.empty() ? "read the model's chat template"
+                                                       : "read the chat template");
+  }
+  return std::optional(ChatModel{.chat_template = std::move(*parsed),
+                                 .specials = SpecialTexts(special_texts(*tokenizer)),
+                                 .bos_text = info.bos_text,
+                                 .eos_text = info.eos_text});
+}
+
+bool writes_documents(const ChatModel& model) {
+  return model.chat_template.source().find("documents") != std::string::npos;
+}
+
 Read<ChatPrompt> chat_prompt(const ChatRequest& request, const ChatModel& model,
                              std::int64_t now_seconds) {
-  const bool writes_documents = model.chat_template.source().find("documents") != std::string::npos;
-  if (request.documents.empty() || writes_documents) {
+  if (request.documents.empty() || writes_documents(model)) {
     auto attempt = attempt_prompt(request, model, now_seconds);
     if (!attempt.ok()) return attempt.error();
     if (attempt->has_all_documents) return finished(std::move(attempt->prompt), model);

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,14 @@ struct ChatModel {
   SpecialTexts specials;
   std::string bos_text{}, eos_text{};
 };
+
+// Of a model's own files, or with this Jinja source instead of their template. Nothing for a model
+// without a template or without a tokenizer; an error for a template that cannot be parsed.
+Result<std::optional<ChatModel>> chat_model(const ModelInfo& info, const Tokenizer* tokenizer,
+                                            const std::string& chat_template);
+
+// Whether the template has a place of its own for documents.
+bool writes_documents(const ChatModel& model);
 
 struct ChatPrompt {
   std::vector<PromptPart> parts{};

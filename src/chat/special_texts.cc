@@ -51,4 +51,10 @@ std::optional<std::size_t> SpecialTexts::last_in(std::string_view text) const {
   return last;
 }
 
+std::vector<std::string> SpecialTexts::all() const {
+  std::vector<std::string> out;
+  for (const auto& texts : texts_) out.insert(out.end(), texts.begin(), texts.end());
+  return out;
+}
+
 }  // namespace redknot::chat

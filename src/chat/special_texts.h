@@ -28,6 +28,7 @@ class SpecialTexts {
   bool appear_in(std::string_view text) const;
   // Where the last of them in the text begins.
   std::optional<std::size_t> last_in(std::string_view text) const;
+  std::vector<std::string> all() const;
 
  private:
   std::size_t length_at(std::string_view text, std::size_t begin) const;

@@ -7,11 +7,13 @@
 
 #include "cli/bench_command.h"
 #include "cli/capacity_command.h"
+#include "cli/chat_command.h"
 #include "cli/eval_command.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
 #include "cli/inspect_command.h"
 #include "cli/interrupt.h"
+#include "cli/model_names.h"
 #include "cli/output.h"
 #include "cli/profile_command.h"
 #include "cli/replay_command.h"
@@ -32,6 +34,7 @@ constexpr char kDescription[] =
 struct CommandLine {
   CLI::App app{kDescription, "redknot"};
   RunOptions run_options;
+  ChatOptions chat_options;
   ServeOptions serve_options;
   InspectOptions inspect_options;
   TokenizeOptions tokenize_options;
@@ -40,7 +43,9 @@ struct CommandLine {
   ProfileCommandOptions profile_options;
   CapacityCommandOptions capacity_options;
   ReplayCommandOptions replay_options;
+  PullOptions pull_options;
   CLI::App* run = nullptr;
+  CLI::App* chat = nullptr;
   CLI::App* serve = nullptr;
   CLI::App* inspect = nullptr;
   CLI::App* tokenize = nullptr;
@@ -49,6 +54,7 @@ struct CommandLine {
   CLI::App* profile = nullptr;
   CLI::App* capacity = nullptr;
   CLI::App* replay = nullptr;
+  CLI::App* pull = nullptr;
 };
 
 void declare(CommandLine& line) {
@@ -59,6 +65,7 @@ void declare(CommandLine& line) {
   app.require_subcommand(0, 1);
   app.footer(kExitCodesHelp);
   line.run = add_run(app, line.run_options);
+  line.chat = add_chat(app, line.chat_options);
   line.serve = add_serve(app, line.serve_options);
   line.inspect = add_inspect(app, line.inspect_options);
   line.tokenize = add_tokenize(app, line.tokenize_options);
@@ -67,14 +74,16 @@ void declare(CommandLine& line) {
   line.profile = add_profile(app, line.profile_options);
   line.capacity = add_capacity(app, line.capacity_options);
   line.replay = add_replay(app, line.replay_options);
+  line.pull = add_pull(app, line.pull_options);
 }
 
 // What a verb cannot do without, given in one of several ways, or cannot do together; empty if all
 // is well.
 std::string misuse(const CommandLine& line) {
   if (line.app.get_subcommands().empty()) {
-    return "a verb is required: run, serve, inspect, tokenize, bench, eval, profile, capacity "
-           "or replay";
+    return "a verb is required: run, chat, serve, inspect, tokenize, bench, eval, profile, "
+           "capacity, "
+           "replay or pull";
   }
   const RunOptions& run = line.run_options;
   if (line.run->parsed() && !run.prompt && !run.prompt_file && !run.tokens_file) {
@@ -96,8 +105,23 @@ ExitCode wrong_usage(const CommandLine& line, const std::string& cause) {
   return ExitCode::kUsage;
 }
 
-Result<ExitCode> run_verb(const CommandLine& line) {
+// The models that verbs open may be given by name.
+Status find_models(CommandLine& line) {
+  for (std::string* model :
+       {&line.run_options.model, &line.chat_options.model, &line.serve_options.model,
+        &line.inspect_options.model, &line.tokenize_options.model, &line.bench_options.model,
+        &line.bench_options.rag.model, &line.bench_options.serve.model, &line.eval_options.model,
+        &line.profile_options.model, &line.capacity_options.model, &line.replay_options.model}) {
+    if (model->empty()) continue;
+    REDKNOT_TRY(*model, find_model(*model));
+  }
+  return Done{};
+}
+
+Result<ExitCode> run_verb(CommandLine& line) {
+  REDKNOT_RETURN_IF_ERROR(find_models(line));
   if (line.run->parsed()) return run(line.run_options);
+  if (line.chat->parsed()) return chat(line.chat_options);
   if (line.serve->parsed()) return serve(line.serve_options);
   if (line.inspect->parsed()) return inspect(line.inspect_options);
   if (line.tokenize->parsed()) return tokenize(line.tokenize_options);
@@ -106,6 +130,7 @@ Result<ExitCode> run_verb(const CommandLine& line) {
   if (line.bench->parsed()) return bench(line.bench_options);
   if (line.eval->parsed()) return eval(line.eval_options);
   if (line.profile->parsed()) return profile(line.profile_options);
+  if (line.pull->parsed()) return pull(line.pull_options);
   if (line.replay->parsed()) return replay_steps(line.replay_options);
   return capacity(line.capacity_options);
 }

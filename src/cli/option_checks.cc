@@ -209,8 +209,8 @@ void add_activations(CLI::App& app, std::string& activations) {
 void add_model(CLI::App& app, std::string& model) {
   app.add_option("-m,--model", model,
                  "The model: a GGUF file, or a Hugging Face folder (config.json, *.safetensors, "
-                 "tokenizer.json).")
-      ->type_name("PATH")
+                 "tokenizer.json), or a name that redknot pull knows.")
+      ->type_name("MODEL")
       ->required()
       ->group("Model");
 }

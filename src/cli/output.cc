@@ -38,9 +38,9 @@ Status print(std::string_view text) {
   return Error(ErrorCode::kIo, std::string("write standard output: ") + std::strerror(error));
 }
 
-void note(std::string_view message) {
-  write_all(STDERR_FILENO, "redknot: " + std::string(message) + "\n");
-}
+void note(std::string_view message) { print_aside("redknot: " + std::string(message) + "\n"); }
+
+void print_aside(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 std::string format(const char* pattern, ...) {
   std::va_list arguments, again;

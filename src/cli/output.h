@@ -24,6 +24,9 @@ Status print(std::string_view text);
 // Writes "redknot: <message>" and a newline to standard error, where failure is ignored.
 void note(std::string_view message);
 
+// Writes to standard error, where failure is ignored.
+void print_aside(std::string_view text);
+
 // One line of text in printf's manner.
 [[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,15 +11,16 @@
 #include "cli/input.h"
 #include "cli/interrupt.h"
 #include "cli/npy_writer.h"
-#include "cli/option_checks.h"
 #include "cli/output.h"
 #include "cli/progress_printer.h"
-#include "eval/prompt_format.h"
+#include "cli/run_prompt.h"
 
 namespace redknot::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr int kRawTokens = 128;  // of an answer to raw text, which may never end
 
 // What came back, for --json and the timings.
 struct Answer {
@@ -39,70 +39,6 @@ struct Sinks {
   std::optional<NpyWriter> logits;
 };
 
-Result<PromptPart> read_prompt(const RunOptions& options) {
-  if (options.tokens_file) {
-    REDKNOT_TRY(const std::string json, read_input(*options.tokens_file));
-    REDKNOT_TRY(std::vector<int> ids, parse_token_ids(json, *options.tokens_file));
-    if (ids.empty()) {
-      return Error(ErrorCode::kInvalidArgument,
-                   "read token ids from " + *options.tokens_file + ": there are none");
-    }
-    return token_part(std::move(ids));
-  }
-  PromptPart part{.parse_special = !options.no_parse_special};
-  if (options.prompt) {
-    part.text = *options.prompt;
-    return part;
-  }
-  REDKNOT_TRY(part.text, read_input(*options.prompt_file));
-  if (!part.text.empty() && part.text.back() == '\n') part.text.pop_back();
-  return part;
-}
-
-std::uint64_t chosen_seed(const RunOptions& options) {
-  if (options.seed >= 0) return static_cast<std::uint64_t>(options.seed);
-  std::random_device random;
-  // 53 bits, so that every JSON reader gets the number back as it was.
-  const std::uint64_t seed = (std::uint64_t{random()} << 21) ^ random() % (1u << 21);
-  if (options.sampling.temperature > 0 && options.max_tokens != 0)
-    note("seed " + std::to_string(seed));
-  return seed;
-}
-
-// What stands in a document is text, also where it looks like a special token.
-Status take_literally(const std::string& document, const Tokenizer& tokenizer, PromptPart& part) {
-  REDKNOT_TRY(const std::vector<int> parsed, tokenizer.tokenize(document, false, true));
-  REDKNOT_TRY(const std::vector<int> literal, tokenizer.tokenize(document, false, false));
-  const std::size_t at = part.text.rfind(document);
-  if (parsed == literal || at == std::string::npos) return Done{};
-  REDKNOT_TRY(part.tokens, tokenizer.tokenize(part.text.substr(0, at), false, true));
-  part.tokens.insert(part.tokens.end(), literal.begin(), literal.end());
-  REDKNOT_TRY(const std::vector<int> rest,
-              tokenizer.tokenize(part.text.substr(at + document.size()), false, true));
-  part.tokens.insert(part.tokens.end(), rest.begin(), rest.end());
-  return Done{};
-}
-
-// Documents and a question about them, as parts.
-Result<std::vector<PromptPart>> about_documents(const RunOptions& options,
-                                                const Tokenizer& tokenizer, std::string question) {
-  corpus::Sample sample;
-  for (const std::string& path : options.documents) {
-    REDKNOT_TRY(std::string text, read_input(path));
-    if (!text.empty() && text.back() == '\n') text.pop_back();
-    sample.documents.push_back(std::move(text));
-  }
-  sample.turns.push_back({.question = std::move(question), .answer = {}});
-  const eval::PromptFormat format = eval::prompt_format_for(tokenizer);
-  std::vector<PromptPart> parts =
-      eval::make_request(format, eval::write_pieces(format, sample, 0)).prompt;
-  auto document = sample.documents.begin();
-  for (PromptPart& part : parts) {
-    if (part.reusable) REDKNOT_RETURN_IF_ERROR(take_literally(*document++, tokenizer, part));
-  }
-  return parts;
-}
-
 Result<std::optional<Constraint>> constraint_of(const RunOptions& options) {
   if (!options.json_schema && !options.json_schema_file) return std::optional<Constraint>();
   std::string schema = options.json_schema.value_or("");
@@ -113,48 +49,26 @@ Result<std::optional<Constraint>> constraint_of(const RunOptions& options) {
   return std::optional(std::move(constraint));
 }
 
-Result<Request> make_request(const RunOptions& options, std::vector<PromptPart> prompt,
+Result<Request> make_request(const RunOptions& options, const ModelInfo& model, RunPrompt prompt,
                              const std::optional<Constraint>& constraint) {
+  REDKNOT_TRY(const SamplingDefaults defaults,
+              file_defaults(model, options.sampling.generation_config));
+  if (!defaults.empty()) note("sampling, from the model's files: " + described(defaults));
   Request request;
-  request.prompt = std::move(prompt);
-  request.reuse = reuse_from_name(options.reuse.reuse);
-  request.canonical_context = canonical_from_name(options.reuse.canonical);
-  request.recovery = recovery_from_name(options.reuse.recovery, options.reuse.ratio);
-  request.max_tokens = options.max_tokens;
-  request.sampling = options.sampling;
-  for (const std::string& text : options.logit_bias) {
-    REDKNOT_TRY(auto bias, parse_logit_bias(text));
-    request.sampling.logit_bias.push_back(bias);
-  }
-  request.sampling.seed = chosen_seed(options);
+  request.prompt = std::move(prompt.parts);
+  apply_reuse(options.reuse, request);
+  request.max_tokens = options.max_tokens.value_or(prompt.is_chat ? -1 : kRawTokens);
+  REDKNOT_TRY(request.sampling, chosen_sampling(options.sampling, defaults));
+  request.sampling.log_probabilities = options.log_probabilities;
+  request.sampling.seed =
+      chosen_seed(options.sampling, request.sampling.temperature > 0 && request.max_tokens != 0);
   request.constraint = constraint;
   request.stop = options.stop;
   request.ignore_end = options.ignore_eos;
-  request.add_bos = !options.no_bos;
+  request.add_bos = prompt.add_bos;
   request.show_special = options.special;
   request.all_logits = options.logits_file.has_value();
   return request;
-}
-
-EngineOptions engine_options(const RunOptions& options, ProgressPrinter& progress) {
-  EngineOptions out;
-  out.model = options.model;
-  out.profile = options.profile;
-  out.threads = options.threads;
-  out.context_tokens = options.context_tokens;
-  out.page_tokens = options.page_tokens;
-  // Documents are computed by themselves, beside the sequence that adopts them.
-  if (options.reuse.reuse == "segment") {
-    out.segment_tokens = -1;
-    out.max_sequences = 2;
-  }
-  out.kv = kv_from_name(options.kv);
-  out.max_step_tokens = options.max_step_tokens;
-  if (options.kernels != "auto") out.kernels = options.kernels;
-  out.activations = activation_format(options.activations);
-  out.record = options.record;
-  out.progress = progress.callback();
-  return out;
 }
 
 Result<Sinks> open_sinks(const RunOptions& options) {
@@ -203,14 +117,6 @@ void warn_of_profile(const Engine& engine, const RunOptions& options) {
         "what reused documents cost under the head profile has not been measured: redknot bench "
         "rag --profile does so");
   }
-}
-
-Status echo(const Engine& engine, const PromptPart& prompt) {
-  if (prompt.tokens.empty()) return print(prompt.text);
-  if (engine.tokenizer() == nullptr) return Done{};
-  REDKNOT_TRY(const std::string text,
-              engine.tokenizer()->detokenize(prompt.tokens, /*show_special=*/true));
-  return print(text);
 }
 
 Json probability_json(const TokenProbability& probability) {
@@ -308,34 +214,32 @@ std::string to_json(const Answer& answer, const RunOptions& options, std::uint64
                 {"generation_seconds", usage.generation_seconds},
                 {"prompt_tokens_per_second", rate(usage.prompt_tokens, usage.prompt_seconds)},
                 {"generated_tokens_per_second", answer_rate(usage)}}}};
-  if (options.sampling.log_probabilities >= 0) out["logprobs"] = answer.probabilities;
+  if (options.log_probabilities >= 0) out["logprobs"] = answer.probabilities;
   return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
 
 Result<ExitCode> run(const RunOptions& options) {
-  REDKNOT_TRY(PromptPart prompt, read_prompt(options));
+  REDKNOT_TRY(RunInput input, read_run_input(options));
   const Result<std::optional<Constraint>> constraint = constraint_of(options);
   if (!constraint.ok()) return constraint.error();
   REDKNOT_TRY(Sinks sinks, open_sinks(options));
   std::optional<Engine> engine;
   {
     ProgressPrinter progress;
-    REDKNOT_TRY(engine, Engine::open(engine_options(options, progress)));
+    EngineOptions engine_options = own_engine(options, progress);
+    engine_options.record = options.record;
+    REDKNOT_TRY(engine, Engine::open(engine_options));
   }
   if (options.verbose) describe(*engine);
   warn_of_profile(*engine, options);
-  std::vector<PromptPart> parts = {prompt};
-  if (!options.documents.empty()) {
-    if (engine->tokenizer() == nullptr) {
-      return Error(ErrorCode::kUnsupported, "--doc: the model has no tokenizer");
-    }
-    REDKNOT_TRY(parts, about_documents(options, *engine->tokenizer(), prompt.text));
-  }
-  REDKNOT_TRY(Request request, make_request(options, std::move(parts), *constraint));
+  REDKNOT_TRY(RunPrompt prompt, run_prompt(options, std::move(input), *engine));
+  const std::string echoed = prompt.text;
+  REDKNOT_TRY(Request request,
+              make_request(options, engine->model(), std::move(prompt), *constraint));
   const std::uint64_t seed = request.sampling.seed;
-  if (options.echo) REDKNOT_RETURN_IF_ERROR(echo(*engine, prompt));
+  if (options.echo) REDKNOT_RETURN_IF_ERROR(print(echoed));
 
   REDKNOT_TRY(const Answer answer, receive(std::move(*engine), std::move(request), sinks));
   if (options.json) {

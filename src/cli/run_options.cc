@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/run_options.h"
 
-#include <limits>
-
 #include "cli/exit_code.h"
 #include "cli/option_checks.h"
 
@@ -15,21 +13,21 @@ constexpr char kDescription[] =
     "Usage: redknot run -m MODEL (-p TEXT | -f FILE | --tokens FILE) [OPTIONS]\n"
     "       redknot run -m MODEL --doc FILE [--doc FILE ...] -p QUESTION [OPTIONS]\n"
     "\n"
+    "The prompt is a user's message where the model has a chat template, and raw text\n"
+    "where it has none or with --raw.\n"
     "The answer goes to standard output as it is made; the prompt is not repeated.\n"
     "Timings, the seed and errors go to standard error.";
 
 constexpr char kFooter[] =
     "Examples:\n"
-    "  redknot run -m model.gguf -p \"Once upon a time\" -n 200 --temp 0\n"
-    "  redknot run -m model.gguf -f question.txt -n -1 --stop \"User:\" --seed 7\n"
+    "  redknot run -m model.gguf -p \"Why is the sky blue?\" --temp 0\n"
+    "  redknot run -m model.gguf --raw -p \"Once upon a time\" -n 200 --seed 7\n"
     "  redknot run -m model.gguf --tokens ids.json -n 0 --logits logits.npy\n"
     "  redknot run -m model.gguf --doc a.txt --doc b.txt -p \"Who wrote it?\"\n"
     "\n"
     "Ctrl-C ends the answer: what was generated stays, --json and --logits are\n"
     "completed, and the exit code is 130. A second Ctrl-C ends the process at once.\n"
     "\n";
-
-constexpr double kMaxReal = std::numeric_limits<float>::max();
 
 void add_prompt_options(CLI::App& app, RunOptions& o) {
   auto* text = app.add_option("-p,--prompt", o.prompt, "The prompt.");
@@ -47,8 +45,16 @@ void add_prompt_options(CLI::App& app, RunOptions& o) {
                    "Take text such as \"<|im_end|>\" in the prompt literally, not as its token.");
   auto* documents = app.add_option(
       "--doc", o.documents,
-      "A document that the prompt is a question about; may be given several times. The prompt is "
-      "written as redknot eval writes it: see its --help.");
+      "A document that the prompt is a question about; may be given several times. Without a chat "
+      "template the prompt is written as redknot eval writes it: see its --help.");
+  auto* raw = app.add_flag("--raw", o.raw,
+                           "Take the prompt as it is. Otherwise a model that has a chat template "
+                           "gets it as a user's message, and text such as \"<|im_end|>\" in it "
+                           "is text.");
+  auto* system =
+      app.add_option("--system", o.system,
+                     "What the model is told first, in the system message of its chat template.");
+  system->type_name("TEXT")->excludes(raw)->excludes(tokens);
   documents->type_name("FILE")->allow_extra_args(false)->excludes(tokens)->excludes(no_special);
   documents->group("Documents");
   add_reuse(app, o.reuse);
@@ -56,7 +62,8 @@ void add_prompt_options(CLI::App& app, RunOptions& o) {
   text->type_name("TEXT")->excludes(file)->excludes(tokens);
   file->type_name("FILE")->excludes(tokens);
   tokens->type_name("FILE")->excludes(no_bos)->excludes(no_special);
-  for (CLI::Option* option : {text, file, tokens, no_bos, no_special}) option->group("Prompt");
+  for (CLI::Option* option : {text, file, tokens, raw, system, no_bos, no_special})
+    option->group("Prompt");
 }
 
 void add_length_options(CLI::App& app, RunOptions& o) {
@@ -65,7 +72,7 @@ void add_length_options(CLI::App& app, RunOptions& o) {
                  "the prompt.")
       ->type_name("TOKENS")
       ->transform(integer_in(-1, kMaxTokens))
-      ->capture_default_str()
+      ->default_str("-1 with a chat template, else 128")
       ->group("End of the answer");
   app.add_option("--stop", o.stop, "End the answer before this text. May be given several times.")
       ->type_name("TEXT")
@@ -86,56 +93,6 @@ void add_form_options(CLI::App& app, RunOptions& o) {
   file->type_name("FILE")->group("Form of the answer");
 }
 
-void add_choice_options(CLI::App& app, RunOptions& o) {
-  const auto real = [&app](const char* name, float& value, double least, double most,
-                           const char* description) {
-    app.add_option(name, value, description)
-        ->type_name("X")
-        ->check(real_in(least, most))
-        ->capture_default_str()
-        ->group("Sampling");
-  };
-  Sampling& s = o.sampling;
-  real("--temp", s.temperature, 0, 1e6,
-       "Temperature: logits are divided by it; 0: always the most likely token.");
-  app.add_option("--top-k", s.top_k, "Choose among this many most likely tokens; 0: off.")
-      ->type_name("N")
-      ->transform(integer_in(0, std::numeric_limits<int>::max()))
-      ->capture_default_str()
-      ->group("Sampling");
-  real("--top-p", s.top_p, 0, 1,
-       "Choose among the most likely tokens that together reach this probability; 1: off.");
-  real("--min-p", s.min_p, 0, 1,
-       "Leave out tokens less likely than this fraction of the most likely one; 0: off.");
-  app.add_option("-s,--seed", o.seed,
-                 "Seed of the random numbers; equal seeds give equal answers. -1: a random one, "
-                 "which is printed.")
-      ->type_name("N")
-      ->transform(integer_in(-1, std::numeric_limits<std::int64_t>::max()))
-      ->capture_default_str()
-      ->group("Sampling");
-  real("--repeat-penalty", s.repetition_penalty, 1e-6, kMaxReal,
-       "Divide positive logits of tokens that occurred by this, multiply negative ones; 1: off.");
-  app.add_option("--repeat-last-n", s.penalty_tokens,
-                 "How many of the latest tokens, prompt and answer, the penalties look at; 0: "
-                 "none; -1: all.")
-      ->type_name("TOKENS")
-      ->transform(integer_in(-1, kMaxTokens))
-      ->capture_default_str()
-      ->group("Sampling");
-  real("--frequency-penalty", s.frequency_penalty, -kMaxReal, kMaxReal,
-       "Subtract this from the logit of a token for each time it occurred; 0: off.");
-  real("--presence-penalty", s.presence_penalty, -kMaxReal, kMaxReal,
-       "Subtract this from the logit of a token that occurred; 0: off.");
-  app.add_option("--logit-bias", o.logit_bias,
-                 "Add to the logit of one token: 15043+1.5, 15043-2, or 15043-inf to forbid it. "
-                 "May be given several times.")
-      ->type_name("ID+BIAS")
-      ->check(logit_bias())
-      ->allow_extra_args(false)
-      ->group("Sampling");
-}
-
 void add_output_options(CLI::App& app, RunOptions& o) {
   auto* echo = app.add_flag("--echo", o.echo, "Print the prompt before the answer.");
   auto* special = app.add_flag("--special", o.special, "Print special tokens as text too.");
@@ -144,7 +101,7 @@ void add_output_options(CLI::App& app, RunOptions& o) {
                             "finish_reason, seed, usage.");
   echo->excludes(json)->excludes(app.get_option("--doc"));
   special->excludes(json);
-  app.add_option("--logprobs", o.sampling.log_probabilities,
+  app.add_option("--logprobs", o.log_probabilities,
                  "With --json: add the log-probability of each token, and those of the N most "
                  "likely tokens at its place. They are the model's own, before sampling options.")
       ->type_name("N")
@@ -163,35 +120,17 @@ void add_output_options(CLI::App& app, RunOptions& o) {
   for (CLI::Option* option : {echo, special, json, no_perf, verbose}) option->group("Output");
 }
 
-void add_computation_options(CLI::App& app, RunOptions& o) {
-  app.add_option("-c,--ctx-size", o.context_tokens,
-                 "Longest sequence, prompt and answer together; 0: as long as the model was "
-                 "trained for. Memory for it is taken at the start.")
-      ->type_name("TOKENS")
-      ->transform(integer_in(0, kMaxTokens))
-      ->capture_default_str()
-      ->group("Computation");
-  add_threads(app, o.threads);
-  add_kv(app, o.kv);
-  add_cache_types(app, o.kv);
-  add_page_tokens(app, o.page_tokens);
-  add_batch_size(app, o.max_step_tokens);
-  add_kernels(app, o.kernels);
-  add_activations(app, o.activations);
-}
-
 }  // namespace
 
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
   CLI::App* verb = app.add_subcommand("run", kDescription);
-  add_model(*verb, options.model);
-  add_profile_file(*verb, options.profile);
+  add_own_model(*verb, options);
   add_prompt_options(*verb, options);
   add_length_options(*verb, options);
   add_form_options(*verb, options);
-  add_choice_options(*verb, options);
+  add_sampling(*verb, options.sampling);
   add_output_options(*verb, options);
-  add_computation_options(*verb, options);
+  add_own_computation(*verb, options);
   add_record(*verb, options.record);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;

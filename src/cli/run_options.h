@@ -10,32 +10,31 @@
 #include <string>
 #include <vector>
 
-#include "cli/reuse_options.h"
+#include "cli/own_engine.h"
+#include "cli/sampling_options.h"
 #include "redknot/redknot.h"
 
 namespace redknot::cli {
 
-struct RunOptions {
-  std::string model;
-
+struct RunOptions : OwnEngineOptions {
   // Exactly one of these is given.
   std::optional<std::string> prompt;
   std::optional<std::string> prompt_file;
   std::optional<std::string> tokens_file;
   std::vector<std::string> documents;  // files that the prompt is a question about
-  ReuseOptions reuse;
   bool no_bos = false;
   bool no_parse_special = false;
+  bool raw = false;  // no chat template
+  std::optional<std::string> system;
 
-  int max_tokens = 128;
+  std::optional<int> max_tokens;  // nothing: see --help
   std::vector<std::string> stop;
   bool ignore_eos = false;
   std::optional<std::string> json_schema;
   std::optional<std::string> json_schema_file;
 
-  Sampling sampling;
-  std::int64_t seed = -1;  // -1: a random one
-  std::vector<std::string> logit_bias;
+  SamplingOptions sampling;
+  int log_probabilities = -1;
 
   bool echo = false;
   bool special = false;
@@ -44,14 +43,6 @@ struct RunOptions {
   bool no_perf = false;
   bool verbose = false;
 
-  int context_tokens = 4096;
-  int threads = 0;
-  int page_tokens = 64;
-  int max_step_tokens = 512;
-  std::string profile;
-  std::string kv = "auto";
-  std::string kernels = "auto";
-  std::string activations = "auto";
   std::string record;  // file that steps are written to; empty: none
 };
 

@@ -15,6 +15,7 @@
 #include "cli/output.h"
 #include "cli/progress_printer.h"
 #include "cli/reuse_options.h"
+#include "cli/sampling_options.h"
 #include "http/server.h"
 #include "server/service.h"
 #include "server/tenants.h"
@@ -137,6 +138,9 @@ Result<ExitCode> serve(const ServeOptions& options) {
     return Engine::open(engine_options(options, tenants.count(), progress));
   }();
   if (!engine.ok()) return engine.error();
+  REDKNOT_TRY(const SamplingDefaults defaults,
+              file_defaults(engine->model(), options.generation_config));
+  service_choice.sampling = with_defaults(service_choice.sampling, defaults);
   REDKNOT_TRY(const std::unique_ptr<server::Service> service,
               server::Service::create(*engine, std::move(service_choice)));
   http::ServerOptions http_choice = http_options(options);
@@ -151,6 +155,9 @@ Result<ExitCode> serve(const ServeOptions& options) {
   http::Server http_server(std::move(http_choice));
   REDKNOT_RETURN_IF_ERROR(http_server.start(service->handler()));
   note(summary(*engine, model_name));
+  if (!defaults.empty()) {
+    note("sampling of requests that do not say, from the model's files: " + described(defaults));
+  }
   note("listening on " + url(options, http_server.port()));
   told_to_end.acquire();
   note(format("ending: requests under way have %d seconds", options.drain_seconds));

@@ -4,6 +4,7 @@
 #include "cli/exit_code.h"
 #include "cli/option_checks.h"
 #include "cli/reuse_options.h"
+#include "cli/sampling_options.h"
 
 namespace redknot::cli {
 namespace {
@@ -184,6 +185,7 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   add_tenants(*verb, options);
   add_sessions(*verb, options);
   add_reusing(*verb, options);
+  add_generation_config(*verb, options.generation_config);
   add_limits(*verb, options);
   add_threads(*verb, options.threads);
   add_kv(*verb, options.kv);

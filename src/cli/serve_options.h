@@ -34,6 +34,7 @@ struct ServeOptions {
   double queue_timeout_seconds = 0;
   int max_tokens = -1;
 
+  std::string generation_config = "auto";
   std::string reuse = "prefix";
   std::string recovery = "knot";
   std::optional<double> ratio;

@@ -75,6 +75,7 @@ ModelInfo describe(const Model& model) {
   info.rope_scaling = name(config.rope.scaling);
   info.tied_embeddings = model.weights().tied;
   add_vocabulary(model.vocabulary(), info);
+  info.sampling = model.sampling();
   for (const TensorListing& tensor : model.tensors()) {
     std::int64_t elements = 1;
     for (const std::int64_t extent : tensor.shape) elements *= extent;

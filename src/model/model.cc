@@ -86,6 +86,7 @@ Model::~Model() = default;
 
 const ModelConfig& Model::config() const { return state_->opened.parts.config; }
 const Vocabulary& Model::vocabulary() const { return state_->opened.parts.vocabulary; }
+const SamplingDefaults& Model::sampling() const { return state_->opened.parts.sampling; }
 const ModelWeights& Model::weights() const { return state_->opened.parts.weights; }
 const std::vector<TensorListing>& Model::tensors() const { return state_->opened.parts.tensors; }
 const std::string& Model::format() const { return state_->opened.parts.format; }

@@ -18,6 +18,7 @@
 #include "model/config.h"
 #include "model/vocabulary.h"
 #include "redknot/result.h"
+#include "redknot/sampling.h"
 #include "tensor/dtype.h"
 
 namespace redknot {
@@ -82,6 +83,7 @@ class Model {
 
   const ModelConfig& config() const;
   const Vocabulary& vocabulary() const;
+  const SamplingDefaults& sampling() const;
   const ModelWeights& weights() const;
   const std::vector<TensorListing>& tensors() const;
   const std::string& format() const;  // "GGUF v3", "Hugging Face folder"

@@ -8,6 +8,7 @@
 #include "model/config_files.h"
 #include "model/json.h"
 #include "model/safetensors.h"
+#include "model/sampling_defaults.h"
 #include "model/weights.h"
 
 namespace redknot {
@@ -45,6 +46,7 @@ Result<ModelParts> model_from_gguf(std::span<const std::byte> file) {
   parts.format = concat("GGUF v", gguf.version());
   REDKNOT_TRY(parts.config, config_from_gguf(gguf));
   REDKNOT_TRY(parts.vocabulary, vocabulary_from_gguf(gguf));
+  parts.sampling = sampling_from_gguf(gguf);
   bool has_output = false;
   for (const StoredTensor& tensor : gguf.tensors()) has_output |= tensor.name == "output.weight";
   const WeightRules rules{
@@ -68,6 +70,7 @@ Result<ModelParts> model_from_huggingface(const HuggingFaceModelFiles& files) {
   if (!files.tokenizer.tokenizer.empty()) {
     REDKNOT_TRY(parts.vocabulary, vocabulary_from_huggingface(files.tokenizer));
   }
+  parts.sampling = sampling_from_json(files.tokenizer.generation_config);
   bool has_output = false;
   for (const StoredTensor& tensor : tensors) has_output |= tensor.name == "lm_head.weight";
   const bool qwen2 = parts.config.architecture == Architecture::kQwen2;

@@ -18,6 +18,7 @@ namespace redknot {
 struct ModelParts {
   ModelConfig config;
   Vocabulary vocabulary;
+  SamplingDefaults sampling;
   ModelWeights weights;
   std::vector<TensorListing> tensors;
   std::string format;

@@ -27,9 +27,10 @@ struct HuggingFaceTokenizerFiles {
   std::string tokenizer;           // tokenizer.json
   std::string tokenizer_config;    // tokenizer_config.json: special tokens, chat template
   std::string special_tokens_map;  // special_tokens_map.json
-  std::string generation_config;   // generation_config.json: further end-of-generation tokens
-  std::string config;              // config.json: token ids where the others are silent
-  std::string chat_template;       // chat_template.jinja
+  std::string
+      generation_config;      // generation_config.json: further end-of-generation tokens; sampling
+  std::string config;         // config.json: token ids where the others are silent
+  std::string chat_template;  // chat_template.jinja
 };
 
 Result<HuggingFaceTokenizerFiles> read_tokenizer_files(const std::filesystem::path& folder);

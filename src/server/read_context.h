@@ -12,10 +12,16 @@
 
 namespace redknot::server {
 
+// OpenAI's: temperature 1, top_p 1; top_k and min_p, which it does not have, are off.
+inline Sampling openai_sampling() {
+  return {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .penalty_tokens = -1};
+}
+
 // What a request cannot know of itself.
 struct ReadContext {
   std::uint64_t random_seed = 0;  // for requests without a seed
   // For requests that do not say.
+  Sampling sampling = openai_sampling();
   Reuse reuse = Reuse::kPrefix;
   CanonicalContext canonical_context = CanonicalContext::kPrefix;
   RecoveryOptions recovery{};

@@ -38,16 +38,18 @@ std::uint64_t read_seed(const Value& value, const ReadContext& context) {
 }  // namespace
 
 Sampling read_sampling(const Value& body, const ReadContext& context) {
-  Sampling s;
-  s.temperature = static_cast<float>(body["temperature"].number(0, 2, 1));
-  s.top_p = static_cast<float>(body["top_p"].number(0, 1, 1));
+  Sampling s = context.sampling;
+  const auto read = [&body](const char* name, double least, double most, float& value) {
+    value = static_cast<float>(body[name].number(least, most, value));
+  };
+  read("temperature", 0, 2, s.temperature);
+  read("top_p", 0, 1, s.top_p);
   // -1 is vLLM's way to say off.
-  s.top_k = std::max(0, body["top_k"].count(-1, std::numeric_limits<int>::max(), 0));
-  s.min_p = static_cast<float>(body["min_p"].number(0, 1, 0));
-  s.repetition_penalty = static_cast<float>(body["repetition_penalty"].number(0.01, 100, 1));
-  s.frequency_penalty = static_cast<float>(body["frequency_penalty"].number(-2, 2, 0));
-  s.presence_penalty = static_cast<float>(body["presence_penalty"].number(-2, 2, 0));
-  s.penalty_tokens = -1;
+  s.top_k = std::max(0, body["top_k"].count(-1, std::numeric_limits<int>::max(), s.top_k));
+  read("min_p", 0, 1, s.min_p);
+  read("repetition_penalty", 0.01, 100, s.repetition_penalty);
+  read("frequency_penalty", -2, 2, s.frequency_penalty);
+  read("presence_penalty", -2, 2, s.presence_penalty);
   s.logit_bias = read_logit_bias(body["logit_bias"]);
   s.seed = read_seed(body["seed"], context);
   return s;

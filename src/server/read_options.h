@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fields that several kinds of requests have in common.
 //
-// Defaults are OpenAI's: temperature 1, top_p 1; top_k and min_p, which it does not have, are off.
+// Defaults are the context's: OpenAI's, or what the model's files say instead.
 #pragma once
 
 #include <string>

@@ -58,22 +58,10 @@ bool is_forged(const http::Request& request, const std::vector<std::string>& all
 // The model with what its chat template says, if it has one.
 Result<ApiModel> api_model(Engine& engine, const ServiceOptions& options) {
   ApiModel model{.engine = engine, .name = options.model_name};
-  const bool is_own = options.chat_template.empty();
-  const ModelInfo& info = engine.model();
-  const std::string& source = is_own ? info.chat_template : options.chat_template;
-  if (source.empty() || engine.tokenizer() == nullptr) return model;
-  auto parsed = ChatTemplate::parse(source);
-  if (!parsed.ok()) {
-    return parsed.error().within(is_own ? "read the model's chat template"
-                                        : "read the chat template");
-  }
-  model.style = chat::answer_style(source);
-  std::vector<std::string> specials = chat::special_texts(*engine.tokenizer());
-  model.special = chat::special_markers(specials);
-  model.chat = chat::ChatModel{.chat_template = std::move(*parsed),
-                               .specials = chat::SpecialTexts(std::move(specials)),
-                               .bos_text = info.bos_text,
-                               .eos_text = info.eos_text};
+  REDKNOT_TRY(model.chat,
+              chat::chat_model(engine.model(), engine.tokenizer(), options.chat_template));
+  if (model.chat) model.style = chat::answer_style(model.chat->chat_template.source());
+  if (model.chat) model.special = chat::special_markers(model.chat->specials.all());
   return model;
 }
 
@@ -130,6 +118,7 @@ Service::Service(Engine& engine, ServiceOptions options, Tenants tenants, Access
       log_(std::move(log)),
       model_(std::move(model)),
       terms_({.max_tokens = options_.max_tokens,
+              .sampling = options_.sampling,
               .reuse = options_.reuse,
               .recovery = options_.recovery,
               .kv_quota_bytes = options_.kv_quota_bytes,

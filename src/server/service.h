@@ -40,6 +40,7 @@ struct ServiceOptions {
   double max_queue_seconds = 0;  // a request that has not begun by then is refused; 0: never
   int max_tokens = -1;           // of an answer whose request does not say; -1: context's end
   // Of requests that do not say.
+  Sampling sampling = openai_sampling();
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
   std::size_t segment_text_bytes = std::size_t{256} << 20;  // of texts that all tenants put

@@ -161,6 +161,7 @@ std::int64_t unix_seconds() {
 
 ReadContext read_context(const RequestContext& context) {
   ReadContext out{.random_seed = random_seed(),
+                  .sampling = context.terms.sampling,
                   .reuse = context.terms.reuse,
                   .recovery = context.terms.recovery};
   out.find_segment = [&texts = context.segment_texts,

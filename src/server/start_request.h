@@ -38,6 +38,7 @@ inline constexpr int kMostPriority = 1000;
 // What a request that does not say gets, and what it cannot choose.
 struct RequestTerms {
   int max_tokens = -1;
+  Sampling sampling = openai_sampling();
   Reuse reuse = Reuse::kPrefix;
   RecoveryOptions recovery{};
   std::size_t kv_quota_bytes = 0;

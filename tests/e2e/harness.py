@@ -15,6 +15,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,28 @@ def model(dtype='F32', seed=1, shape='tiny-llama'):
     return path
 
 
+def with_metadata(path, name, values):
+    """A copy of a GGUF file, called `name`, that has these numbers, too: floats and integers."""
+    def text(value):
+        return struct.pack('<Q', len(value)) + value.encode()
+
+    kinds = {float: (6, '<f'), int: (5, '<i')}
+    added = b''
+    for key, value in values.items():
+        kind, layout = kinds[type(value)]
+        added += text(key) + struct.pack('<I', kind) + struct.pack(layout, value)
+    # A text that fills up to the alignment, so that the data stays where the directory has it.
+    filler = text('test.filler') + struct.pack('<IQ', 8, 0)
+    spaces = -(len(added) + len(filler)) % 32
+    added += text('test.filler') + struct.pack('<I', 8) + text(' ' * spaces)
+    file = pathlib.Path(path).read_bytes()
+    magic, version, tensors, count = struct.unpack_from('<IIQQ', file)
+    head = struct.pack('<IIQQ', magic, version, tensors, count + len(values) + 1)
+    copy = scratch / name
+    copy.write_bytes(head + added + file[len(head):])
+    return copy
+
+
 class Ended:
     """How a process ended."""
 
@@ -85,10 +108,10 @@ def end(process):
     return Ended(process.returncode, stdout or b'', stderr)
 
 
-def read_some(descriptor, most_bytes=1 << 16):
+def read_some(descriptor, most_bytes=1 << 16, seconds=TIMEOUT_SECONDS):
     """What there is to read, as soon as there is something; empty at the end."""
-    if not select.select([descriptor], [], [], TIMEOUT_SECONDS)[0]:
-        raise TimeoutError(f'nothing to read within {TIMEOUT_SECONDS} seconds')
+    if not select.select([descriptor], [], [], seconds)[0]:
+        raise TimeoutError(f'nothing to read within {seconds} seconds')
     return os.read(descriptor, most_bytes)
 
 

@@ -23,7 +23,7 @@ class DefaultModel(Case):
 
     def test_answers_the_question_of_the_example(self):
         prompt = ROOT / 'examples' / 'question.txt'
-        done = self.run_ok('run', '-m', MODEL, '-f', prompt, '--temp', 0)
+        done = self.run_ok('run', '-m', MODEL, '--raw', '-f', prompt, '--temp', 0)
         self.assertEqual(done.text.strip(), 'Lorvik')
 
     def test_answers_a_question_about_documents_given_as_files(self):
@@ -35,8 +35,8 @@ class DefaultModel(Case):
         arguments = ['run', '-m', MODEL, '-p', question, '--temp', 0, '--json']
         for file in files:
             arguments += ['--doc', file]
-        whole = self.run_ok('run', '-m', MODEL, '-f', ROOT / 'examples' / 'question.txt', '--temp',
-                            0, '--json').json
+        whole = self.run_ok('run', '-m', MODEL, '--raw', '-f',
+                            ROOT / 'examples' / 'question.txt', '--temp', 0, '--json').json
         dense = self.run_ok(*arguments).json
         self.assertEqual(dense['text'], whole['text'])
         self.assertEqual(dense['usage']['prompt_tokens'], whole['usage']['prompt_tokens'])
@@ -83,8 +83,8 @@ class DefaultModel(Case):
 
     def test_its_profile_is_its_own_and_keeps_what_it_says(self):
         prompt = ROOT / 'examples' / 'question.txt'
-        done = self.run_ok('run', '-m', MODEL, '-f', prompt, '--temp', 0, '--profile', PROFILE,
-                           '--verbose')
+        done = self.run_ok('run', '-m', MODEL, '--raw', '-f', prompt, '--temp', 0, '--profile',
+                           PROFILE, '--verbose')
         self.assertEqual(done.text.strip(), 'Lorvik')
         self.assertIn('head profile: validated', done.stderr)
         validation = json.loads(PROFILE.read_text())['validation']

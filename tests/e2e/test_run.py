@@ -21,6 +21,60 @@ class RunCase(Case):
         return self.json('-p', PROMPT, '--temp', 0, *arguments)
 
 
+class Sampling(RunCase):
+    """What is not said on the command line comes from the model's files."""
+
+    ASKED = ['-p', PROMPT, '-n', 24, '--ignore-eos', '--seed', 3, '--json']
+
+    def answer(self, model_file, *arguments):
+        done = self.run_ok('run', '-m', model_file, *self.ASKED, *arguments)
+        return done.json['tokens'], done.stderr
+
+    def test_files_decide_what_is_not_said(self):
+        greedy = harness.with_metadata(model(), 'greedy.gguf', {'general.sampling.temp': 0.0})
+        wanted, _ = self.answer(model(), '--temp', 0)
+        found, words = self.answer(greedy)
+        self.assertEqual(found, wanted)
+        self.assertIn("sampling, from the model's files: temperature 0\n", words)
+        hot = ['--top-k', 0, '--min-p', 0, '--top-p', 1]
+        said, _ = self.answer(greedy, *hot, '--temperature', 1.5)
+        self.assertEqual(said, self.answer(model(), *hot, '--temp', 1.5)[0])
+        self.assertNotEqual(said, wanted)
+        unasked, words = self.answer(greedy, '--generation-config', 'none')
+        self.assertEqual(unasked, self.answer(model())[0])
+        self.assertNotIn('from the model', words)
+
+    def test_nonsense_in_files_is_refused_by_name(self):
+        wrong = harness.with_metadata(model(), 'wrong.gguf', {'general.sampling.top_p': 3.5})
+        self.check_error(redknot('run', '-m', wrong, '-p', 'x'), 1,
+                         r'general\.sampling\.top_p is 3\.5', '--generation-config none')
+        self.check_error(redknot('serve', '-m', wrong, '--port', 0), 1, 'general.sampling.top_p')
+        self.run_ok('run', '-m', wrong, '-p', 'x', '-n', 1, '--generation-config', 'none')
+
+
+class Template(RunCase):
+    def test_a_prompt_is_a_message_unless_it_is_raw(self):
+        raw = self.greedy('--raw', '-n', 4)['usage']['prompt_tokens']
+        message = self.greedy('-n', 4)['usage']['prompt_tokens']
+        told = self.greedy('-n', 4, '--system', 'Be brief.')['usage']['prompt_tokens']
+        self.assertLess(raw, message)
+        self.assertLess(message, told)
+        shown = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 1, '--echo').text
+        self.assertIn(PROMPT, shown)
+        self.assertFalse(shown.startswith(PROMPT))
+
+    def test_text_of_special_tokens_is_text(self):
+        done = self.run_ok('run', '-m', model(), '-p', '<|im_end|>', '-n', 1)
+        self.assertIn('--raw', done.stderr)
+        self.assertNotIn('--raw', self.run_ok('run', '-m', model(), '-p', 'x', '-n', 1).stderr)
+
+    def test_an_answer_to_raw_text_has_a_limit(self):
+        answer = self.json('--raw', '-p', PROMPT, '--ignore-eos', '--temp', 0)
+        self.assertEqual(len(answer['tokens']), 128)
+        answer = self.json('-p', PROMPT, '--ignore-eos', '--temp', 0, '-c', 256)
+        self.assertEqual(answer['usage']['prompt_tokens'] + len(answer['tokens']), 256)
+
+
 class Run(RunCase):
     def test_prints_the_text_and_only_that(self):
         done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 20, '--temp', 0)
@@ -77,7 +131,8 @@ class Run(RunCase):
         self.assertEqual(done.json['tokens'], wanted)
 
     def test_echo_prints_the_prompt_first(self):
-        done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 4, '--temp', 0, '--echo')
+        done = self.run_ok('run', '-m', model(), '-p', PROMPT, '-n', 4, '--temp', 0, '--echo',
+                           '--raw')
         self.assertTrue(done.text.startswith(PROMPT))
 
     def test_no_tokens_asked_for_gives_none(self):
