@@ -234,12 +234,13 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
   return verb;
 }
 
+std::string wrong_combination(const BenchCommandOptions& options) {
+  if (!tests_of(options).empty()) return {};
+  return "every length of -p and -n is 0: there is nothing to measure";
+}
+
 Result<ExitCode> bench(const BenchCommandOptions& options) {
   const std::vector<Test> tests = tests_of(options);
-  if (tests.empty()) {
-    note("bench: every length of -p and -n is 0: there is nothing to measure");
-    return ExitCode::kUsage;
-  }
   if (options.svg) REDKNOT_RETURN_IF_ERROR(check_replaceable(*options.svg));
   // Before the model is loaded, whose memory would come on top; a wrong path is said at once.
   REDKNOT_RETURN_IF_ERROR(ModelFile::open(options.model));

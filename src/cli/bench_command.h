@@ -38,6 +38,8 @@ struct BenchCommandOptions {
 // Adds the verb; `options` is filled when the command line is parsed and must live until then.
 CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options);
 
+// Why these options do not go together; empty if they do.
+std::string wrong_combination(const BenchCommandOptions& options);
 Result<ExitCode> bench(const BenchCommandOptions& options);
 
 }  // namespace redknot::cli

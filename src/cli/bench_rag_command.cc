@@ -281,16 +281,14 @@ Result<bool> ask(Engine& engine, const std::vector<eval::RagSet>& sets,
 
 }  // namespace
 
-Result<ExitCode> bench_rag(const BenchRagOptions& options) {
+std::string wrong_combination(const BenchRagOptions& options) {
   if (std::int64_t{options.documents} * options.length > kMaxPromptTokens) {
-    note(format("bench rag: --documents times --length is more than %d tokens", kMaxPromptTokens));
-    return ExitCode::kUsage;
+    return format("--documents times --length is more than %d tokens", kMaxPromptTokens);
   }
-  const std::string code = wrong_code(options.kinds, options.code.has_value(), options.questions);
-  if (!code.empty()) {
-    note("bench rag: " + code);
-    return ExitCode::kUsage;
-  }
+  return wrong_code(options.kinds, options.code.has_value(), options.questions);
+}
+
+Result<ExitCode> bench_rag(const BenchRagOptions& options) {
   for (const auto& file : {options.json, options.svg}) {
     if (file) REDKNOT_RETURN_IF_ERROR(check_replaceable(*file));
   }

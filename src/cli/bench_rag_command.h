@@ -52,6 +52,8 @@ struct BenchRagOptions {
 // Adds the verb to that of `redknot bench`, which need not be given a model of its own then.
 CLI::App* add_bench_rag(CLI::App& bench, BenchRagOptions& options);
 
+// Why these options do not go together; empty if they do.
+std::string wrong_combination(const BenchRagOptions& options);
 Result<ExitCode> bench_rag(const BenchRagOptions& options);
 
 // What answers of a kind are worth, a line of a table in Markdown for each row; its heading; and

@@ -31,7 +31,7 @@ constexpr char kDescription[] =
     "A row says how long the first token took, and what the answer was worth: the\n"
     "text that is scored is that of the pass that is timed. How likely the expected\n"
     "answer is, in nats a token under the same policy, tells arms apart where a model\n"
-    "is too weak to answer. KL and same top-1 are over the tokens of the dense answer.\n"
+    "is too weak to answer. KL and same top-1 are over tokens of the dense answer.\n"
     "Differences to dense attention have 95 % intervals by paired bootstrap. Rows are\n"
     "printed when their kind is done; after Ctrl-C, of what there is. With --profile\n"
     "all arms run under it, and what knot costs by default is written into the\n"

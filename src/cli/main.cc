@@ -82,8 +82,7 @@ void declare(CommandLine& line) {
 std::string misuse(const CommandLine& line) {
   if (line.app.get_subcommands().empty()) {
     return "a verb is required: run, chat, serve, inspect, tokenize, bench, eval, profile, "
-           "capacity, "
-           "replay or pull";
+           "capacity, replay or pull";
   }
   const RunOptions& run = line.run_options;
   if (line.run->parsed() && !run.prompt && !run.prompt_file && !run.tokens_file) {
@@ -94,6 +93,9 @@ std::string misuse(const CommandLine& line) {
   if (line.tokenize->parsed() && !given) {
     return "a text is required: -p TEXT, -f FILE, --stdin or --decode IDS";
   }
+  if (line.bench->got_subcommand("rag")) return wrong_combination(line.bench_options.rag);
+  if (line.bench->got_subcommand("serve")) return {};
+  if (line.bench->parsed()) return wrong_combination(line.bench_options);
   return line.eval->parsed() ? wrong_combination(line.eval_options) : std::string();
 }
 

@@ -98,7 +98,7 @@ TEST_F(RagTrialTest, EverythingRecoveredIsDenseAndNothingIsNot) {
     const RagRow none = summarize(all[1], samples[1], samples[0], 1);
     const RagRow whole = summarize(all[2], samples[2], samples[0], 1);
     EXPECT_EQ(dense.n, 5);
-    EXPECT_EQ(whole.kl_mean, 0);
+    EXPECT_NEAR(whole.kl_mean, 0, 1e-7);  // sums over other cuts
     EXPECT_EQ(whole.same_top1, 1);
     EXPECT_EQ(whole.recomputed, 1);
     EXPECT_GT(none.kl_mean, 1e-6);
@@ -138,7 +138,7 @@ TEST_F(RagTrialTest, LikelihoodOfTheExpectedAnswerIsThatOfTheArm) {
   ASSERT_TRUE(dense.gold_log_probability && none.gold_log_probability);
   EXPECT_LT(dense.gold_log_probability->mean, -1);
   EXPECT_EQ(dense.gold_log_probability->against_dense, 0);
-  EXPECT_EQ(whole.gold_log_probability->mean, dense.gold_log_probability->mean);
+  EXPECT_NEAR(whole.gold_log_probability->mean, dense.gold_log_probability->mean, 1e-5);
   EXPECT_NE(none.gold_log_probability->mean, dense.gold_log_probability->mean);
   EXPECT_EQ(none.measure, "f1");
   EXPECT_EQ(whole.recovered_tokens, samples[2][0].usage.adopted_tokens);

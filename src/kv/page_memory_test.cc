@@ -14,23 +14,25 @@ namespace {
 
 using testing::HasSubstr;
 
-PageOptions options(int f16_pages, int q8_pages, int f32_pages) {
+PageOptions options(int f16_pages, int q8_pages, int f32_pages, int k8v4_pages) {
   return {.shape = {.page_tokens = 16, .head_dim = 24},
-          .page_count = {f16_pages, q8_pages, f32_pages}};
+          .page_count = {f16_pages, q8_pages, f32_pages, k8v4_pages}};
 }
 
-std::unique_ptr<PageMemory> make_memory(int f16_pages, int q8_pages, int f32_pages = 0) {
-  return PageMemory::create(options(f16_pages, q8_pages, f32_pages)).value();
+std::unique_ptr<PageMemory> make_memory(int f16_pages, int q8_pages, int f32_pages = 0,
+                                        int k8v4_pages = 0) {
+  return PageMemory::create(options(f16_pages, q8_pages, f32_pages, k8v4_pages)).value();
 }
 
 // What names its frames.
-std::unique_ptr<PageAllocator> make_pages(int f16_pages, int q8_pages, int f32_pages = 0) {
-  return PageAllocator::create(options(f16_pages, q8_pages, f32_pages)).value();
+std::unique_ptr<PageAllocator> make_pages(int f16_pages, int q8_pages, int f32_pages = 0,
+                                          int k8v4_pages = 0) {
+  return PageAllocator::create(options(f16_pages, q8_pages, f32_pages, k8v4_pages)).value();
 }
 
 TEST(PageMemory, NewPagesAreAlignedDistinctAndZero) {
-  const auto pool = make_pages(5, 7, 3);
-  const auto memory = make_memory(5, 7, 3);
+  const auto pool = make_pages(5, 7, 3, 4);
+  const auto memory = make_memory(5, 7, 3, 4);
   for (const KvFormat format : kKvFormats) {
     const std::size_t page_bytes = pool->shape().bytes(format);
     std::vector<const std::byte*> pages;

@@ -40,7 +40,7 @@ TEST(Segment, HoldsThePagesOfItsTokensBeyondTheSequence) {
   EXPECT_EQ(segment->canonical_position(), 5);
   EXPECT_THAT(segment->pages(),
               ElementsAre(PositionRange{0, 16}, PositionRange{16, 32}, PositionRange{32, 40}));
-  EXPECT_THAT(segment->page_count(), ElementsAre(9, 3, 0));
+  EXPECT_THAT(segment->page_count(), ElementsAre(9, 3, 0, 0));
   EXPECT_EQ(pool->free_pages(KvFormat::kF16), 40 - 9);
   Segment moved = std::move(*segment);
   segment.reset();

@@ -77,7 +77,7 @@ class World {
   World(HeadProfile profile, int page_tokens, unsigned seed)
       : profile_(std::move(profile)), random_(seed) {
     const PageOptions options{.shape = {.page_tokens = page_tokens, .head_dim = 8},
-                              .page_count = {kPoolPages, kPoolPages, kPoolPages}};
+                              .page_count = {kPoolPages, kPoolPages, kPoolPages, kPoolPages}};
     pool_ = PageAllocator::create(options).value();
     memory_ = PageMemory::create(options).value();
   }

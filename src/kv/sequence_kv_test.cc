@@ -66,7 +66,7 @@ TEST(SequenceKv, EveryHeadGetsPagesOfItsOwnFormat) {
   profile.policies[3].kv_format = KvFormat::kQ8;
   SequenceKv kv(*pool, profile);
   ASSERT_TRUE(kv.extend(17).ok());
-  EXPECT_THAT(kv.pages(), ElementsAre(4, 2, 2));
+  EXPECT_THAT(kv.pages(), ElementsAre(4, 2, 2, 0));
   EXPECT_EQ(pool->format(kv.table(1, 0)[0].page), KvFormat::kF32);
   EXPECT_EQ(pool->format(kv.table(1, 1)[0].page), KvFormat::kQ8);
   EXPECT_TRUE(kv.check());
@@ -144,7 +144,7 @@ TEST(SequenceKv, ExtendingAForkCopiesTheSharedPartialPageOnce) {
   std::vector<PageOp> ops;
   SequenceKv fork = kv.fork({&ops});
   ops.clear();
-  EXPECT_THAT(fork.pages_to_extend(1), ElementsAre(1, 0, 0));
+  EXPECT_THAT(fork.pages_to_extend(1), ElementsAre(1, 0, 0, 0));
   ASSERT_TRUE(fork.extend(1).ok());
   EXPECT_NE(last_page(fork), shared);
   ASSERT_EQ(ops.size(), 2u);  // the copy, and one slot more
@@ -152,7 +152,7 @@ TEST(SequenceKv, ExtendingAForkCopiesTheSharedPartialPageOnce) {
   EXPECT_EQ(ops[0].from, pool->frame(shared));
   EXPECT_EQ(ops[0].entry.page, last_page(fork));
   EXPECT_EQ(ops[0].entry.frame, pool->frame(last_page(fork)));
-  EXPECT_THAT(kv.pages_to_extend(1), ElementsAre(0, 0, 0));
+  EXPECT_THAT(kv.pages_to_extend(1), ElementsAre(0, 0, 0, 0));
   ASSERT_TRUE(kv.extend(1).ok());
   EXPECT_EQ(last_page(kv), shared);
   EXPECT_EQ(pool->free_pages(KvFormat::kF16), 3);
@@ -384,11 +384,11 @@ TEST(PeakPages, AddsUpHeadsByFormatAndSaturates) {
   HeadProfile profile = uniform_profile(2, 2, {});
   profile.policies[1].kv_format = KvFormat::kQ8;
   const PageShape shape{.page_tokens = 16, .head_dim = 4};
-  EXPECT_THAT(peak_pages(profile, shape, 33, 8), ElementsAre(9, 3, 0));
-  EXPECT_THAT(peak_pages(profile, shape, 0, 8), ElementsAre(0, 0, 0));
+  EXPECT_THAT(peak_pages(profile, shape, 33, 8), ElementsAre(9, 3, 0, 0));
+  EXPECT_THAT(peak_pages(profile, shape, 0, 8), ElementsAre(0, 0, 0, 0));
   const int most = std::numeric_limits<int>::max();
   const HeadProfile many = uniform_profile(64, 8, local(most, most));
-  EXPECT_THAT(peak_pages(many, shape, most, most), ElementsAre(most, 0, 0));
+  EXPECT_THAT(peak_pages(many, shape, most, most), ElementsAre(most, 0, 0, 0));
 }
 
 }  // namespace

@@ -162,9 +162,12 @@ TEST_P(TransformerTest, QuantisedPagesAreNearToFloatPages) {
     const Floats expected = exact.compute(tokens);
     for (const auto& [format, tolerance] :
          {std::pair{KvFormat::kQ8, 0.2}, std::pair{KvFormat::kK8V4, 1.5}}) {
+      // Values of 4 bits may send a token to another expert, which is no small difference.
+      const bool may_jump = architecture == Architecture::kQwen3Moe && format == KvFormat::kK8V4;
       Machine machine(model, global_profile(model, format), on());
       const Floats found = machine.compute(tokens);
-      EXPECT_LE(largest_difference(found, {expected.begin(), expected.end()}), tolerance)
+      EXPECT_LE(largest_difference(found, {expected.begin(), expected.end()}),
+                may_jump ? 10 : tolerance)
           << name(format);
       EXPECT_TRUE(same_bits(machine.compute(tokens, 7), found)) << name(format);
     }

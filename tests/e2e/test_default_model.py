@@ -99,7 +99,7 @@ class DefaultModel(Case):
         self.run_ok('eval', '-m', MODEL, '--kinds', 'one_hop', '--context', 1024, '-n', 10,
                     '--profile', PROFILE, '--json', report)
         noise, _, arm = json.loads(report.read_text())['arms']
-        self.assertEqual(noise['kl_mean'], 0)
+        self.assertTrue(0 < noise['kl_mean'] < 1e-6, noise['kl_mean'])  # other pages, other sums
         self.assertLess(arm['kl_mean'], 0.02)
         self.assertLess(arm['kv_bytes'], 0.75 * arm['kv_bytes_dense'])
 

@@ -181,7 +181,6 @@ class Questions(EvalCase):
         self.assertEqual([(row['kind'], row['n']) for row in report['rows']],
                          [('facts', 1), ('hotpot', 1)])
         self.assertRegex(done.text, r'(?m)^dense, facts, \d+ tokens: n 1, exact match')
-        self.assertIn('plain prompts', done.text)
 
     def test_n_limits_the_lines(self):
         done = self.ask(lines(*self.GOOD) + 'not read', '-n', 2, '--show', 5)

@@ -296,8 +296,6 @@ class Compare(Case):
 
     def test_wrong_combinations(self):
         for options, needle in [
-                (['--profile', half_local(), '--kv', 'q8'], '--kv does not go with --profile'),
-                (['--suite', 'text', '--file', book(), '--kv', 'q8'], '--kv does not go with'),
                 (['--report', scratch / 'r'], '--report needs a --profile'),
                 (['--suite', 'text'], 'a file is required')]:
             self.check_error(redknot('eval', '-m', model(), *options), 2, needle)

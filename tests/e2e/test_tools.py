@@ -15,7 +15,8 @@ OPTIONS = {
             '--top-p', '--min-p', '--seed', '--repeat-penalty', '--repeat-last-n',
             '--frequency-penalty', '--presence-penalty', '--logit-bias', '--echo', '--special',
             '--json', '--logprobs', '--logits', '--no-perf', '--record', '--verbose',
-            '--ctx-size', '--threads', '--kv', '--cache-type-k', '--cache-type-v', '--page-tokens',
+            '--raw', '--system', '--generation-config', '--ctx-size',
+            '--threads', '--kv', '--cache-type-k', '--cache-type-v', '--page-tokens',
             '--batch-size', '--kernels', '--activations'],
     'inspect': ['--help', '--model', '--profile', '--ctx-size', '--kv', '--page-tokens',
                 '--tensors', '--no-tensors', '--json'],
@@ -145,7 +146,7 @@ class Tokenize(Case):
     def test_run_sees_the_same_tokens(self):
         text = self.TEXTS[0]
         path = write_ids('same.json', self.ids(text))
-        options = ['run', '-m', model(), '--temp', 0, '-n', 8, '--json']
+        options = ['run', '-m', model(), '--raw', '--temp', 0, '-n', 8, '--json']
         self.assertEqual(self.run_ok(*options, '-p', text).json['tokens'],
                          self.run_ok(*options, '--tokens', path).json['tokens'])
 
