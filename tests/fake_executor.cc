@@ -108,7 +108,9 @@ SliceResult FakeExecutor::measure(const StepSlice& slice) {
   }
   if (slice.measure == Measure::kPageMass) {
     const PageTables& tables = tables_.of(slice.sequence);
-    result.page_mass.resize(static_cast<std::size_t>(tables.heads()) * tables.at(0).size());
+    const int pieces = page_tokens_ / kPieceTokens;
+    result.page_mass.resize(static_cast<std::size_t>(tables.heads() * pieces) *
+                            tables.at(0).size());
     for (std::int64_t& one : result.page_mass) one = random_() % 1001;
   }
   return result;
