@@ -79,7 +79,7 @@ TEST_F(ProfilingTest, WithAllTheBudgetEverythingIsLocal) {
   options_.budget_kl = 1e6;
   for (const HeadPolicy& policy : make().file.profile.policies) {
     EXPECT_EQ(policy.head_class, HeadClass::kLocal);
-    EXPECT_EQ(policy.kv_format, KvFormat::kQ8);
+    EXPECT_EQ(policy.kv_format, KvFormat::kK8V4);
   }
 }
 
