@@ -35,8 +35,8 @@ constexpr char kDescription[] =
     "depends on what stands before a text, and what it does: how far predictions\n"
     "move when it loses what lies beyond --window. Then chooses, for the smallest KV\n"
     "cache whose predictions stay within --budget-kld of dense attention, which heads\n"
-    "keep everything, which only their first tokens and a window, and in which\n"
-    "format, and which keep everything and read the pages that a query selects. A\n"
+    "keep everything, which only their first tokens and a window, which keep\n"
+    "everything and read the pages that a query selects, and in which format each. A\n"
     "byte less to read for each token counts as a quarter of a byte less to keep. The\n"
     "choice is measured on other text. Profile and evidence go to one JSON file, for\n"
     "the option --profile of the other verbs.";

@@ -177,6 +177,7 @@ TEST_F(DenseComparisonTest, ManyBehindOnePrefixAreEachAsAlone) {
       policy = {.head_class = HeadClass::kRetrieval, .window_tokens = 16, .top_pages = 2};
     }
     if (i % 2 == 0) policy.kv_format = KvFormat::kQ8;
+    if (i % 4 == 1) policy.kv_format = KvFormat::kK8V4;
     if (i % 7 == 0) {
       for (HeadPolicy& one : profile.policies) one.kv_format = KvFormat::kQ8;
     }
@@ -194,13 +195,22 @@ TEST_F(DenseComparisonTest, ManyBehindOnePrefixAreEachAsAlone) {
 // Behind a prefix, other formats move predictions by about what they do from the start.
 TEST_F(DenseComparisonTest, APrefixIsRoundedToTheFormatsOfVariants) {
   DenseComparison comparison = open();
-  const HeadProfile q8 = uniform(comparison, {.kv_format = KvFormat::kQ8});
-  ComparedText given = text(112, 96);
-  const double behind =
-      comparison.compare_behind(comparison.pass(96, given, 0), given, {&q8, 1})[0].total().kl_mean;
-  const double whole = comparison.compare(given, q8).total().kl_mean;
-  EXPECT_GT(behind, whole / 4);
-  EXPECT_LT(behind, whole * 4);
+  const ComparedText given = text(112, 96);
+  const auto pass = comparison.pass(96, given, 0);
+  for (const KvFormat format : {KvFormat::kQ8, KvFormat::kK8V4}) {
+    for (const HeadPolicy& policy :
+         {HeadPolicy{.kv_format = format}, HeadPolicy{.head_class = HeadClass::kRetrieval,
+                                           .window_tokens = 16,
+                                           .kv_format = format,
+                                           .top_pages = 8}}) {
+      const HeadProfile rounded = uniform(comparison, policy);
+      const auto found = comparison.compare_behind(pass, given, {&rounded, 1});
+      const double behind = found[0].total().kl_mean;
+      const double whole = comparison.compare(given, rounded).total().kl_mean;
+      EXPECT_GT(behind, whole / 4) << name(format);
+      EXPECT_LT(behind, whole * 4) << name(format);
+    }
+  }
 }
 
 TEST_F(DenseComparisonTest, VariantsMayHaveOtherFormats) {
