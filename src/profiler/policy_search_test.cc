@@ -17,7 +17,7 @@ constexpr int kContext = 4096;
 
 // A model of which is known what every head needs: what each window costs it falls with the window,
 // and together heads cost `together` times the sum. Bytes are tokens kept, half of them for q8.
-struct Planted {
+struct PlantedHeads {
   std::vector<double> importance{};  // by head
   double q8_kl = 0;                  // of a head
   double together = 1;
@@ -93,7 +93,7 @@ struct Planted {
 };
 
 TEST(PolicySearch, HeadsKeepWhatTheyNeedAndNoMore) {
-  const Planted model{.importance = {0, 10, 0, 10}};
+  const PlantedHeads model{.importance = {0, 10, 0, 10}};
   const PolicySearchResult found = model.search();
   for (const std::size_t idle : {0, 2}) {
     EXPECT_EQ(found.profile.policies[idle].window_tokens, 32);
@@ -110,7 +110,7 @@ TEST(PolicySearch, HoldsTheBudgetWhateverHeadsDoTogether) {
   std::uniform_real_distribution<double> number(0, 1);
   for (const double together : {0.1, 0.5, 1.0, 3.0, 20.0}) {
     for (int round = 0; round < 20; ++round) {
-      Planted model{.q8_kl = 0.0005 * number(random), .together = together};
+      PlantedHeads model{.q8_kl = 0.0005 * number(random), .together = together};
       for (int i = 0; i < 40; ++i) model.importance.push_back(std::pow(number(random), 6));
       const PolicySearchResult found = model.search();
       EXPECT_LE(found.trial.divergence.kl_mean, 0.005);
@@ -118,7 +118,7 @@ TEST(PolicySearch, HoldsTheBudgetWhateverHeadsDoTogether) {
       EXPECT_EQ(found.trial.kv_bytes, model.bytes(found.profile));
       EXPECT_LE(found.trials.size(), 9u);
       // As good as with estimates that add up, about.
-      Planted exact = model;
+      PlantedHeads exact = model;
       for (double& importance : exact.importance) importance *= together;
       exact.q8_kl *= together;
       exact.together = 1;
@@ -129,7 +129,7 @@ TEST(PolicySearch, HoldsTheBudgetWhateverHeadsDoTogether) {
 }
 
 TEST(PolicySearch, WithoutBudgetOrAnythingWithinItTheProfileIsDense) {
-  const Planted model{.importance = {1, 1, 1}, .q8_kl = 1};
+  const PlantedHeads model{.importance = {1, 1, 1}, .q8_kl = 1};
   PolicySearchOptions none = model.options();
   none.budget_kl = 0;
   EXPECT_EQ(search_policies(model.dense(), none)->profile, model.dense());
@@ -141,7 +141,7 @@ TEST(PolicySearch, WithoutBudgetOrAnythingWithinItTheProfileIsDense) {
 }
 
 TEST(PolicySearch, HeadsSelectPagesWhereThatSavesMoreThanBoundsTake) {
-  Planted model{.importance = {0.5, 0.5, 0.5, 0.5}};
+  PlantedHeads model{.importance = {0.5, 0.5, 0.5, 0.5}};
   const auto selecting = [](const PolicySearchResult& found) {
     return std::count_if(found.profile.policies.begin(), found.profile.policies.end(),
                          [](const HeadPolicy& policy) { return policy.top_pages > 0; });
@@ -152,7 +152,7 @@ TEST(PolicySearch, HeadsSelectPagesWhereThatSavesMoreThanBoundsTake) {
 }
 
 TEST(PolicySearch, ReportsErrors) {
-  const Planted model{.importance = {1}};
+  const PlantedHeads model{.importance = {1}};
   PolicySearchOptions options = model.options();
   options.divergence = [](const HeadProfile&) -> Result<Divergence> { return io_error("no"); };
   EXPECT_FALSE(search_policies(model.dense(), options).ok());
