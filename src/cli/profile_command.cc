@@ -194,6 +194,33 @@ Result<ProfilingResult> make(ProfilingOptions options, const Texts& texts) {
   return make_profile(options, texts.calibration, texts.validation);
 }
 
+// What the profile costs in the activation format that the model is served with, and what f32 pages
+// alone do there, on the first of the text. Nothing if it was measured in that format.
+Result<std::string> as_served(const ProfilingOptions& options, const CalibrationText& text,
+                              const HeadProfile& profile) {
+  constexpr std::size_t kMostSequences = 2;
+  ProgressPrinter printer;
+  EngineOptions engine = options.engine;
+  engine.progress = printer.callback();
+  const auto measured = std::exchange(engine.activations, std::nullopt);
+  REDKNOT_TRY(DenseComparison comparison, DenseComparison::open(engine));
+  const ActivationFormat served = comparison.core().activations();
+  if (served == measured) return std::string();
+  HeadProfile unrounded = comparison.dense();
+  for (HeadPolicy& policy : unrounded.policies) policy.kv_format = KvFormat::kF32;
+  DivergenceSum cost, noise;
+  const std::size_t count = std::min(kMostSequences, text.sequences.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    engine.progress("measuring as served", static_cast<double>(i) / static_cast<double>(count));
+    const std::vector<float> dense = comparison.predict(text.sequences[i], kMostKeptFloats);
+    cost.add(comparison.compare(text.sequences[i], profile, {.dense = dense}));
+    noise.add(comparison.compare(text.sequences[i], unrounded, {.dense = dense}));
+  }
+  return format(
+      "As served   KL mean %.5f nats with activations %s, where f32 pages alone make %.5f\n",
+      cost.total().kl_mean, name(served).data(), noise.total().kl_mean);
+}
+
 Result<ExitCode> write_unvalidated(const ProfileCommandOptions& options, HeadProfile profile,
                                    const std::string& attempt) {
   auto file = unvalidated_profile(options.model, std::move(profile));
@@ -331,6 +358,9 @@ Result<ExitCode> profile(const ProfileCommandOptions& options) {
   std::error_code ignored;
   std::filesystem::remove(profiling.journal, ignored);
   REDKNOT_RETURN_IF_ERROR(print(summary(result, longest)));
+  REDKNOT_TRY(const std::string served,
+              as_served(profiling, texts.validation, result.file.profile));
+  REDKNOT_RETURN_IF_ERROR(print(served));
   return ExitCode::kSuccess;
 }
 
