@@ -245,8 +245,8 @@ std::string wrong_combination(const EvalOptions& options) {
   if (!file_suite && options.file) return "--file is for --suite questions and --suite text";
   if (file_suite && !options.kinds.empty()) return "--kinds is for --suite qa";
   if (file_suite && options.code) return "--code is for --suite qa";
-  const std::string code = wrong_code(options.kinds, options.code.has_value(),
-                                      options.questions.value_or(kStandardQuestions));
+  std::string code = wrong_code(options.kinds, options.code.has_value(),
+                                options.questions.value_or(kStandardQuestions));
   if (!code.empty()) return code;
   if (options.suite == "questions" && !options.document_tokens.empty()) {
     return "--context is for --suite qa and --suite text";

@@ -233,6 +233,7 @@ std::vector<DivergenceSum> DenseComparison::compare_some(const DensePass& pass,
     const std::span<const int> here = within(positions, first, end);
     const std::vector<int> rows = all_from(0, here.size());
     std::vector<SingleSequence::Part> parts;
+    parts.reserve(others.size());
     for (SingleSequence& other : others) {
       parts.push_back(
           {.sequence = &other,
