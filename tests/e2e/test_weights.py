@@ -14,7 +14,7 @@ import harness
 from harness import ROOT, SHARED, Case, scratch, write
 from served import Served
 
-FETCH_SECONDS = 900
+FETCH_SECONDS = 300
 LICENSE = ROOT / 'LICENSE'
 PARTS = [LICENSE.read_text()[begin:begin + 1500].strip() for begin in (0, 1500, 3000)]
 WIKITEXT = SHARED / 'data' / 'wikitext2' / 'valid.txt'
@@ -38,8 +38,12 @@ WEATHER = {
 
 def fetch(name):
     """Whether the model is at hand now; says why not."""
-    done = subprocess.run([harness.build_dir / 'redknot', 'pull', name], capture_output=True,
-                          text=True, timeout=FETCH_SECONDS, check=False)
+    try:
+        done = subprocess.run([harness.build_dir / 'redknot', 'pull', name], capture_output=True,
+                              text=True, timeout=FETCH_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        print(f'{name} has not come within {FETCH_SECONDS} s')
+        return False
     files[name] = done.stdout.strip()
     if done.returncode != 0:
         print(f'{name} cannot be fetched: {done.stderr.strip().splitlines()[-1]}')
