@@ -23,6 +23,7 @@ set(page_inputs
   src/head_map_view.ts
   src/main.ts
   src/numbers.ts
+  src/pace.ts
   src/page.css
   src/server.ts
   src/server_sent_events.ts
@@ -39,6 +40,7 @@ set(page_tests
   src/chat_request.test.ts
   src/documents.test.ts
   src/head_map.test.ts
+  src/pace.test.ts
   src/server_sent_events.test.ts
   src/status.test.ts
   src/status_poll.test.ts

@@ -245,8 +245,8 @@ std::string wrong_combination(const EvalOptions& options) {
   if (!file_suite && options.file) return "--file is for --suite questions and --suite text";
   if (file_suite && !options.kinds.empty()) return "--kinds is for --suite qa";
   if (file_suite && options.code) return "--code is for --suite qa";
-  const std::string code = wrong_code(options.kinds, options.code.has_value(),
-                                      options.questions.value_or(kStandardQuestions));
+  std::string code = wrong_code(options.kinds, options.code.has_value(),
+                                options.questions.value_or(kStandardQuestions));
   if (!code.empty()) return code;
   if (options.suite == "questions" && !options.document_tokens.empty()) {
     return "--context is for --suite qa and --suite text";
@@ -275,12 +275,12 @@ CLI::App* add_eval(CLI::App& app, EvalOptions& options) {
       ->group("Model");
   verb->add_option("--kv", options.kv,
                    "Formats of the KV cache to compare with f16, separated by commas: q8 (8-bit "
-                   "integers), f32 (the noise floor, which is always compared). f16 alone: dense "
-                   "attention in f16, and nothing is compared.")
+                   "integers), k8v4 (8-bit keys, 4-bit values), f32 (the noise floor, which is "
+                   "always compared). f16 alone: dense attention in f16, and nothing is compared.")
       ->type_name("LIST")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(one_of({"f16", "q8", "f32"}))
+      ->check(one_of(kv_names()))
       ->default_str("as the model's weights are; with --profile or --suite text, q8")
       ->group("Model");
   add_suite_options(*verb, options);

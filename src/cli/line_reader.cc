@@ -145,7 +145,7 @@ LineReader::Line LineReader::read() {
   Line line = read_one(kPrompt);
   while (line.came == Came::kLine && line.text.ends_with('\\')) {
     line.text.back() = '\n';
-    const Line more = read_one(kMorePrompt);
+    Line more = read_one(kMorePrompt);
     if (more.came == Came::kInterrupt) return more;
     if (more.came == Came::kEnd) break;
     line.text += more.text;

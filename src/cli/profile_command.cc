@@ -35,11 +35,11 @@ constexpr char kDescription[] =
     "depends on what stands before a text, and what it does: how far predictions\n"
     "move when it loses what lies beyond --window. Then chooses, for the smallest KV\n"
     "cache whose predictions stay within --budget-kld of dense attention, which heads\n"
-    "keep everything, which only their first tokens and a window, and in which\n"
-    "format. With what is left of the budget, heads that keep everything select the\n"
-    "pages that a query reads, where that saves more reading than it adds to the\n"
-    "cache. The choice is measured on other text. Profile and evidence go to one JSON\n"
-    "file, for the option --profile of the other verbs.";
+    "keep everything, which only their first tokens and a window, which keep\n"
+    "everything and read the pages that a query selects, and in which format each. A\n"
+    "byte less to read for each token counts as a quarter of a byte less to keep. The\n"
+    "choice is measured on other text. Profile and evidence go to one JSON file, for\n"
+    "the option --profile of the other verbs.";
 
 constexpr char kFooter[] =
     "Text: files of --text are cut into sequences; every second one is searched on,\n"
@@ -59,6 +59,10 @@ constexpr char kFooter[] =
     "  redknot run -m model.gguf --profile profile.json -f long.txt\n"
     "\n";
 
+// Positions of a sequence that whole profiles are compared at: computing logits takes its time, and
+// neighbours say much the same.
+constexpr int kMostCompared = 256;
+
 struct Texts {
   CalibrationText calibration, validation;
 };
@@ -69,6 +73,7 @@ std::vector<ComparedText> compared(const std::vector<eval::Sequence>& sequences)
     ComparedText& text = out.emplace_back();
     for (const int token : sequence.tokens) text.tokens.push_back(TokenId{token});
     text.first_compared = sequence.first_compared;
+    text.most_compared = kMostCompared;
   }
   return out;
 }
@@ -129,16 +134,17 @@ std::string trial_text(const char* what, const MeasuredText& text, const Diverge
 
 std::string summary(const ProfilingResult& result, int context_tokens) {
   const ProfileFile& file = result.file;
-  int local = 0, retrieval = 0, q8 = 0;
+  int local = 0, retrieval = 0, q8 = 0, k8v4 = 0;
   for (const HeadPolicy& policy : file.profile.policies) {
     local += policy.head_class == HeadClass::kLocal ? 1 : 0;
     retrieval += policy.head_class == HeadClass::kRetrieval ? 1 : 0;
-    q8 += key_element(policy.kv_format) == KvElement::kInt8 ? 1 : 0;
+    q8 += policy.kv_format == KvFormat::kQ8 ? 1 : 0;
+    k8v4 += policy.kv_format == KvFormat::kK8V4 ? 1 : 0;
   }
   const int heads = static_cast<int>(file.profile.policies.size());
   std::string out =
-      format("Heads       %d: %d global, %d local, %d retrieval; %d keep 8-bit pages\n", heads,
-             heads - local - retrieval, local, retrieval, q8);
+      format("Heads       %d: %d global, %d local, %d retrieval; %d in q8, %d in k8v4\n", heads,
+             heads - local - retrieval, local, retrieval, q8, k8v4);
   out += format("KV cache    %s for %d tokens, %s of dense f16 (%s)\n",
                 human_bytes(file.validated->kv_bytes).c_str(), context_tokens,
                 share(file.validated->kv_bytes, file.validation->dense_bytes).c_str(),
@@ -170,8 +176,10 @@ ProfilingOptions profiling_options(const ProfileCommandOptions& options, int con
   out.trial.window_tokens = options.window_tokens;
   out.windows.clear();
   for (int window = 32; window <= context_tokens / 2; window *= 2) out.windows.push_back(window);
-  out.try_q8 =
-      std::find(options.formats.begin(), options.formats.end(), "q8") != options.formats.end();
+  out.formats.clear();
+  for (const std::string& format : options.formats) {
+    if (format != "f16") out.formats.push_back(*kv_from_name(format));
+  }
   out.journal = options.output + ".partial";
   return out;
 }
@@ -184,6 +192,33 @@ Result<ProfilingResult> make(ProfilingOptions options, const Texts& texts) {
     options.engine.progress(std::string(activity) + time_left.text(fraction), fraction);
   };
   return make_profile(options, texts.calibration, texts.validation);
+}
+
+// What the profile costs in the activation format that the model is served with, and what f32 pages
+// alone do there, on the first of the text. Nothing if it was measured in that format.
+Result<std::string> as_served(const ProfilingOptions& options, const CalibrationText& text,
+                              const HeadProfile& profile) {
+  constexpr std::size_t kMostSequences = 2;
+  ProgressPrinter printer;
+  EngineOptions engine = options.engine;
+  engine.progress = printer.callback();
+  const auto measured = std::exchange(engine.activations, std::nullopt);
+  REDKNOT_TRY(DenseComparison comparison, DenseComparison::open(engine));
+  const ActivationFormat served = comparison.core().activations();
+  if (served == measured) return std::string();
+  HeadProfile unrounded = comparison.dense();
+  for (HeadPolicy& policy : unrounded.policies) policy.kv_format = KvFormat::kF32;
+  DivergenceSum cost, noise;
+  const std::size_t count = std::min(kMostSequences, text.sequences.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    engine.progress("measuring as served", static_cast<double>(i) / static_cast<double>(count));
+    const std::vector<float> dense = comparison.predict(text.sequences[i], kMostKeptFloats);
+    cost.add(comparison.compare(text.sequences[i], profile, {.dense = dense}));
+    noise.add(comparison.compare(text.sequences[i], unrounded, {.dense = dense}));
+  }
+  return format(
+      "As served   KL mean %.5f nats with activations %s, where f32 pages alone make %.5f\n",
+      cost.total().kl_mean, name(served).data(), noise.total().kl_mean);
 }
 
 Result<ExitCode> write_unvalidated(const ProfileCommandOptions& options, HeadProfile profile,
@@ -255,12 +290,12 @@ void add_choice_options(CLI::App& app, ProfileCommandOptions& o) {
       ->transform(integer_in(1, kMaxTokens))
       ->capture_default_str()
       ->group("Choice");
-  app.add_option("--formats", o.formats, "KV formats that heads may have: f16, or f16,q8.")
+  app.add_option("--formats", o.formats, "KV formats that heads may have; f16 always.")
       ->type_name("LIST")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(one_of({"f16", "q8"}))
-      ->default_str("f16,q8")
+      ->check(one_of({"f16", "q8", "k8v4"}))
+      ->default_str("f16,q8,k8v4")
       ->group("Choice");
 }
 
@@ -323,6 +358,9 @@ Result<ExitCode> profile(const ProfileCommandOptions& options) {
   std::error_code ignored;
   std::filesystem::remove(profiling.journal, ignored);
   REDKNOT_RETURN_IF_ERROR(print(summary(result, longest)));
+  REDKNOT_TRY(const std::string served,
+              as_served(profiling, texts.validation, result.file.profile));
+  REDKNOT_RETURN_IF_ERROR(print(served));
   return ExitCode::kSuccess;
 }
 

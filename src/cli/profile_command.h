@@ -26,7 +26,7 @@ struct ProfileCommandOptions {
   double budget_kl = 0.005;
   int sink_tokens = 4;
   int window_tokens = 64;
-  std::vector<std::string> formats = {"f16", "q8"};
+  std::vector<std::string> formats = {"f16", "q8", "k8v4"};
   int threads = 0;
   int page_tokens = 64;
   int max_step_tokens = 512;

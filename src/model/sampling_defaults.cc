@@ -18,7 +18,7 @@ constexpr int kMaxTopK = 1 << 24, kMaxPenaltyTokens = 1 << 24;
 constexpr std::string_view kGeneration = "generation_config.json";
 
 // The two kinds of files, each with its own names.
-struct Names {
+struct SamplingNames {
   const char* temperature;
   const char* top_k;
   const char* top_p;
@@ -26,14 +26,14 @@ struct Names {
   const char* repetition_penalty;
   const char* penalty_tokens;  // null: it has none
 };
-constexpr Names kGgufNames = {"general.sampling.temp",           "general.sampling.top_k",
-                              "general.sampling.top_p",          "general.sampling.min_p",
-                              "general.sampling.penalty_repeat", "general.sampling.penalty_last_n"};
-constexpr Names kJsonNames = {"temperature",        "top_k", "top_p", "min_p",
-                              "repetition_penalty", nullptr};
+constexpr SamplingNames kGgufSamplingNames = {
+    "general.sampling.temp",  "general.sampling.top_k",          "general.sampling.top_p",
+    "general.sampling.min_p", "general.sampling.penalty_repeat", "general.sampling.penalty_last_n"};
+constexpr SamplingNames kJsonNames = {"temperature",        "top_k", "top_p", "min_p",
+                                      "repetition_penalty", nullptr};
 
 template <typename Source>
-Result<SamplingDefaults> read(const Source& source, const Names& names) {
+Result<SamplingDefaults> read(const Source& source, const SamplingNames& names) {
   SamplingDefaults out;
   const auto number = [&source](const char* name, double low, double high,
                                 std::optional<float>& into) -> Status {
@@ -94,7 +94,7 @@ SamplingDefaults or_refusal(const Result<SamplingDefaults>& result) {
 }  // namespace
 
 SamplingDefaults sampling_from_gguf(const Gguf& gguf) {
-  return or_refusal(read(GgufSource{gguf}, kGgufNames));
+  return or_refusal(read(GgufSource{gguf}, kGgufSamplingNames));
 }
 
 SamplingDefaults sampling_from_json(std::string_view generation_config) {

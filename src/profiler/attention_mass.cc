@@ -50,23 +50,33 @@ int window_holding(double share, const std::vector<int>& bins, const std::vector
 struct AttentionMass::Scratch {
   Scratch(int group, const PageShape& shape)
       : queries(static_cast<std::size_t>(group * shape.head_dim)),
-        state(static_cast<std::size_t>(group * (padded_dim(shape.head_dim) + 2))),
         slots(static_cast<std::size_t>(group)),
         scratch(attend_scratch_floats(group, shape.head_dim, shape.page_tokens)) {}
-  std::vector<float> queries, state;
+  std::vector<float> queries;
   std::vector<SlotRange> slots;
   std::vector<float> scratch;
-
-  // The state over no keys, in this memory.
-  AttentionState cleared(int group, int dim) {
-    const std::ptrdiff_t outputs = static_cast<std::ptrdiff_t>(group) * padded_dim(dim);
-    float* output = state.data();
-    std::fill_n(output, outputs, 0.0f);
-    std::fill_n(output + outputs, group, -std::numeric_limits<float>::infinity());
-    std::fill_n(output + outputs + group, group, 0.0f);
-    return {output, output + outputs, output + outputs + group};
-  }
 };
+
+// The state of `bin` in the memory of as many as there are bins.
+AttentionState AttentionMass::state_of(std::vector<float>& states, std::size_t bin) const {
+  const ModelConfig& config = core_.model().config();
+  const std::ptrdiff_t group = config.group_size();
+  const std::ptrdiff_t outputs = group * padded_dim(config.head_dim);
+  float* output = states.data() + static_cast<std::ptrdiff_t>(bin) * (outputs + 2 * group);
+  return {output, output + outputs, output + outputs + group};
+}
+
+// States over no keys, one for each bin.
+std::vector<float> AttentionMass::empty_states() const {
+  const ModelConfig& config = core_.model().config();
+  const int group = config.group_size();
+  std::vector<float> states(bins() *
+                            static_cast<std::size_t>(group * (padded_dim(config.head_dim) + 2)));
+  for (std::size_t bin = 0; bin < bins(); ++bin) {
+    std::fill_n(state_of(states, bin).maximum, group, -std::numeric_limits<float>::infinity());
+  }
+  return states;
+}
 
 std::vector<int> distance_bins(int context_tokens) {
   std::vector<int> bins = {0, 0};
@@ -75,18 +85,20 @@ std::vector<int> distance_bins(int context_tokens) {
   return bins;
 }
 
-AttentionMass::AttentionMass(EngineCore& core, int rows_per_step)
+AttentionMass::AttentionMass(EngineCore& core, int rows_per_step, int first_judged)
     : core_(core),
       rows_per_step_(rows_per_step),
       rope_(core.model().config().rope),
-      bins_(distance_bins(core.context_tokens())) {
+      bins_(distance_bins(core.context_tokens())),
+      first_judged_(first_judged) {
   const ModelConfig& config = core.model().config();
-  sums_.resize(static_cast<std::size_t>(config.layers) * config.kv_heads * (bins_.size() - 1));
+  sums_.resize(static_cast<std::size_t>(config.layers) * config.kv_heads * bins());
+  errors_.resize(sums_.size());
 }
 
-double* AttentionMass::sums(int layer, int kv_head) {
+std::size_t AttentionMass::first_of(int layer, int kv_head) const {
   const int heads = core_.model().config().kv_heads;
-  return sums_.data() + (static_cast<std::size_t>(layer) * heads + kv_head) * (bins_.size() - 1);
+  return (static_cast<std::size_t>(layer) * heads + kv_head) * bins();
 }
 
 void AttentionMass::attended(int layer, std::span<const SequenceRows> sequences,
@@ -103,7 +115,7 @@ void AttentionMass::attended(int layer, std::span<const SequenceRows> sequences,
   }
   // A head's sums are added up by one thread, in one order.
   core_.thread_pool().parallel_for(core_.model().config().kv_heads, [&](int kv_head, int) {
-    for (const Query& query : chosen) add_mass(layer, query, kv_head, queries);
+    for (const Query& query : chosen) add_query(layer, query, kv_head, queries);
   });
 }
 
@@ -138,31 +150,56 @@ void AttentionMass::attend(const PageTable& table, const PositionRange& keys, Sc
   }
 }
 
-void AttentionMass::add_mass(int layer, const Query& query, int kv_head, const float* queries) {
+void AttentionMass::add_query(int layer, const Query& query, int kv_head, const float* queries) {
   const auto group = static_cast<std::size_t>(core_.model().config().group_size());
-  const int dim = core_.model().config().head_dim;
   const int position = query.sequence->positions[static_cast<std::size_t>(query.row)];
   Scratch memory(static_cast<int>(group), core_.pages().shape());
   load(query, kv_head, queries, memory.queries.data());
-  const std::size_t bins = bins_.size() - 1;
-  std::vector<double> logs(group * bins);  // base 2
-  for (std::size_t bin = 0; bin < bins; ++bin) {
-    const AttentionState state = memory.cleared(static_cast<int>(group), dim);
+  std::vector<float> states = empty_states();
+  std::vector<double> logs(group * bins());  // base 2
+  for (std::size_t bin = 0; bin < bins(); ++bin) {
+    const AttentionState state = state_of(states, bin);
     const PageTable& table = query.sequence->table(layer, kv_head);
     attend(table, keys_of(bins_, bin, position), memory, state);
     for (std::size_t i = 0; i < group; ++i) {
-      logs[i * bins + bin] = state.maximum[i] + std::log2(static_cast<double>(state.sum[i]));
+      logs[i * bins() + bin] = state.maximum[i] + std::log2(static_cast<double>(state.sum[i]));
     }
   }
+  const std::size_t first = first_of(layer, kv_head);
   for (std::size_t i = 0; i < group; ++i) {
-    add_shares(std::span(logs).subspan(i * bins, bins), sums(layer, kv_head));
+    add_shares(std::span(logs).subspan(i * bins(), bins()), sums_.data() + first);
+  }
+  if (position >= first_judged_) add_errors(states, errors_.data() + first);
+}
+
+void AttentionMass::add_errors(std::vector<float>& states, double* errors) const {
+  const int group = core_.model().config().group_size(), dim = core_.model().config().head_dim;
+  for (std::size_t bin = 1; bin < bins(); ++bin) {
+    core_.kernels().merge_state(state_of(states, bin - 1), group, dim, state_of(states, bin));
+  }
+  const AttentionState whole = state_of(states, bins() - 1);
+  for (std::size_t bin = 1; bin + 1 < bins(); ++bin) {
+    const AttentionState seen = state_of(states, bin);
+    for (int row = 0; row < group; ++row) {
+      const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * padded_dim(dim);
+      for (int i = 0; i < dim; ++i) {
+        const double difference = seen.output[at + i] / static_cast<double>(seen.sum[row]) -
+                                  whole.output[at + i] / static_cast<double>(whole.sum[row]);
+        errors[bin] += difference * difference;
+      }
+    }
   }
 }
 
+std::vector<double> AttentionMass::window_errors(int layer, int kv_head) const {
+  const auto first = errors_.begin() + static_cast<std::ptrdiff_t>(first_of(layer, kv_head));
+  return {first + 1, first + static_cast<std::ptrdiff_t>(bins())};
+}
+
 HeadEvidence AttentionMass::evidence(int layer, int kv_head) const {
-  const double* found = const_cast<AttentionMass*>(this)->sums(layer, kv_head);
+  const auto found = sums_.begin() + static_cast<std::ptrdiff_t>(first_of(layer, kv_head));
   HeadEvidence evidence;
-  evidence.mass.assign(found, found + bins_.size() - 1);
+  evidence.mass.assign(found, found + static_cast<std::ptrdiff_t>(bins()));
   const double total = std::accumulate(evidence.mass.begin(), evidence.mass.end(), 0.0);
   if (total == 0) return evidence;
   for (double& share : evidence.mass) share /= total;

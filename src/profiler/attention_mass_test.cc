@@ -86,6 +86,75 @@ class NaiveMass : public AttentionObserver {
   std::vector<double> frequencies_;
 };
 
+// Errors of a window are those of a local head's own output.
+class NaiveErrors : public AttentionObserver {
+ public:
+  explicit NaiveErrors(const ModelConfig& config) : config_(config) {}
+  void attended(int layer, std::span<const SequenceRows> sequences, const float*,
+                const float* outputs) override {
+    if (layer > 0) return;  // behind it, inputs differ
+    for (const SequenceRows& sequence : sequences) {
+      const std::size_t width = static_cast<std::size_t>(config_.query_heads) *
+                                static_cast<std::size_t>(config_.head_dim);
+      const float* first = outputs + static_cast<std::size_t>(sequence.first_row) * width;
+      found.insert(found.end(), first, first + sequence.positions.size() * width);
+    }
+  }
+  std::vector<float> found;  // of the first layer, [positions, query_heads * head_dim]
+
+ private:
+  const ModelConfig& config_;
+};
+
+TEST(AttentionMass, ErrorsAreThoseOfWindows) {
+  const tests::ModelOnDisk model(
+      {.shape = tests::small_shape(Architecture::kLlama), .type = "F32", .seed = 3});
+  EngineOptions options;
+  options.model = model.path();
+  options.page_tokens = 16;
+  options.context_tokens = 100;
+  options.max_step_tokens = 40;
+  auto comparison = DenseComparison::open(options);
+  ASSERT_TRUE(comparison.ok()) << comparison.error().message();
+  EngineCore& core = comparison->core();
+  const ModelConfig& config = core.model().config();
+  const ComparedText text{.tokens = tests::random_tokens(97, 300, 1), .first_compared = 96};
+  constexpr int kFirstJudged = 50;
+  AttentionMass mass(core, 40, kFirstJudged);
+  core.backend().transformer().show(&mass);
+  comparison->pass_dense(text.tokens);
+  NaiveErrors dense(config);
+  core.backend().transformer().show(&dense);
+  comparison->pass_dense(text.tokens);
+  const std::vector<int> bins = distance_bins(100);
+  for (std::size_t bin = 1; bin + 1 < bins.size(); ++bin) {
+    const HeadProfile local = uniform_profile(config.layers, config.kv_heads,
+                                              {.head_class = HeadClass::kLocal,
+                                               .sink_tokens = kSinkTokens,
+                                               .window_tokens = bins[bin + 1]});
+    NaiveErrors seen(config);
+    core.backend().transformer().show(&seen);
+    comparison->compare(text, local, {.dense = comparison->predict(text, 1000)});
+    // predict() has shown itself, too.
+    seen.found.erase(seen.found.begin(),
+                     seen.found.begin() + static_cast<std::ptrdiff_t>(dense.found.size()));
+    ASSERT_EQ(seen.found.size(), dense.found.size());
+    const std::size_t width = dense.found.size() / 97;
+    const std::size_t own = width / static_cast<std::size_t>(config.kv_heads);
+    for (int head = 0; head < config.kv_heads; ++head) {
+      double expected = 0;
+      for (std::size_t position = kFirstJudged; position < 97; ++position) {
+        for (std::size_t i = 0; i < own; ++i) {
+          const std::size_t at = position * width + static_cast<std::size_t>(head) * own + i;
+          expected += std::pow(static_cast<double>(seen.found[at]) - dense.found[at], 2);
+        }
+      }
+      EXPECT_NEAR(mass.window_errors(0, head)[bin - 1], expected, 1e-6 + 1e-3 * expected) << bin;
+    }
+  }
+  core.backend().transformer().show(nullptr);
+}
+
 TEST(AttentionMass, IsWhatPlainLoopsAddUp) {
   for (const Architecture architecture : {Architecture::kLlama, Architecture::kQwen3}) {
     const tests::ModelOnDisk model(

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Passes texts through a model under head profiles, by the same kernels and page tables as the
 // engine, and says how far their predictions are from those of dense attention. Memory does not
-// grow with the text beyond its pages and kMostKeptFloats: logits are compared chunk by chunk.
-// Owns an engine's core without its loop. Profiling and `redknot eval` own one each and call it
-// from one thread; only the core's own workers compute beside it.
+// grow with the text beyond its pages and the logits that are kept: others are compared step by
+// step. Owns an engine's core without its loop. Profiling and `redknot eval` own one each and call
+// it from one thread; only the core's own workers compute beside it.
 #pragma once
 
+#include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,20 +18,26 @@
 
 namespace redknot {
 
-// Tokens of one sequence; predictions are compared from position `first_compared` on.
+// Tokens of one sequence. Predictions are compared from position `first_compared` on: all of them,
+// or runs of kComparedRun with equal gaps between, about `most_compared` in all.
 struct ComparedText {
   std::vector<TokenId> tokens{};
   int first_compared = 0;
+  int most_compared = std::numeric_limits<int>::max();
 };
+inline constexpr int kComparedRun = 16;
+
+// Increasing. Requires first_compared < tokens, most_compared > 0.
+std::vector<int> compared_positions(const ComparedText& text);
 
 // Dense logits that are worth keeping rather than computing again: 256 MiB.
 inline constexpr std::size_t kMostKeptFloats = std::size_t{64} << 20;
 
 class DenseComparison {
  public:
-  // For the model, threads, kernels, page_tokens, context_tokens and progress of the options. The
-  // errors of Engine::open.
-  static Result<DenseComparison> open(const EngineOptions& options);
+  // For the model, threads, kernels, page_tokens, context_tokens and progress of the options; room
+  // for `kept` dense passes that are kept. The errors of Engine::open.
+  static Result<DenseComparison> open(const EngineOptions& options, int kept = 0);
 
   const Model& model() const { return core_->model(); }
   EngineCore& core() { return *core_; }
@@ -55,31 +63,43 @@ class DenseComparison {
     return compare(text, variant, How{});
   }
 
-  // The same for many variants, but the first `shared` tokens are computed once, dense; variants
-  // see what their windows leave of it. Cheaper; leaves out what a variant would have changed in
-  // those tokens. Requires that all formats are f16, 0 <= shared <= first_compared.
-  std::vector<DivergenceSum> compare_behind(int shared, const ComparedText& text,
+  // A text that was passed dense once: its first part as a sequence, for variants to go on from,
+  // and dense logits.
+  struct DensePass {
+    SingleSequence prefix;
+    std::vector<float> logits{};         // as predict()
+    std::vector<float> logits_behind{};  // of all positions behind the prefix
+  };
+  // Shows the pass to the transformer's observer, if there is one. Requires whole pages of `shared`
+  // tokens, 0 <= shared < tokens.
+  DensePass pass(int shared, const ComparedText& text, std::size_t most_floats);
+
+  // All positions behind the prefix of a pass of the text, under many variants, as many in a step
+  // as it takes: variants see what their windows leave of the prefix, in their formats. Cheaper
+  // than compare(); leaves out what a variant would have changed in the prefix.
+  std::vector<DivergenceSum> compare_behind(const DensePass& pass, const ComparedText& text,
                                             std::span<const HeadProfile> variants);
 
  private:
   DenseComparison(std::unique_ptr<EngineCore> core, HeadProfile dense);
-  int chunk() const;  // tokens of a step
-  // The sequence takes in positions [first, end) of a text. Logits of those from `compared` on.
-  std::vector<float> advance(SingleSequence& kv, std::span<const TokenId> tokens, int first,
-                             int end, int compared);
-  // The rest of the text. Nothing if the logits are more floats.
-  std::vector<float> predict(SingleSequence kv, const ComparedText& text, std::size_t most_floats);
-  // Both are as far in the text.
-  DivergenceSum compare(const ComparedText& text, SingleSequence dense, SingleSequence other,
-                        const How& how);
-  // Dense logits from position `first` on, to compare a chunk with.
-  struct Reference {
-    int first = 0;
-    std::span<const float> logits{};
-  };
-  // Adds the predictions of positions [first, end).
-  void compare_step(const ComparedText& text, int first, int end, const Reference& reference,
-                    SingleSequence& other, DivergenceSum& sum);
+  std::size_t vocabulary() const {
+    return static_cast<std::size_t>(model().config().vocabulary_size);
+  }
+  // Where a step ends that begins at `first`: it takes so many tokens, and gives logits of so many
+  // of the positions, as fit.
+  int step_end(int first, int tokens, std::span<const int> compared) const;
+  // The sequence takes in positions [its length, end) of a text. Logits of the positions in there.
+  std::vector<float> advance(SingleSequence& kv, const ComparedText& text, int end,
+                             std::span<const int> compared);
+  // The same in as many steps as it takes.
+  std::vector<float> advance_all(SingleSequence& kv, const ComparedText& text, int end,
+                                 std::span<const int> compared);
+  // Compares predictions of the positions, row by row.
+  void add(const ComparedText& text, std::span<const int> positions, std::span<const float> dense,
+           std::span<const float> other, DivergenceSum& sum);
+  // As many of the variants as there are pages and rows for, one at least, from the front.
+  std::vector<DivergenceSum> compare_some(const DensePass& pass, const ComparedText& text,
+                                          std::span<const HeadProfile> variants);
 
   SingleSequence sequence(const HeadProfile& profile) { return {core_->host(), profile}; }
 

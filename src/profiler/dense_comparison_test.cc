@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/dense_forward.h"
 #include "tests/model_maker.h"
 
@@ -96,23 +98,119 @@ TEST_F(DenseComparisonTest, AgreesWithMaskedDenseAttention) {
     const auto row = [&](const std::vector<float>& logits) {
       return std::span(logits).subspan(i * vocabulary, vocabulary);
     };
-    sum.add({row(dense), -1}, row(masked));
+    sum.add(diverge({row(dense), -1}, row(masked)));
   }
   EXPECT_GT(sum.total().kl_mean, 1e-4);
   EXPECT_NEAR(found.kl_mean, sum.total().kl_mean, 0.02 * sum.total().kl_mean);
 }
 
+TEST(ComparedPositions, AreAllOrRunsThatReachTheEnd) {
+  ComparedText text{.tokens = std::vector<TokenId>(1000), .first_compared = 100};
+  EXPECT_EQ(compared_positions(text).size(), 900u);
+  EXPECT_EQ(compared_positions(text).front(), 100);
+  for (const int most : {1, 16, 100, 899, 900, 5000}) {
+    text.most_compared = most;
+    const std::vector<int> found = compared_positions(text);
+    EXPECT_EQ(found.back(), 999);
+    EXPECT_GE(found.front(), 100);
+    EXPECT_TRUE(std::is_sorted(found.begin(), found.end()));
+    EXPECT_LE(found.size(), static_cast<std::size_t>(std::min(most, 900) + kComparedRun));
+    EXPECT_GE(found.size(), static_cast<std::size_t>(std::min(most, 900) / 2));
+  }
+}
+
+TEST_F(DenseComparisonTest, ComparesTheSamePositionsOfAText) {
+  DenseComparison comparison = open();
+  const HeadProfile variant = uniform(comparison, local(4, 30));
+  ComparedText some = text(120, 10);
+  some.most_compared = 48;
+  const DivergenceSum all = comparison.compare(text(120, 10), variant);
+  const std::vector<int> positions = compared_positions(some);
+  DivergenceSum expected = comparison.compare(some, variant);
+  ASSERT_EQ(expected.kl().size(), positions.size());
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    EXPECT_EQ(expected.kl()[i], all.kl()[static_cast<std::size_t>(positions[i] - 10)]);
+  }
+  const std::vector<float> dense = comparison.predict(some, 1 << 20);
+  EXPECT_EQ(comparison.compare(some, variant, {.step_tokens = 7, .dense = dense}).total(),
+            expected.total());
+}
+
 TEST_F(DenseComparisonTest, BehindNothingItIsTheWholeComparison) {
   DenseComparison comparison = open();
   const HeadProfile variants[] = {uniform(comparison, local(2, 8)), comparison.dense()};
-  const ComparedText given = text(90, 60);
-  EXPECT_EQ(comparison.compare_behind(0, given, variants)[0].total(),
-            comparison.compare(given, variants[0]).total());
-  const auto behind = comparison.compare_behind(60, given, variants);
-  EXPECT_EQ(behind[0].total().positions, 30);
+  const ComparedText given = text(90, 0);
+  const auto all = comparison.compare_behind(comparison.pass(0, given, 0), given, variants);
+  EXPECT_EQ(all[0].total(), comparison.compare(given, variants[0]).total());
+  const auto behind = comparison.compare_behind(comparison.pass(64, given, 0), given, variants);
+  EXPECT_EQ(behind[0].total().positions, 26);
   EXPECT_GT(behind[0].total().kl_mean, 0);
   EXPECT_EQ(behind[1].total().kl_mean, 0);
   EXPECT_TRUE(comparison.core().pages().check());
+}
+
+TEST_F(DenseComparisonTest, APassGivesWhatPredictGives) {
+  DenseComparison comparison = open();
+  ComparedText given = text(100, 30);
+  given.most_compared = 40;
+  const std::vector<float> expected = comparison.predict(given, 1 << 20);
+  for (const int shared : {0, 48, 96}) {
+    const auto pass = comparison.pass(shared, given, expected.size());
+    EXPECT_EQ(pass.logits, expected);
+    EXPECT_EQ(pass.logits_behind.size(), static_cast<std::size_t>(100 - shared) * 300);
+    EXPECT_EQ(pass.prefix.length(), shared);
+    EXPECT_TRUE(comparison.pass(shared, given, expected.size() - 1).logits.empty());
+  }
+}
+
+// Variants of one step, whatever their policies and formats, are what each is alone.
+TEST_F(DenseComparisonTest, ManyBehindOnePrefixAreEachAsAlone) {
+  DenseComparison comparison = open();
+  const ComparedText given = text(120, 0);
+  const auto pass = comparison.pass(80, given, 0);
+  std::vector<HeadProfile> variants;
+  for (int i = 0; i < 21; ++i) {
+    HeadProfile& profile = variants.emplace_back(comparison.dense());
+    HeadPolicy& policy = profile.policies[static_cast<std::size_t>(i) % profile.policies.size()];
+    if (i % 3 != 0) policy = local(i % 4, 1 + i);
+    if (i % 5 == 0) {
+      policy = {.head_class = HeadClass::kRetrieval, .window_tokens = 16, .top_pages = 2};
+    }
+    if (i % 2 == 0) policy.kv_format = KvFormat::kQ8;
+    if (i % 4 == 1) policy.kv_format = KvFormat::kK8V4;
+    if (i % 7 == 0) {
+      for (HeadPolicy& one : profile.policies) one.kv_format = KvFormat::kQ8;
+    }
+  }
+  const auto together = comparison.compare_behind(pass, given, variants);
+  ASSERT_EQ(together.size(), variants.size());
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    const auto alone = comparison.compare_behind(pass, given, {&variants[i], 1});
+    EXPECT_EQ(together[i].total(), alone[0].total()) << i;
+    EXPECT_EQ(together[i].total().kl_mean > 0, !(variants[i] == comparison.dense())) << i;
+  }
+  EXPECT_TRUE(comparison.core().pages().check());
+}
+
+// Behind a prefix, other formats move predictions by about what they do from the start.
+TEST_F(DenseComparisonTest, APrefixIsRoundedToTheFormatsOfVariants) {
+  DenseComparison comparison = open();
+  const ComparedText given = text(112, 96);
+  const auto pass = comparison.pass(96, given, 0);
+  for (const KvFormat format : {KvFormat::kQ8, KvFormat::kK8V4}) {
+    for (const HeadPolicy& policy :
+         {HeadPolicy{.kv_format = format}, HeadPolicy{.head_class = HeadClass::kRetrieval,
+                                           .window_tokens = 16,
+                                           .kv_format = format,
+                                           .top_pages = 8}}) {
+      const HeadProfile rounded = uniform(comparison, policy);
+      const auto found = comparison.compare_behind(pass, given, {&rounded, 1});
+      const double behind = found[0].total().kl_mean;
+      const double whole = comparison.compare(given, rounded).total().kl_mean;
+      EXPECT_GT(behind, whole / 4) << name(format);
+      EXPECT_LT(behind, whole * 4) << name(format);
+    }
+  }
 }
 
 TEST_F(DenseComparisonTest, VariantsMayHaveOtherFormats) {
@@ -134,7 +232,7 @@ TEST_F(DenseComparisonTest, VariantsMaySelectPagesAlsoBehindADensePart) {
   const Divergence found = comparison.compare(given, variants[1]).total();
   EXPECT_GT(found.kl_mean, 0);
   EXPECT_EQ(comparison.compare(given, variants[1], {.step_tokens = 7}).total(), found);
-  const auto behind = comparison.compare_behind(90, given, variants);
+  const auto behind = comparison.compare_behind(comparison.pass(80, given, 0), given, variants);
   EXPECT_EQ(behind[0].total().kl_mean, 0);
   EXPECT_GT(behind[1].total().kl_mean, 0);
 }

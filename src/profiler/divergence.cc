@@ -5,32 +5,17 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 
 #include "base/check.h"
+#include "profiler/softmax.h"
 
 namespace redknot {
 namespace {
 
-std::size_t top(std::span<const float> logits) {
-  return static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-double log_of_sum(std::span<const float> logits) {
-  const double most = logits[top(logits)];
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - most);
-  return most + std::log(sum);
-}
-
-double divergence(std::span<const float> p, double log_p, std::span<const float> q, double log_q) {
-  double kl = 0;
-  for (std::size_t i = 0; i < p.size(); ++i) {
-    const double at = p[i] - log_p;
-    kl += std::exp(at) * (at - (q[i] - log_q));
-  }
-  // Rounding may leave a little less than nothing.
-  return std::isnan(kl) ? std::numeric_limits<double>::infinity() : std::max(kl, 0.0);
-}
+// Of kl_interval().
+constexpr std::size_t kRun = 16, kLeastRuns = 8;
+constexpr double kDeviations99 = 2.58;
 
 // The smallest value that at least `share` of the sorted values do not exceed.
 double nearest_rank(const std::vector<float>& sorted, double share) {
@@ -40,17 +25,33 @@ double nearest_rank(const std::vector<float>& sorted, double share) {
 
 }  // namespace
 
-void DivergenceSum::add(const Prediction& dense, std::span<const float> other) {
+PositionDivergence diverge(const Prediction& dense, std::span<const float> other) {
   REDKNOT_CHECK(dense.logits.size() == other.size() && !other.empty());
-  const double log_dense = log_of_sum(dense.logits);
-  const double log_other = log_of_sum(other);
-  kl_.push_back(static_cast<float>(divergence(dense.logits, log_dense, other, log_other)));
-  same_top1_ += top(dense.logits) == top(other) ? 1 : 0;
-  if (dense.next < 0) return;
+  PositionDivergence found{.followed = dense.next >= 0};
+  if (!all_finite(dense.logits) || !all_finite(other)) {
+    found.kl = std::numeric_limits<float>::infinity();
+    found.dense_loss = found.loss_difference = std::numeric_limits<double>::quiet_NaN();
+    return found;
+  }
+  const double log_dense = log_sum_exp(dense.logits), log_other = log_sum_exp(other);
+  // Rounding may leave a little less than nothing.
+  found.kl =
+      static_cast<float>(std::max(kl_divergence(dense.logits, log_dense, other, log_other), 0.0));
+  found.same_top1 = index_of_largest(dense.logits) == index_of_largest(other);
+  if (!found.followed) return found;
   const auto next = static_cast<std::size_t>(dense.next);
+  found.dense_loss = log_dense - dense.logits[next];
+  found.loss_difference = (log_other - other[next]) - found.dense_loss;
+  return found;
+}
+
+void DivergenceSum::add(const PositionDivergence& found) {
+  kl_.push_back(found.kl);
+  same_top1_ += found.same_top1 ? 1 : 0;
+  if (!found.followed) return;
   ++followed_;
-  dense_loss_ += log_dense - dense.logits[next];
-  loss_difference_ += (log_other - other[next]) - (log_dense - dense.logits[next]);
+  dense_loss_ += found.dense_loss;
+  loss_difference_ += found.loss_difference;
 }
 
 void DivergenceSum::add(const DivergenceSum& more) {
@@ -59,6 +60,23 @@ void DivergenceSum::add(const DivergenceSum& more) {
   followed_ += more.followed_;
   dense_loss_ += more.dense_loss_;
   loss_difference_ += more.loss_difference_;
+}
+
+KlInterval DivergenceSum::kl_interval() const {
+  REDKNOT_CHECK(!kl_.empty());
+  std::vector<double> means;
+  for (std::size_t first = 0; first + kRun <= kl_.size(); first += kRun) {
+    const auto begin = kl_.begin() + static_cast<std::ptrdiff_t>(first);
+    means.push_back(std::accumulate(begin, begin + kRun, 0.0) / kRun);
+  }
+  constexpr double kAll = std::numeric_limits<double>::infinity();
+  if (means.size() < kLeastRuns) return {-kAll, kAll};
+  const auto count = static_cast<double>(means.size());
+  const double mean = std::accumulate(means.begin(), means.end(), 0.0) / count;
+  double squares = 0;
+  for (const double one : means) squares += (one - mean) * (one - mean);
+  const double error = kDeviations99 * std::sqrt(squares / (count * (count - 1)));
+  return {mean - error, mean + error};
 }
 
 double DivergenceSum::dense_perplexity() const {

@@ -18,17 +18,37 @@ struct Prediction {
   int next = -1;                  // the token that follows in the text, or -1
 };
 
+// What one position adds to a sum.
+struct PositionDivergence {
+  float kl = 0;  // nats
+  bool same_top1 = false;
+  bool followed = false;  // the next token is known
+  double dense_loss = 0;  // its, nats, as the dense prediction has it
+  double loss_difference = 0;
+};
+
+// KL(dense || other), summed in double precision. Logits that are not finite make it infinite.
+// Requires equal sizes. A pure function: positions may be compared on several threads.
+PositionDivergence diverge(const Prediction& dense, std::span<const float> other);
+
+// Where the mean over many more positions lies, most likely.
+struct KlInterval {
+  double low = 0, high = 0;
+  bool excludes(double kl) const { return kl < low || kl > high; }
+};
+
 // Positions collected so far. A value.
 class DivergenceSum {
  public:
-  // KL(dense || other) in nats, in double precision. Logits that are not finite make it infinite.
-  // Requires equal sizes.
-  void add(const Prediction& dense, std::span<const float> other);
+  void add(const PositionDivergence& found);
   void add(const DivergenceSum& more);
 
   bool empty() const { return kl_.empty(); }
   // Requires positions. Quantiles are nearest ranks.
   Divergence total() const;
+  // Of the mean, with 99 %: from the means of runs of positions, which are less alike than
+  // neighbours are. Everything, with fewer than 8 runs. Requires positions.
+  KlInterval kl_interval() const;
   // Of the dense predictions, over positions with a next token; 1 without any.
   double dense_perplexity() const;
   std::span<const float> kl() const { return kl_; }

@@ -15,7 +15,11 @@ class Search {
       : dense_(dense), options_(options), kl_of_(kl_of), found_(dense.policies.size()) {}
 
   Result<std::vector<HeadEffect>> search() {
-    std::vector<Group> level = {options_.order};
+    std::vector<Group> level;
+    for (std::size_t first = 0; first < options_.order.size(); first += options_.first_group) {
+      const std::size_t count = std::min(options_.first_group, options_.order.size() - first);
+      level.push_back(std::span(options_.order).subspan(first, count));
+    }
     while (!level.empty()) {
       std::vector<Group> halves;
       for (std::size_t first = 0; first < level.size(); first += options_.most_at_once) {
@@ -30,21 +34,25 @@ class Search {
  private:
   using Group = std::span<const int>;
 
-  HeadProfile without(Group heads) const {
+  HeadProfile changed(Group heads) const {
     HeadProfile profile = dense_;
     for (const int head : heads) {
-      HeadPolicy& policy = profile.policies[static_cast<std::size_t>(head)];
-      const KvFormat format = policy.kv_format;
-      policy = options_.trial;
-      policy.kv_format = format;
+      change(profile.policies[static_cast<std::size_t>(head)]);
     }
     return profile;
+  }
+
+  void change(HeadPolicy& policy) const {
+    if (options_.change) return options_.change(policy);
+    const KvFormat format = policy.kv_format;
+    policy = options_.trial;
+    policy.kv_format = format;
   }
 
   // Finds the effects of the groups; those to be taken apart add their halves.
   Status try_groups(std::span<const Group> groups, std::vector<Group>& halves) {
     std::vector<HeadProfile> profiles;
-    for (const Group& heads : groups) profiles.push_back(without(heads));
+    for (const Group& heads : groups) profiles.push_back(changed(heads));
     REDKNOT_TRY(const std::vector<double> kls, kl_of_(profiles));
     for (std::size_t i = 0; i < groups.size(); ++i) {
       const Group& heads = groups[i];
@@ -56,9 +64,7 @@ class Search {
       for (const int head : heads) {
         found_[static_cast<std::size_t>(head)] = {kls[i], static_cast<int>(heads.size())};
       }
-      settled_ += heads.size();
     }
-    if (options_.settled) options_.settled(settled_);
     return Done{};
   }
 
@@ -66,7 +72,6 @@ class Search {
   const EffectOptions& options_;
   const KlOfProfiles& kl_of_;
   std::vector<HeadEffect> found_;
-  std::size_t settled_ = 0;
 };
 
 }  // namespace
@@ -74,7 +79,7 @@ class Search {
 Result<std::vector<HeadEffect>> find_effects(const HeadProfile& dense, const EffectOptions& options,
                                              const KlOfProfiles& kl_of) {
   REDKNOT_CHECK(options.order.size() == dense.policies.size() && options.most_at_once > 0);
-  if (options.order.empty()) return std::vector<HeadEffect>();
+  REDKNOT_CHECK(options.first_group > 0);
   return Search(dense, options, kl_of).search();
 }
 

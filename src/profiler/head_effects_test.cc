@@ -48,9 +48,8 @@ TEST(HeadEffects, FindsTheFewThatMatter) {
   effects[255] = 0.125;
   Additive model(effects);
   EffectOptions options = in_order(256);
+  options.first_group = 256;
   options.most_at_once = 3;
-  std::vector<std::size_t> settled;
-  options.settled = [&](std::size_t heads) { settled.push_back(heads); };
   const auto found = find_effects(uniform_profile(32, 8, {}), options,
                                   [&](std::span<const HeadProfile> p) { return model(p); });
   ASSERT_TRUE(found.ok());
@@ -62,13 +61,46 @@ TEST(HeadEffects, FindsTheFewThatMatter) {
   }
   EXPECT_LE(model.trials, 2 * 3 * 8 + 1);
   EXPECT_EQ(model.most_at_once, 3u);
-  EXPECT_TRUE(std::is_sorted(settled.begin(), settled.end()));
-  EXPECT_EQ(settled.back(), 256u);
+}
+
+TEST(HeadEffects, GroupsThatAreTriedFirstMayBeSmall) {
+  std::vector<double> effects(10, 0.0);
+  effects[4] = 0.5;
+  Additive model(effects);
+  EffectOptions options = in_order(10);
+  options.first_group = 4;
+  options.most_at_once = 100;
+  const auto found = find_effects(uniform_profile(5, 2, {}), options,
+                                  [&](std::span<const HeadProfile> p) { return model(p); });
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(model.trials, 3 + 2 + 2);
+  EXPECT_EQ((*found)[0].group_size, 4);
+  EXPECT_EQ((*found)[4].group_size, 1);
+  EXPECT_EQ((*found)[6].group_size, 2);
+  EXPECT_EQ((*found)[9].group_size, 2);
+  for (std::size_t i = 0; i < effects.size(); ++i) EXPECT_EQ((*found)[i].kl, effects[i]) << i;
+}
+
+TEST(HeadEffects, ATrialMayChangeOtherThanTheWindow) {
+  EffectOptions options = in_order(2);
+  options.change = [](HeadPolicy& policy) { policy.kv_format = KvFormat::kQ8; };
+  const auto found =
+      find_effects(uniform_profile(1, 2, {}), options,
+                   [](std::span<const HeadProfile> profiles) -> Result<std::vector<double>> {
+                     for (const HeadPolicy& policy : profiles[0].policies) {
+                       EXPECT_EQ(policy.head_class, HeadClass::kGlobal);
+                       EXPECT_EQ(policy.kv_format, KvFormat::kQ8);
+                     }
+                     return std::vector<double>(profiles.size());
+                   });
+  EXPECT_TRUE(found.ok());
 }
 
 TEST(HeadEffects, SmallOnesStayInTheirGroup) {
   Additive model(std::vector<double>(16, 1e-6));
-  const auto found = find_effects(uniform_profile(4, 4, {}), in_order(16),
+  EffectOptions options = in_order(16);
+  options.first_group = 16;
+  const auto found = find_effects(uniform_profile(4, 4, {}), options,
                                   [&](std::span<const HeadProfile> p) { return model(p); });
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(model.trials, 1);

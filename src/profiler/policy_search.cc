@@ -3,199 +3,123 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
+#include "heads/visibility.h"
 
 namespace redknot {
 namespace {
 
-// Heads that are passed over, because they alone may be what breaks the budget, before a change is
-// given up for all that follow.
-constexpr std::size_t kMostPassedOver = 2;
-
-// What must be left of bytes held times bytes read where pages are selected.
-constexpr double kWorthReading = 0.9;
-
-// Share of the work, about, at which windows are chosen.
-constexpr double kWindowsDone = 0.8;
-
-// What a window leaves of the budget to smaller ones.
-constexpr double kKept = 0.4;
+// A divergence of so much of the budget is good enough to end with.
+constexpr double kEnough = 0.93;
+// What a trial aims at, and how far the next one may go from the last.
+constexpr double kAim = 0.97, kFarthest = 6;
 
 class Search {
  public:
-  using Heads = std::vector<std::size_t>;
-
-  Search(const HeadProfile& dense, const std::vector<HeadEffect>& effects,
-         const PolicySearchOptions& options)
-      : options_(options), order_(dense.policies.size()) {
-    result_.profile = dense;
-    std::iota(order_.begin(), order_.end(), std::size_t{0});
-    // A group's effect counts for each of its heads by its share.
-    const auto share = [&](std::size_t i) { return effects[i].kl / effects[i].group_size; };
-    std::stable_sort(order_.begin(), order_.end(),
-                     [&](std::size_t a, std::size_t b) { return share(a) < share(b); });
+  Search(const HeadProfile& dense, PolicySearchOptions options)
+      : options_(std::move(options)), dense_(dense) {
+    dense_cost_ = costs(dense);
+    for (std::vector<HeadOption>& head : options_.heads) {
+      for (HeadOption& option : head) option.cost = cost(costs(one_head(option.policy)));
+    }
+    without_selecting_ = options_.heads;
+    for (std::vector<HeadOption>& head : without_selecting_) {
+      std::erase_if(head, [](const HeadOption& o) { return selected_pages(o.policy) > 0; });
+    }
   }
 
   Result<PolicySearchResult> search() {
-    result_.trial = costs(result_.profile);
-    REDKNOT_TRY(result_.trial.divergence, options_.divergence(result_.profile));
-    result_.trials.push_back(result_.trial);
-    if (options_.try_q8) REDKNOT_RETURN_IF_ERROR(use_q8(order_, options_.budget_kl / 2));
-    REDKNOT_RETURN_IF_ERROR(choose_windows());
-    limit_ = options_.budget_kl;
-    if (options_.try_q8) {
-      REDKNOT_TRY(const Heads rest, change_most(order_, [](HeadPolicy& policy) {
-                    policy.kv_format = KvFormat::kQ8;
-                  }));
+    REDKNOT_TRY(result_.trial, tried(dense_));
+    result_.profile = dense_;
+    double allowed = options_.budget_kl;
+    for (int trial = 0; trial < options_.most_trials && allowed > 0; ++trial) {
+      HeadProfile profile = choose(allowed);
+      if (profile == last_ || profile == result_.profile) break;
+      last_ = profile;
+      REDKNOT_TRY(const ProfileTrial found, tried(profile));
+      const double kl = found.divergence.kl_mean;
+      const bool holds = kl <= options_.budget_kl;  // not NaN
+      (holds ? enough_ : too_much_) = allowed;
+      if (holds && cost(found) < cost(result_.trial)) {
+        result_.profile = std::move(profile);
+        result_.trial = found;
+      }
+      if (holds && kl >= kEnough * options_.budget_kl) break;
+      allowed = next(allowed, kl);
     }
-    REDKNOT_RETURN_IF_ERROR(choose_selections());
-    report(1);
     return std::move(result_);
   }
 
  private:
-  template <typename Change>
-  HeadProfile changed(const Heads& heads, std::size_t count, const Change& change) const {
-    HeadProfile profile = result_.profile;
-    for (std::size_t i = 0; i < count; ++i) change(profile.policies[heads[i]]);
+  static HeadProfile one_head(const HeadPolicy& policy) { return uniform_profile(1, 1, policy); }
+
+  ProfileTrial costs(const HeadProfile& profile) const {
+    return {.kv_bytes = options_.bytes(profile), .kv_bytes_read = options_.bytes_read(profile)};
+  }
+
+  // Shares of what dense attention takes.
+  double cost(const ProfileTrial& trial) const {
+    const auto share = [](std::size_t part, std::size_t whole) {
+      return static_cast<double>(part) / static_cast<double>(std::max<std::size_t>(whole, 1));
+    };
+    return share(trial.kv_bytes, dense_cost_.kv_bytes) +
+           kReadingWeight * share(trial.kv_bytes_read, dense_cost_.kv_bytes_read);
+  }
+
+  Result<ProfileTrial> tried(const HeadProfile& profile) {
+    ProfileTrial trial = costs(profile);
+    REDKNOT_TRY(trial.divergence, options_.divergence(profile));
+    result_.trials.push_back(trial);
+    return trial;
+  }
+
+  HeadProfile chosen(const std::vector<std::vector<HeadOption>>& heads, double allowed) const {
+    HeadProfile profile = dense_;
+    const std::vector<std::size_t> choice = choose_options(heads, allowed);
+    for (std::size_t i = 0; i < choice.size(); ++i) {
+      profile.policies[i] = heads[i][choice[i]].policy;
+    }
     return profile;
   }
 
-  ProfileTrial costs(const HeadProfile& profile) const {
-    return {.kv_bytes = options_.bytes(profile),
-            .kv_bytes_read = options_.bytes_read ? options_.bytes_read(profile) : 0};
+  // One head that selects pages puts key bounds into the pages of all, which no option's cost can
+  // have: so the choice is made with such options and without.
+  HeadProfile choose(double allowed) const {
+    HeadProfile with = chosen(options_.heads, allowed);
+    HeadProfile without = chosen(without_selecting_, allowed);
+    return cost(costs(with)) < cost(costs(without)) ? with : without;
   }
 
-  // Whether it is worth a trial: it takes less, or, in the last step, saves enough of what is
-  // read for what it adds to what is held.
-  bool pays(const ProfileTrial& trial) const {
-    const auto product = [](const ProfileTrial& of) {
-      return static_cast<double>(of.kv_bytes) * static_cast<double>(of.kv_bytes_read);
-    };
-    if (!reading_) return trial.kv_bytes < result_.trial.kv_bytes;
-    return product(trial) <= kWorthReading * product(result_.trial);
+  // The divergence grows about as what the estimates add up to.
+  double next(double allowed, double kl) const {
+    const double factor = std::isfinite(kl) && kl > 0 ? kAim * options_.budget_kl / kl
+                          : std::isfinite(kl)         ? kFarthest
+                                                      : 0;
+    const double aimed = allowed * std::clamp(factor, 1 / kFarthest, kFarthest);
+    if (aimed > enough_ && aimed < too_much_) return aimed;
+    if (!std::isfinite(too_much_)) return enough_ * 2;
+    return enough_ > 0 ? std::sqrt(enough_ * too_much_) : too_much_ / 4;
   }
 
-  enum class Outcome { kKept, kOverBudget, kDoesNotPay };
-
-  // Tries a profile that pays, and keeps it if it holds the budget.
-  Result<Outcome> keep(HeadProfile profile, double budget_kl) {
-    ProfileTrial trial = costs(profile);
-    if (!pays(trial)) return Outcome::kDoesNotPay;
-    REDKNOT_TRY(trial.divergence, options_.divergence(profile));
-    result_.trials.push_back(trial);
-    if (!(trial.divergence.kl_mean <= budget_kl)) return Outcome::kOverBudget;  // or NaN
-    result_.profile = std::move(profile);
-    result_.trial = trial;
-    return Outcome::kKept;
-  }
-
-  Status use_q8(const Heads& heads, double budget_kl) {
-    const auto to_q8 = [](HeadPolicy& policy) { policy.kv_format = KvFormat::kQ8; };
-    const auto kept = keep(changed(heads, heads.size(), to_q8), budget_kl);
-    if (!kept.ok()) return kept.error();
-    return Done{};
-  }
-
-  // How many of the heads, from the front, the budget allows to change; by halving. What so many
-  // heads do not pay, fewer do not.
-  template <typename Change>
-  Result<std::size_t> change_first(const Heads& heads, const Change& change) {
-    std::size_t changed_heads = 0, too_few = 0, too_many = heads.size() + 1;
-    for (std::size_t count = heads.size(); too_few + 1 < too_many;
-         count = (too_few + too_many) / 2) {
-      REDKNOT_TRY(const Outcome outcome, keep(changed(heads, count, change), limit_));
-      (outcome == Outcome::kOverBudget ? too_many : too_few) = count;
-      if (outcome == Outcome::kKept) changed_heads = count;
-    }
-    return changed_heads;
-  }
-
-  // Changes as many of the heads as the budget allows. Returns the others, in their order.
-  template <typename Change>
-  Result<Heads> change_most(Heads heads, const Change& change) {
-    Heads rest;
-    while (!heads.empty()) {
-      REDKNOT_TRY(const std::size_t count, change_first(heads, change));
-      heads.erase(heads.begin(), heads.begin() + static_cast<std::ptrdiff_t>(count));
-      if (heads.empty() || rest.size() == kMostPassedOver) break;
-      rest.push_back(heads.front());
-      heads.erase(heads.begin());
-    }
-    rest.insert(rest.end(), heads.begin(), heads.end());
-    return rest;
-  }
-
-  Result<Heads> give_window(const Heads& heads, int window) {
-    return change_most(heads, [&](HeadPolicy& policy) {
-      policy.head_class = HeadClass::kLocal;
-      policy.sink_tokens = options_.sink_tokens;
-      policy.window_tokens = window;
-    });
-  }
-
-  // Every window has its part of what is left of the budget. The largest saves the most for what it
-  // moves, but must leave something to the others.
-  // A head that cannot have one cannot have a smaller one.
-  Status choose_windows() {
-    Heads heads = order_;
-    const double used = result_.trial.divergence.kl_mean;
-    const auto steps = static_cast<double>(options_.windows.size());
-    double step = 0;
-    for (auto window = options_.windows.rbegin(); window != options_.windows.rend(); ++window) {
-      report(kWindowsDone * step / steps);
-      ++step;
-      limit_ = options_.budget_kl - (options_.budget_kl - used) * std::pow(kKept, step);
-      REDKNOT_RETURN_IF_ERROR(give_window(heads, *window));
-      std::erase_if(heads, [&](std::size_t head) {
-        return result_.profile.policies[head].window_tokens != *window;
-      });
-    }
-    return Done{};
-  }
-
-  // For heads that no window was enough for; those that see least first.
-  Status choose_selections() {
-    reading_ = true;
-    Heads heads = order_;
-    std::erase_if(heads, [&](std::size_t head) {
-      return result_.profile.policies[head].head_class != HeadClass::kGlobal;
-    });
-    double step = 0;
-    for (const HeadPolicy& selection : options_.selections) {
-      report(kWindowsDone + (1 - kWindowsDone) * step++ / options_.selections.size());
-      REDKNOT_TRY(heads, change_most(std::move(heads), [&](HeadPolicy& policy) {
-                    const KvFormat format = policy.kv_format;
-                    policy = selection;
-                    policy.kv_format = format;
-                  }));
-    }
-    return Done{};
-  }
-
-  void report(double fraction) const {
-    if (options_.progress) options_.progress(fraction);
-  }
-
-  const PolicySearchOptions& options_;
-  Heads order_;           // those of least effect first
-  double limit_ = 0;      // of the mean KL, for now
-  bool reading_ = false;  // what is read is to become less, not what is held
+  PolicySearchOptions options_;
+  const HeadProfile& dense_;
+  std::vector<std::vector<HeadOption>> without_selecting_;
+  ProfileTrial dense_cost_;
+  // What the estimates may add up to: the most that held the budget, the least that did not.
+  double enough_ = 0, too_much_ = std::numeric_limits<double>::infinity();
+  HeadProfile last_;
   PolicySearchResult result_;
 };
 
 }  // namespace
 
-Result<PolicySearchResult> search_policies(const HeadProfile& dense,
-                                           const std::vector<HeadEffect>& effects,
-                                           const PolicySearchOptions& options) {
-  REDKNOT_CHECK(effects.size() == dense.policies.size());
-  REDKNOT_CHECK(options.bytes && options.divergence && options.sink_tokens >= 0);
-  REDKNOT_CHECK(options.selections.empty() || options.bytes_read);
-  return Search(dense, effects, options).search();
+Result<PolicySearchResult> search_policies(const HeadProfile& dense, PolicySearchOptions options) {
+  REDKNOT_CHECK(options.heads.size() == dense.policies.size());
+  REDKNOT_CHECK(options.bytes && options.bytes_read && options.divergence);
+  return Search(dense, std::move(options)).search();
 }
 
 }  // namespace redknot

@@ -4,168 +4,158 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <random>
 
 #include "base/error.h"
+#include "heads/visibility.h"
 
 namespace redknot {
 namespace {
 
 constexpr int kContext = 4096;
 
-// A model whose heads each need a window: what a local head with a smaller one costs, and what
-// 8-bit pages cost. Costs add up; bytes are tokens kept, half of them for q8.
-struct Pretended {
-  std::vector<int> needed;  // by head
-  double missing_kl = 0.1;
-  double q8_kl = 0;
-
-  std::size_t bytes(const HeadProfile& profile) const {
-    std::size_t sum = 0;
-    for (const HeadPolicy& policy : profile.policies) {
-      sum += static_cast<std::size_t>(kept(policy) * (policy.kv_format == KvFormat::kQ8 ? 1 : 2));
-    }
-    return sum;
-  }
-
-  Divergence divergence(const HeadProfile& profile) const {
-    Divergence found;
-    for (std::size_t i = 0; i < needed.size(); ++i) {
-      const HeadPolicy& policy = profile.policies[i];
-      if (kept(policy) < needed[i]) found.kl_mean += missing_kl;
-      if (policy.kv_format == KvFormat::kQ8) found.kl_mean += q8_kl;
-    }
-    return found;
-  }
+// A model of which is known what every head needs: what each window costs it falls with the window,
+// and together heads cost `together` times the sum. Bytes are tokens kept, half of them for q8.
+struct PlantedHeads {
+  std::vector<double> importance{};  // by head
+  double q8_kl = 0;                  // of a head
+  double together = 1;
+  int bounds = 0;  // bytes a head that pages selected by any head add to each
 
   static int kept(const HeadPolicy& policy) {
     return policy.head_class == HeadClass::kLocal ? policy.window_tokens : kContext;
   }
-};
-
-std::vector<HeadEffect> effects_of(const Pretended& model, int window) {
-  std::vector<HeadEffect> effects;
-  for (const int needed : model.needed) effects.push_back({.kl = needed > window ? 0.1 : 0});
-  return effects;
-}
-
-PolicySearchOptions options_for(const Pretended& model) {
-  return {.windows = {16, 32, 64, 256, 1024},
-          .bytes = [&](const HeadProfile& profile) { return model.bytes(profile); },
-          .divergence = [&](const HeadProfile& profile) -> Result<Divergence> {
-            return model.divergence(profile);
-          }};
-}
-
-PolicySearchResult search(const Pretended& model) {
-  const auto found = search_policies(uniform_profile(1, static_cast<int>(model.needed.size()), {}),
-                                     effects_of(model, 64), options_for(model));
-  EXPECT_TRUE(found.ok());
-  return *found;
-}
-
-TEST(PolicySearch, GivesEveryHeadWhatItNeeds) {
-  const Pretended model{.needed = {10, 4096, 60, 200, 10, 64}};
-  const PolicySearchResult found = search(model);
-  EXPECT_EQ(found.trial.divergence.kl_mean, 0);
-  for (std::size_t i = 0; i < model.needed.size(); ++i) {
-    const HeadPolicy& policy = found.profile.policies[i];
-    EXPECT_EQ(policy.kv_format, KvFormat::kQ8);
-    if (model.needed[i] > 1024) {
-      EXPECT_EQ(policy.head_class, HeadClass::kGlobal);
-    } else {
-      EXPECT_EQ(policy.head_class, HeadClass::kLocal);
-      EXPECT_GE(policy.window_tokens, model.needed[i]);
-    }
-  }
-  EXPECT_EQ(found.profile.policies[3].window_tokens, 256);
-}
-
-TEST(PolicySearch, KeepsToTheBudget) {
-  const Pretended model{.needed = {4096, 4096, 4096}, .missing_kl = 1, .q8_kl = 1};
-  const PolicySearchResult found = search(model);
-  EXPECT_EQ(found.profile, uniform_profile(1, 3, {}));
-  EXPECT_EQ(found.trial.kv_bytes, std::size_t{3 * 2 * kContext});
-}
-
-TEST(PolicySearch, NeverEndsOverTheBudgetOrLargerThanDense) {
-  for (unsigned seed = 1; seed < 200; ++seed) {
-    Pretended model;
-    unsigned state = seed * 2654435761u;
-    for (int i = 0; i < 1 + static_cast<int>(seed % 9); ++i) {
-      state = state * 1664525u + 1013904223u;
-      model.needed.push_back(1 << (state >> 28) % 13);
-    }
-    model.missing_kl = 0.001 * (seed % 7);
-    model.q8_kl = 0.0004 * (seed % 5);
-    const PolicySearchResult found = search(model);
-    EXPECT_LE(found.trial.divergence.kl_mean, 0.005);
-    EXPECT_EQ(found.trial.divergence, model.divergence(found.profile));
-    EXPECT_EQ(found.trial.kv_bytes, model.bytes(found.profile));
-    EXPECT_LE(found.trial.kv_bytes, model.needed.size() * 2 * kContext);
-  }
-}
-
-TEST(PolicySearch, UsesQ8ForSomeWhenItCostsTooMuchForAll) {
-  const Pretended model{.needed = {1, 1, 1, 1}, .q8_kl = 0.0024};
-  const PolicySearchResult found = search(model);
-  EXPECT_EQ(found.profile.policies[0].kv_format, KvFormat::kQ8);
-  EXPECT_EQ(found.profile.policies[1].kv_format, KvFormat::kQ8);
-  EXPECT_EQ(found.profile.policies[2].kv_format, KvFormat::kF16);
-  EXPECT_EQ(found.profile.policies[3].window_tokens, 16);
-}
-
-TEST(PolicySearch, HeadsThatNeedEverythingSelectPagesWhereThatIsEnough) {
-  const Pretended model{.needed = {10, 4096, 4096}};
-  PolicySearchOptions options = options_for(model);
-  const HeadPolicy few{
-      .head_class = HeadClass::kRetrieval, .sink_tokens = 4, .window_tokens = 128, .top_pages = 4};
-  HeadPolicy more = few;
-  more.top_pages = 16;
-  options.selections = {few, more};
-  const auto selects = [](const HeadPolicy& policy) {
-    return policy.head_class == HeadClass::kRetrieval;
-  };
-  // Key bounds make everything larger by a sixteenth.
-  options.bytes = [&](const HeadProfile& profile) {
-    const bool bounds = std::any_of(profile.policies.begin(), profile.policies.end(), selects);
-    return model.bytes(profile) * (bounds ? 17 : 16) / 16;
-  };
-  options.bytes_read = [&](const HeadProfile& profile) {
+  std::size_t bytes(const HeadProfile& profile) const {
     std::size_t sum = 0;
     for (const HeadPolicy& policy : profile.policies) {
-      sum += static_cast<std::size_t>(selects(policy) ? 64 * policy.top_pages
-                                                      : Pretended::kept(policy));
+      sum += static_cast<std::size_t>(kept(policy) * (policy.kv_format == KvFormat::kQ8 ? 1 : 2));
+      if (selects_pages(profile)) sum += static_cast<std::size_t>(bounds);
     }
     return sum;
-  };
-  // The second head is content with more pages, the third with none.
-  options.divergence = [&](const HeadProfile& profile) -> Result<Divergence> {
-    Divergence found = model.divergence(profile);
-    if (selects(profile.policies[1]) && profile.policies[1].top_pages < 16) found.kl_mean += 1;
-    if (selects(profile.policies[2])) found.kl_mean += 1;
+  }
+  std::size_t bytes_read(const HeadProfile& profile) const {
+    std::size_t sum = 0;
+    for (const HeadPolicy& policy : profile.policies) {
+      sum += static_cast<std::size_t>(policy.top_pages > 0 ? 64 * policy.top_pages : kept(policy));
+    }
+    return sum;
+  }
+  double alone(std::size_t head, const HeadPolicy& policy) const {
+    double kl = policy.kv_format == KvFormat::kQ8 ? q8_kl : 0;
+    if (policy.head_class == HeadClass::kLocal) {
+      kl += importance[head] * std::pow(1 - policy.window_tokens / double{kContext}, 2);
+    }
+    if (policy.top_pages > 0) kl += importance[head] / (100 * policy.top_pages);
+    return kl;
+  }
+  Divergence divergence(const HeadProfile& profile) const {
+    Divergence found{.positions = 1};
+    for (std::size_t i = 0; i < importance.size(); ++i) {
+      found.kl_mean += together * alone(i, profile.policies[i]);
+    }
     return found;
-  };
-  const auto found = search_policies(uniform_profile(1, 3, {}), effects_of(model, 64), options);
-  ASSERT_TRUE(found.ok());
-  more.kv_format = KvFormat::kQ8;
-  EXPECT_EQ(found->profile.policies[0].head_class, HeadClass::kLocal);
-  EXPECT_EQ(found->profile.policies[1], more);
-  EXPECT_EQ(found->profile.policies[2].head_class, HeadClass::kGlobal);
-  EXPECT_EQ(found->trial.kv_bytes, options.bytes(found->profile));
-  EXPECT_EQ(found->trial.kv_bytes_read, options.bytes_read(found->profile));
+  }
 
-  // Not where bounds cost more than there is to save.
-  options.bytes_read = [&](const HeadProfile&) { return std::size_t{1000}; };
-  const auto without = search_policies(uniform_profile(1, 3, {}), effects_of(model, 64), options);
-  ASSERT_TRUE(without.ok());
-  EXPECT_EQ(without->profile.policies[1].head_class, HeadClass::kGlobal);
+  PolicySearchOptions options() const {
+    PolicySearchOptions out;
+    for (std::size_t i = 0; i < importance.size(); ++i) {
+      std::vector<HeadOption>& own = out.heads.emplace_back();
+      for (const KvFormat format : {KvFormat::kF16, KvFormat::kQ8}) {
+        std::vector<HeadPolicy> policies = {{}};
+        for (const int window : {32, 128, 512, 2048}) {
+          policies.push_back(
+              {.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = window});
+        }
+        policies.push_back({.head_class = HeadClass::kRetrieval,
+                            .sink_tokens = 4,
+                            .window_tokens = 128,
+                            .top_pages = 8});
+        for (HeadPolicy policy : policies) {
+          policy.kv_format = format;
+          own.push_back({.policy = policy, .kl = alone(i, policy)});
+        }
+      }
+    }
+    out.bytes = [this](const HeadProfile& profile) { return bytes(profile); };
+    out.bytes_read = [this](const HeadProfile& profile) { return bytes_read(profile); };
+    out.divergence = [this](const HeadProfile& profile) -> Result<Divergence> {
+      return divergence(profile);
+    };
+    return out;
+  }
+  HeadProfile dense() const { return uniform_profile(1, static_cast<int>(importance.size()), {}); }
+  PolicySearchResult search() const {
+    const auto found = search_policies(dense(), options());
+    EXPECT_TRUE(found.ok());
+    return *found;
+  }
+};
+
+TEST(PolicySearch, HeadsKeepWhatTheyNeedAndNoMore) {
+  const PlantedHeads model{.importance = {0, 10, 0, 10}};
+  const PolicySearchResult found = model.search();
+  for (const std::size_t idle : {0, 2}) {
+    EXPECT_EQ(found.profile.policies[idle].window_tokens, 32);
+    EXPECT_EQ(found.profile.policies[idle].kv_format, KvFormat::kQ8);
+  }
+  for (const std::size_t busy : {1, 3}) {
+    EXPECT_EQ(found.profile.policies[busy].head_class, HeadClass::kGlobal);
+    EXPECT_EQ(found.profile.policies[busy].kv_format, KvFormat::kQ8);
+  }
+}
+
+TEST(PolicySearch, HoldsTheBudgetWhateverHeadsDoTogether) {
+  std::mt19937 random(5);
+  std::uniform_real_distribution<double> number(0, 1);
+  for (const double together : {0.1, 0.5, 1.0, 3.0, 20.0}) {
+    for (int round = 0; round < 20; ++round) {
+      PlantedHeads model{.q8_kl = 0.0005 * number(random), .together = together};
+      for (int i = 0; i < 40; ++i) model.importance.push_back(std::pow(number(random), 6));
+      const PolicySearchResult found = model.search();
+      EXPECT_LE(found.trial.divergence.kl_mean, 0.005);
+      EXPECT_EQ(found.trial.divergence, model.divergence(found.profile));
+      EXPECT_EQ(found.trial.kv_bytes, model.bytes(found.profile));
+      EXPECT_LE(found.trials.size(), 9u);
+      // As good as with estimates that add up, about.
+      PlantedHeads exact = model;
+      for (double& importance : exact.importance) importance *= together;
+      exact.q8_kl *= together;
+      exact.together = 1;
+      EXPECT_LE(static_cast<double>(found.trial.kv_bytes),
+                1.1 * static_cast<double>(exact.search().trial.kv_bytes));
+    }
+  }
+}
+
+TEST(PolicySearch, WithoutBudgetOrAnythingWithinItTheProfileIsDense) {
+  const PlantedHeads model{.importance = {1, 1, 1}, .q8_kl = 1};
+  PolicySearchOptions none = model.options();
+  none.budget_kl = 0;
+  EXPECT_EQ(search_policies(model.dense(), none)->profile, model.dense());
+  PolicySearchOptions never = model.options();
+  never.divergence = [&](const HeadProfile& profile) -> Result<Divergence> {
+    return Divergence{.kl_mean = profile == model.dense() ? 0.0 : std::nan("")};
+  };
+  EXPECT_EQ(search_policies(model.dense(), never)->profile, model.dense());
+}
+
+TEST(PolicySearch, HeadsSelectPagesWhereThatSavesMoreThanBoundsTake) {
+  PlantedHeads model{.importance = {0.5, 0.5, 0.5, 0.5}};
+  const auto selecting = [](const PolicySearchResult& found) {
+    return std::count_if(found.profile.policies.begin(), found.profile.policies.end(),
+                         [](const HeadPolicy& policy) { return policy.top_pages > 0; });
+  };
+  EXPECT_EQ(selecting(model.search()), 4);
+  model.bounds = 2 * kContext;
+  EXPECT_EQ(selecting(model.search()), 0);
 }
 
 TEST(PolicySearch, ReportsErrors) {
-  const Pretended model{.needed = {1}};
-  PolicySearchOptions options = options_for(model);
+  const PlantedHeads model{.importance = {1}};
+  PolicySearchOptions options = model.options();
   options.divergence = [](const HeadProfile&) -> Result<Divergence> { return io_error("no"); };
-  EXPECT_FALSE(search_policies(uniform_profile(1, 1, {}), {{}}, options).ok());
+  EXPECT_FALSE(search_policies(model.dense(), options).ok());
 }
 
 }  // namespace

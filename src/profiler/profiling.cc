@@ -10,11 +10,12 @@
 #include "base/error.h"
 #include "model/fingerprint.h"
 #include "profiler/attention_mass.h"
-#include "profiler/head_effects.h"
+#include "profiler/head_estimates.h"
 #include "profiler/policy_search.h"
 #include "profiler/prefix_shift.h"
 #include "profiler/text_digest.h"
 #include "profiler/trials.h"
+#include "profiler/work_estimate.h"
 
 namespace redknot {
 namespace {
@@ -32,14 +33,18 @@ void mark_context_bound(ProfileFile& file) {
 }
 
 constexpr int kMassRowsPerStep = 64;
-// The end of a text behind two prefixes, and how much of it is compared.
+// The end of a text behind two prefixes, how much of it is compared, and of how many tokens with
+// its prefix.
 constexpr int kShiftTokens = 64;
 constexpr int kShiftCompared = 32;
+constexpr int kMostShiftTokens = 1024;
 // Of the budget, what the search may use: predictions on other text move a little more than on the
 // text that policies were chosen on.
 constexpr double kSearchShare = 0.8;
-// Shares of the work, about, at which the parts end.
-constexpr double kMassDone = 0.05, kEffectsDone = 0.5, kSearchDone = 0.95;
+// Trials of whole profiles that a search takes, about.
+constexpr double kUsualTrials = 5;
+// Floats of dense logits that are kept: 1 GiB.
+constexpr std::size_t kMostSearchFloats = std::size_t{256} << 20;
 
 MeasuredText describe(const CalibrationText& text) {
   TextDigest digest;
@@ -56,8 +61,10 @@ class Profiling {
         calibration_(calibration),
         validation_(validation),
         fingerprint_(fingerprint(comparison.model(), comparison.core().thread_pool())),
-        trials_(comparison, journal, calibration.sequences, base(calibration), kMostKeptFloats),
-        proof_(comparison, journal, validation.sequences, base(validation), 0) {}
+        clock_(options.progress),
+        trials_(comparison, journal, calibration.sequences, search_options()),
+        proof_(comparison, journal, validation.sequences, proof_options()),
+        mass_(comparison.core(), kMassRowsPerStep, comparison.context_tokens() / 2) {}
 
   Result<ProfilingResult> make() {
     ProfileFile& file = result_.file;
@@ -67,13 +74,12 @@ class Profiling {
     file.calibration = described(calibration_);
     file.validation = described(validation_);
     REDKNOT_RETURN_IF_ERROR(check_trial());
+    expect_work();
     measure_evidence();
-    REDKNOT_RETURN_IF_ERROR(measure_effects());
-    REDKNOT_RETURN_IF_ERROR(choose());
-    report("validating", kSearchDone);
-    file.validated =
-        ProfileTrial{.kv_bytes = bytes(file.profile), .kv_bytes_read = bytes_read(file.profile)};
-    REDKNOT_TRY(file.validated->divergence, proof_.whole(file.profile));
+    measure_shift();
+    REDKNOT_TRY(HeadEstimates estimates, estimate());
+    REDKNOT_RETURN_IF_ERROR(choose(std::move(estimates.heads)));
+    REDKNOT_RETURN_IF_ERROR(validate());
     result_.made = trials_.made() + proof_.made();
     result_.found = trials_.found() + proof_.found();
     return std::move(result_);
@@ -82,8 +88,40 @@ class Profiling {
  private:
   // All that a trial depends on beside the profile.
   std::string base(const CalibrationText& text) const {
-    return concat(fingerprint_, " ", describe(text).sha256, " ", comparison_.core().kernels().name,
-                  " ", name(comparison_.core().activations()), " ", options_.engine.page_tokens);
+    return concat(fingerprint_, " ", describe(text).sha256, " ", text.sequences[0].most_compared,
+                  " ", options_.tokens_behind, " ", comparison_.core().kernels().name, " ",
+                  name(comparison_.core().activations()), " ", options_.engine.page_tokens);
+  }
+
+  TrialOptions search_options() {
+    return {.base = base(calibration_),
+            .tokens_behind = options_.tokens_behind,
+            .most_kept = kMostSearchFloats,
+            .passed = [this](std::size_t tokens) { clock_.done(kind_, tokens); }};
+  }
+
+  TrialOptions proof_options() {
+    return {.base = base(validation_), .passed = [this](std::size_t tokens) {
+              clock_.done(WorkKind::kValidation, 2 * tokens);  // dense, too
+            }};
+  }
+
+  // Before anything is known of how many trials it takes.
+  void expect_work() {
+    const auto tokens = static_cast<double>(trials_.tokens());
+    clock_.expect(WorkKind::kDense, tokens);
+    clock_.expect(WorkKind::kShift, 2.0 * shift_tokens() * texts());
+    clock_.expect(WorkKind::kEffects, 2.0 * heads() * static_cast<double>(trials_.tokens_behind()));
+    clock_.expect(WorkKind::kWhole, kUsualTrials * tokens);
+    clock_.expect(WorkKind::kValidation, 2.0 * static_cast<double>(proof_.tokens()));
+  }
+
+  double texts() const { return static_cast<double>(calibration_.sequences.size()); }
+  double heads() const { return static_cast<double>(comparison_.dense().policies.size()); }
+
+  void begin(WorkKind kind, const char* activity) {
+    kind_ = kind;
+    clock_.begin(activity);
   }
 
   std::size_t bytes(const HeadProfile& profile) const {
@@ -110,49 +148,48 @@ class Profiling {
                    comparison_.context_tokens(), " tokens");
   }
 
-  void report(const char* activity, double fraction) const {
-    if (options_.progress) options_.progress(activity, fraction);
-  }
-
-  // Attention mass and prefix shift of every head, on dense passes.
+  // Attention mass of every head, on the dense passes that trials go on from.
   void measure_evidence() {
+    begin(WorkKind::kDense, "measuring attention");
     const ModelConfig& config = comparison_.model().config();
-    AttentionMass mass(comparison_.core(), kMassRowsPerStep);
-    comparison_.core().backend().transformer().show(&mass);
-    double done = 0;
-    for (const ComparedText& text : calibration_.sequences) {
-      report("measuring attention", kMassDone * done++ / calibration_.sequences.size());
-      comparison_.pass_dense(text.tokens);
-    }
+    comparison_.core().backend().transformer().show(&mass_);
+    trials_.pass_dense();
     comparison_.core().backend().transformer().show(nullptr);
     for (int layer = 0; layer < config.layers; ++layer) {
       for (int head = 0; head < config.kv_heads; ++head) {
-        result_.file.heads.push_back(mass.evidence(layer, head));
+        result_.file.heads.push_back(mass_.evidence(layer, head));
       }
     }
-    measure_shift();
   }
 
-  // The end of each sequence behind its own beginning and behind that of the next. Left out for
-  // fewer than two sequences, or too short ones.
+  // Of each text, what is passed twice to compare its end behind two prefixes; 0: texts are too few
+  // or too short.
+  int shift_tokens() const {
+    const auto& texts = calibration_.sequences;
+    std::size_t shortest = kMostShiftTokens;
+    for (const ComparedText& text : texts) shortest = std::min(shortest, text.tokens.size());
+    return texts.size() < 2 || shortest < 2 * kShiftTokens ? 0 : static_cast<int>(shortest);
+  }
+
+  // The beginning of each sequence, and its end behind the beginning of the next.
   void measure_shift() {
+    const int end = shift_tokens();
+    if (end == 0) return;
+    begin(WorkKind::kShift, "measuring what outputs depend on");
     const ModelConfig& config = comparison_.model().config();
     const auto& texts = calibration_.sequences;
-    std::size_t shortest = texts[0].tokens.size();
-    for (const ComparedText& text : texts) shortest = std::min(shortest, text.tokens.size());
-    if (texts.size() < 2 || shortest < 2 * kShiftTokens) return;
-    const int end = static_cast<int>(shortest);
     PrefixShift shift(config, end - kShiftCompared, end);
     comparison_.core().backend().transformer().show(&shift);
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      const std::span<const TokenId> first = std::span(texts[i].tokens).first(shortest);
+      const auto first = std::span(texts[i].tokens).first(static_cast<std::size_t>(end));
       std::vector<TokenId> second(first.begin(), first.end());
       const std::vector<TokenId>& other = texts[(i + 1) % texts.size()].tokens;
-      std::copy_n(other.begin(), shortest - kShiftTokens, second.begin());
+      std::copy_n(other.begin(), end - kShiftTokens, second.begin());
       shift.begin_first();
       comparison_.pass_dense(first);
       shift.begin_second();
       comparison_.pass_dense(second);
+      clock_.done(WorkKind::kShift, 2 * first.size());
     }
     comparison_.core().backend().transformer().show(nullptr);
     for (std::size_t i = 0; i < result_.file.heads.size(); ++i) {
@@ -172,30 +209,57 @@ class Profiling {
     return sum;
   }
 
-  Status measure_effects() {
-    std::vector<HeadEvidence>& heads = result_.file.heads;
-    EffectOptions options{.trial = options_.trial, .negligible_kl = options_.budget_kl / 50};
-    options.order.resize(heads.size());
-    std::iota(options.order.begin(), options.order.end(), 0);
-    std::stable_sort(options.order.begin(), options.order.end(), [&](int a, int b) {
+  // Heads by far mass, the least first.
+  std::vector<int> order() const {
+    const std::vector<HeadEvidence>& heads = result_.file.heads;
+    std::vector<int> order(heads.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
       return far_mass(heads[static_cast<std::size_t>(a)]) <
              far_mass(heads[static_cast<std::size_t>(b)]);
     });
-    options.most_at_once = options_.most_at_once;
-    options.settled = [&](std::size_t count) {
-      report("measuring what heads do", kMassDone + (kEffectsDone - kMassDone) *
-                                                        static_cast<double>(count) /
-                                                        static_cast<double>(heads.size()));
-    };
-    REDKNOT_TRY(effects_, find_effects(comparison_.dense(), options,
-                                       [this](std::span<const HeadProfile> profiles) {
-                                         return trials_.effects(profiles);
-                                       }));
-    for (std::size_t i = 0; i < heads.size(); ++i) {
-      heads[i].effect_kl = effects_[i].kl;
-      heads[i].effect_heads = effects_[i].group_size;
+    return order;
+  }
+
+  // Of the largest window that was looked at and is no larger.
+  double window_error(std::size_t head, int window) const {
+    const std::vector<int> bins = distance_bins(comparison_.context_tokens());
+    const auto kv_heads = static_cast<std::size_t>(comparison_.model().config().kv_heads);
+    const std::vector<double> errors =
+        mass_.window_errors(static_cast<int>(head / kv_heads), static_cast<int>(head % kv_heads));
+    std::size_t bin = 1;
+    while (bin + 2 < bins.size() && bins[bin + 2] <= window) ++bin;
+    return errors[bin - 1];
+  }
+
+  Result<HeadEstimates> estimate() {
+    begin(WorkKind::kEffects, "measuring what heads do");
+    EstimateOptions options{
+        .budget_kl = options_.budget_kl, .selections = selections(), .formats = options_.formats};
+    options.effects = {.trial = options_.trial,
+                       .negligible_kl = options_.budget_kl / 50,
+                       .order = order(),
+                       .most_at_once = options_.most_at_once};
+    for (const int window : options_.windows) {
+      if (window < comparison_.context_tokens()) options.windows.push_back(window);
     }
-    return Done{};
+    options.window_error = [this](std::size_t head, int window) {
+      return window_error(head, window);
+    };
+    options.to_come = [this](std::size_t trials) {
+      clock_.expect(WorkKind::kEffects,
+                    static_cast<double>(trials) * static_cast<double>(trials_.tokens_behind()));
+    };
+    REDKNOT_TRY(HeadEstimates found, estimate_heads(comparison_.dense(), options,
+                                                    [this](std::span<const HeadProfile> profiles) {
+                                                      return trials_.effects(profiles);
+                                                    }));
+    clock_.expect(WorkKind::kEffects, 0);
+    for (std::size_t i = 0; i < found.effects.size(); ++i) {
+      result_.file.heads[i].effect_kl = found.effects[i].kl;
+      result_.file.heads[i].effect_heads = found.effects[i].group_size;
+    }
+    return found;
   }
 
   // A sixteenth, an eighth and a quarter of the pages, beside a window of two.
@@ -213,21 +277,17 @@ class Profiling {
     return out;
   }
 
-  Status choose() {
+  Status choose(std::vector<std::vector<HeadOption>> heads) {
+    begin(WorkKind::kWhole, "choosing policies");
     PolicySearchOptions options{.budget_kl = kSearchShare * options_.budget_kl,
-                                .sink_tokens = options_.trial.sink_tokens};
-    for (const int window : options_.windows) {
-      if (window < comparison_.context_tokens()) options.windows.push_back(window);
-    }
-    options.try_q8 = options_.try_q8;
-    options.selections = selections();
+                                .heads = std::move(heads)};
     options.bytes = [this](const HeadProfile& profile) { return bytes(profile); };
     options.bytes_read = [this](const HeadProfile& profile) { return bytes_read(profile); };
-    options.divergence = [this](const HeadProfile& profile) { return trials_.whole(profile); };
-    options.progress = [this](double fraction) {
-      report("choosing policies", kEffectsDone + (kSearchDone - kEffectsDone) * fraction);
+    options.divergence = [this, limit = options.budget_kl](const HeadProfile& profile) {
+      return trials_.whole(profile, limit);
     };
-    REDKNOT_TRY(PolicySearchResult found, search_policies(comparison_.dense(), effects_, options));
+    REDKNOT_TRY(PolicySearchResult found, search_policies(comparison_.dense(), std::move(options)));
+    clock_.expect(WorkKind::kWhole, 0);
     if (!std::isfinite(found.trials.front().divergence.kl_mean)) {
       return Error(ErrorCode::kCorrupt, "measure predictions: the model's logits are not finite");
     }
@@ -241,13 +301,24 @@ class Profiling {
     return Done{};
   }
 
+  Status validate() {
+    begin(WorkKind::kValidation, "validating");
+    ProfileFile& file = result_.file;
+    file.validated =
+        ProfileTrial{.kv_bytes = bytes(file.profile), .kv_bytes_read = bytes_read(file.profile)};
+    REDKNOT_TRY(file.validated->divergence, proof_.whole(file.profile));
+    return Done{};
+  }
+
   const ProfilingOptions& options_;
   DenseComparison& comparison_;
   const CalibrationText& calibration_;
   const CalibrationText& validation_;
   std::string fingerprint_;
+  WorkClock clock_;
+  WorkKind kind_ = WorkKind::kDense;  // of what trials_ passes
   Trials trials_, proof_;
-  std::vector<HeadEffect> effects_;
+  AttentionMass mass_;
   ProfilingResult result_;
 };
 
@@ -257,7 +328,9 @@ Result<ProfilingResult> make_profile(const ProfilingOptions& options,
                                      const CalibrationText& calibration,
                                      const CalibrationText& validation) {
   REDKNOT_CHECK(!calibration.sequences.empty() && !validation.sequences.empty());
-  REDKNOT_TRY(DenseComparison comparison, DenseComparison::open(options.engine));
+  REDKNOT_TRY(
+      DenseComparison comparison,
+      DenseComparison::open(options.engine, static_cast<int>(calibration.sequences.size())));
   REDKNOT_TRY(TrialJournal journal, TrialJournal::open(options.journal));
   REDKNOT_TRY(ProfilingResult result,
               Profiling(options, comparison, journal, calibration, validation).make());

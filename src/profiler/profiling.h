@@ -26,9 +26,10 @@ struct ProfilingOptions {
   Progress progress{};       // of the making, when the model is open
   double budget_kl = 0.005;  // mean, nats; the search keeps a fifth of it for other text
   HeadPolicy trial{.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64};
-  std::vector<int> windows = {32, 64, 128, 256, 512, 1024, 2048};  // those that may be chosen
-  bool try_q8 = true;
-  std::size_t most_at_once = 16;    // effects found behind one dense pass, journalled together
+  std::vector<int> windows = {32, 64, 128, 256, 512, 1024, 2048};    // those that may be chosen
+  std::vector<KvFormat> formats = {KvFormat::kQ8, KvFormat::kK8V4};  // beside f16
+  int tokens_behind = 64;           // at the end of a text, that effects of heads are measured on
+  std::size_t most_at_once = 16;    // of those, journalled together
   std::filesystem::path journal{};  // of trials that were made; the caller deletes it
 };
 

@@ -79,6 +79,7 @@ TEST_F(ProfilingTest, WithAllTheBudgetEverythingIsLocal) {
   options_.budget_kl = 1e6;
   for (const HeadPolicy& policy : make().file.profile.policies) {
     EXPECT_EQ(policy.head_class, HeadClass::kLocal);
+    // Values of 16 numbers would take no less in 4 bits.
     EXPECT_EQ(policy.kv_format, KvFormat::kQ8);
   }
 }

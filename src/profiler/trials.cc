@@ -1,26 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profiler/trials.h"
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/sha256.h"
 
 namespace redknot {
 
 Trials::Trials(DenseComparison& comparison, TrialJournal& journal,
-               std::span<const ComparedText> texts, std::string base, std::size_t most_kept)
+               std::span<const ComparedText> texts, TrialOptions options)
     : comparison_(comparison),
       journal_(journal),
       texts_(texts),
-      base_(std::move(base)),
-      left_(most_kept) {}
+      options_(std::move(options)),
+      left_(options_.most_kept) {}
 
-Result<Divergence> Trials::whole(const HeadProfile& profile) {
+int Trials::shared(const ComparedText& text) const {
+  const int tokens = static_cast<int>(text.tokens.size());
+  const int page_tokens = comparison_.core().pages().shape().page_tokens;
+  return std::max(0, tokens - options_.tokens_behind) / page_tokens * page_tokens;
+}
+
+std::size_t Trials::tokens() const {
+  std::size_t sum = 0;
+  for (const ComparedText& text : texts_) sum += text.tokens.size();
+  return sum;
+}
+
+std::size_t Trials::tokens_behind() const {
+  std::size_t sum = tokens();
+  for (const ComparedText& text : texts_) sum -= static_cast<std::size_t>(shared(text));
+  return sum;
+}
+
+void Trials::passed(std::size_t tokens) const {
+  if (options_.passed) options_.passed(tokens);
+}
+
+void Trials::pass_dense() {
+  for (const ComparedText& text : texts_) {
+    passes_.push_back(comparison_.pass(shared(text), text, left_));
+    left_ -= passes_.back().logits.size();
+    passed(text.tokens.size());
+  }
+}
+
+Result<Divergence> Trials::whole(const HeadProfile& profile, double limit_kl) {
+  const std::string way = std::isfinite(limit_kl) ? concat("whole ", limit_kl) : "whole";
   REDKNOT_TRY(const auto found,
-              divergences("whole", {&profile, 1}, [this](std::span<const HeadProfile> missing) {
-                return std::vector{pass_whole(missing.front())};
+              divergences(way, {&profile, 1}, [&](std::span<const HeadProfile> missing) {
+                return std::vector{pass_whole(missing.front(), limit_kl)};
               }));
   return found[0];
 }
@@ -38,7 +72,7 @@ Result<std::vector<double>> Trials::effects(std::span<const HeadProfile> profile
 
 std::string Trials::key(std::string_view way, const HeadProfile& profile) const {
   Sha256 sha;
-  sha.add_field(base_);
+  sha.add_field(options_.base);
   sha.add_field(way);
   for (const HeadPolicy& policy : profile.policies) {
     sha.add_field(concat(name(policy.head_class), " ", policy.sink_tokens, " ",
@@ -72,25 +106,31 @@ Result<std::vector<Divergence>> Trials::divergences(std::string_view way,
   return out;
 }
 
-DivergenceSum Trials::pass_whole(const HeadProfile& profile) {
+DivergenceSum Trials::pass_whole(const HeadProfile& profile, double limit_kl) {
   DivergenceSum sum;
   for (std::size_t i = 0; i < texts_.size(); ++i) {
     sum.add(comparison_.compare(texts_[i], profile, {.dense = dense(i)}));
+    passed(texts_[i].tokens.size());
+    if (i > 0 && sum.kl_interval().excludes(limit_kl)) break;
   }
   return sum;
 }
 
 std::vector<DivergenceSum> Trials::pass_behind(std::span<const HeadProfile> profiles) {
+  REDKNOT_CHECK(passes_.size() == texts_.size());
   std::vector<DivergenceSum> sums(profiles.size());
-  for (const ComparedText& text : texts_) {
-    const auto part = comparison_.compare_behind(text.first_compared, text, profiles);
-    for (std::size_t i = 0; i < sums.size(); ++i) sums[i].add(part[i]);
+  for (std::size_t i = 0; i < texts_.size(); ++i) {
+    const auto part = comparison_.compare_behind(passes_[i], texts_[i], profiles);
+    for (std::size_t k = 0; k < sums.size(); ++k) sums[k].add(part[k]);
+    passed((texts_[i].tokens.size() - static_cast<std::size_t>(shared(texts_[i]))) *
+           profiles.size());
   }
   return sums;
 }
 
 // Dense logits of a text, computed once; nothing where they do not fit any more.
 std::span<const float> Trials::dense(std::size_t text) {
+  if (!passes_.empty()) return passes_[text].logits;
   for (std::size_t next = dense_.size(); next <= text; ++next) {
     dense_.push_back(comparison_.predict(texts_[next], left_));
     left_ -= dense_.back().size();

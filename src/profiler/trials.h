@@ -2,11 +2,12 @@
 // Tries head profiles over texts, each profile only once in the life of a journal: what the journal
 // knows is not computed again. Owned by profiling.cc, one for the text of the search and one for
 // that of the validation. It borrows the comparison, the journal and the texts, and owns the dense
-// logits that it keeps. One thread.
+// passes that it keeps. One thread.
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,18 +18,36 @@
 
 namespace redknot {
 
+struct TrialOptions {
+  std::string base{};         // all that a trial depends on beside the profile
+  int tokens_behind = 0;      // at the end of each text, for effects()
+  std::size_t most_kept = 0;  // floats of dense logits that are kept for whole()
+  // Called when so many tokens have passed the model.
+  std::function<void(std::size_t tokens)> passed{};
+};
+
 class Trials {
  public:
-  // `base`: all that a trial depends on beside the profile. Dense logits are kept up to so
-  // many floats. What is referred to must outlive the object.
+  // What is referred to must outlive the object.
   Trials(DenseComparison& comparison, TrialJournal& journal, std::span<const ComparedText> texts,
-         std::string base, std::size_t most_kept);
+         TrialOptions options);
 
-  // Of whole texts. The errors of TrialJournal::add, as below.
-  Result<Divergence> whole(const HeadProfile& profile);
+  // Passes all texts dense and keeps what effects() goes on from. Shown to the transformer's
+  // observer.
+  void pass_dense();
 
-  // Mean KL behind the dense pass of each text's first part: cheaper, and good enough for an order.
+  // Of whole texts. With a limit the trial ends before the last text when it is sure that the mean
+  // is above or below. The errors of TrialJournal::add, as below.
+  Result<Divergence> whole(const HeadProfile& profile,
+                           double limit_kl = std::numeric_limits<double>::infinity());
+
+  // Mean KL of the last tokens of each text, behind what dense attention keeps of the rest:
+  // cheaper, and good enough for an order. Requires pass_dense().
   Result<std::vector<double>> effects(std::span<const HeadProfile> profiles);
+
+  // Tokens that a trial of each kind passes through the model, but for those of dense passes.
+  std::size_t tokens() const;
+  std::size_t tokens_behind() const;
 
   std::size_t made() const { return made_; }
   std::size_t found() const { return found_; }  // in the journal
@@ -40,16 +59,19 @@ class Trials {
   Result<std::vector<Divergence>> divergences(std::string_view way,
                                               std::span<const HeadProfile> profiles,
                                               const Pass& pass);
-  DivergenceSum pass_whole(const HeadProfile& profile);
+  DivergenceSum pass_whole(const HeadProfile& profile, double limit_kl);
   std::vector<DivergenceSum> pass_behind(std::span<const HeadProfile> profiles);
   std::span<const float> dense(std::size_t text);
+  int shared(const ComparedText& text) const;  // tokens before those of effects()
+  void passed(std::size_t tokens) const;
 
   DenseComparison& comparison_;
   TrialJournal& journal_;
   std::span<const ComparedText> texts_;
-  std::string base_;
-  std::vector<std::vector<float>> dense_;  // by text
-  std::size_t left_;                       // floats that may still be kept
+  TrialOptions options_;
+  std::vector<DenseComparison::DensePass> passes_;  // by text, once they were made
+  std::vector<std::vector<float>> dense_;           // logits by text, where there are no passes
+  std::size_t left_;                                // floats that may still be kept
   std::size_t made_ = 0, found_ = 0;
 };
 

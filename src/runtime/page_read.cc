@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/check.h"
 #include "tensor/half.h"
 
 namespace redknot {
@@ -28,6 +29,18 @@ PageView page_view(const PageShape& shape, KvFormat format, std::byte* bytes) {
     view.key_bounds = reinterpret_cast<std::uint16_t*>(bytes + shape.key_bounds_offset(format));
   }
   return view;
+}
+
+void read_key(const PageView& page, int slot, float* out) {
+  REDKNOT_CHECK(page.format == KvFormat::kF32 || page.format == KvFormat::kF16);
+  for (int d = 0; d < page.head_dim; ++d) {
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(d) * page.page_tokens + slot;
+    if (page.format == KvFormat::kF32) {
+      std::memcpy(out + d, page.keys + at * 4, 4);
+    } else {
+      out[d] = f16_to_f32(reinterpret_cast<const std::uint16_t*>(page.keys)[at]);
+    }
+  }
 }
 
 void read_value(const PageView& page, int slot, float* out) {

@@ -1,19 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/single_sequence.h"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/check.h"
 
 namespace redknot {
+namespace {
+
+// [first, count)
+std::vector<int> rows_from(int first, std::size_t count) {
+  const int rows = std::max(static_cast<int>(count) - first, 0);
+  std::vector<int> out(static_cast<std::size_t>(rows));
+  std::iota(out.begin(), out.end(), first);
+  return out;
+}
+
+// The tables have changed already: what is left to do is to copy what was shared.
+void copy_pages(const std::vector<PageOp>& ops, PageMemory& memory) {
+  for (const PageOp& op : ops) {
+    if (op.kind == PageOp::Kind::kCopy) memory.copy(op.from, op.entry.frame);
+  }
+}
+
+}  // namespace
 
 SingleSequence::SingleSequence(const SequenceHost& host, const HeadProfile& profile)
     : state_(std::make_unique<State>(host, profile)) {}
 
-SingleSequence SingleSequence::fork(const HeadProfile& profile) const {
-  SingleSequence copy(state_->host, profile);
+SingleSequence SingleSequence::fork() const {
+  SingleSequence copy(state_->host, kv().profile());
   copy.kv().begin_with(kv());
-  if (&profile != &kv().profile()) copy.kv().forget(length());
   return copy;
 }
 
@@ -24,25 +43,48 @@ Status SingleSequence::reserve(int tokens) {
 }
 
 std::vector<float> SingleSequence::advance(std::span<const TokenId> tokens, int first_logit) {
-  const int first = length();
-  REDKNOT_CHECK(kv().extend(static_cast<int>(tokens.size())).ok());
-  std::vector<float> logits = compute(first, tokens, first_logit);
-  kv().forget(length());
-  return logits;
+  const std::vector<int> rows = rows_from(first_logit, tokens.size());
+  const Part part{.sequence = this, .tokens = tokens, .logit_rows = rows};
+  return advance_together({&part, 1});
 }
 
 std::vector<float> SingleSequence::compute(int first, std::span<const TokenId> tokens,
                                            int first_logit) {
-  const int count = static_cast<int>(tokens.size());
-  StepPlan plan{.tokens = {tokens.begin(), tokens.end()},
-                .slices = {{.sequence = SequenceId{}, .rows = count, .returns_logits = true}}};
-  for (int row = 0; row < count; ++row) {
-    plan.positions.push_back(first + row);
-    if (row >= first_logit) plan.logit_rows.push_back(row);
+  const std::vector<int> rows = rows_from(first_logit, tokens.size());
+  const Part part{.sequence = this, .tokens = tokens, .logit_rows = rows};
+  return run({&part, 1}, {&first, 1});
+}
+
+std::vector<float> SingleSequence::advance_together(std::span<const Part> parts) {
+  std::vector<int> first;
+  for (const Part& part : parts) {
+    first.push_back(part.sequence->length());
+    REDKNOT_CHECK(part.sequence->kv().extend(static_cast<int>(part.tokens.size())).ok());
   }
-  plan.page_ops = std::exchange(state_->ops, {});
-  StepResult result = state_->executor.run(plan);
-  return std::move(result.slices.front().logits);
+  std::vector<float> logits = run(parts, first);
+  for (const Part& part : parts) part.sequence->kv().forget(part.sequence->length());
+  return logits;
+}
+
+std::vector<float> SingleSequence::run(std::span<const Part> parts, std::span<const int> first) {
+  std::vector<TokenId> tokens;
+  std::vector<int> logit_rows;
+  std::vector<std::vector<int>> positions(parts.size());
+  std::vector<SequenceRows> rows;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    State& state = *parts[i].sequence->state_;
+    copy_pages(std::exchange(state.ops, {}), state.host.backend.memory());
+    const int first_row = static_cast<int>(tokens.size());
+    for (const int row : parts[i].logit_rows) logit_rows.push_back(first_row + row);
+    tokens.insert(tokens.end(), parts[i].tokens.begin(), parts[i].tokens.end());
+    positions[i].resize(parts[i].tokens.size());
+    std::iota(positions[i].begin(), positions[i].end(), first[i]);
+    rows.push_back(
+        {.tables = &state.kv.tables(), .positions = positions[i], .first_row = first_row});
+  }
+  const StepOutput output = parts.front().sequence->state_->host.backend.transformer().run(
+      {.tokens = tokens, .sequences = rows, .logit_rows = logit_rows});
+  return {output.logits.begin(), output.logits.end()};
 }
 
 }  // namespace redknot

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One sequence that is run without a scheduler, under a head profile of its own: its pages, and an
-// executor for it alone. Benchmarks and the profiler own them; one thread at a time, and no two
-// on one backend at once.
+// One sequence that is run without a scheduler or an executor, under a head profile of its own: its
+// pages. Benchmarks and the profiler own them; one thread at a time, and no two on one backend at
+// once, but in a step of several.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,6 @@
 
 #include "kv/sequence_kv.h"
 #include "runtime/cpu_backend.h"
-#include "runtime/cpu_executor.h"
 
 namespace redknot {
 
@@ -22,12 +21,24 @@ struct SequenceHost {
 
 class SingleSequence {
  public:
+  // What a sequence takes in by a step: its next tokens, of those at `logit_rows` (increasing) the
+  // logits are wanted.
+  struct Part {
+    SingleSequence* sequence = nullptr;
+    std::span<const TokenId> tokens{};
+    std::span<const int> logit_rows{};
+  };
+
+  // advance() of sequences of one host in one step, each under its own profile: bit for bit what
+  // each of them gives alone. The logits [logit rows of all parts, vocabulary_size]. Requires each
+  // sequence once, and no more rows than a step takes.
+  static std::vector<float> advance_together(std::span<const Part> parts);
+
   // An empty one. The profile must outlive the object.
   SingleSequence(const SequenceHost& host, const HeadProfile& profile);
 
-  // One that shares the pages of this one, under its profile or another one of equal formats.
-  SingleSequence fork() const { return fork(kv().profile()); }
-  SingleSequence fork(const HeadProfile& profile) const;
+  // One that shares the pages of this one, under its profile.
+  SingleSequence fork() const;
 
   SequenceKv& kv() { return state_->kv; }
   const SequenceKv& kv() const { return state_->kv; }
@@ -48,12 +59,14 @@ class SingleSequence {
  private:
   struct State {
     State(const SequenceHost& to, const HeadProfile& profile)
-        : host(to), executor(to.backend, profile), kv(to.pages, profile, {&ops, SequenceId{}}) {}
+        : host(to), kv(to.pages, profile, {&ops, SequenceId{}}) {}
     SequenceHost host;
-    std::vector<PageOp> ops;  // that no plan has had yet
-    CpuExecutor executor;
+    std::vector<PageOp> ops;  // since the step before
     SequenceKv kv;
   };
+  // Computes rows from position `first[i]` of part i on, for which there is room.
+  static std::vector<float> run(std::span<const Part> parts, std::span<const int> first);
+
   std::unique_ptr<State> state_;  // the log is pointed at
 };
 

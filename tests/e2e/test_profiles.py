@@ -76,6 +76,13 @@ class Make(Case):
             self.assertAlmostEqual(sum(head['evidence']['mass']), 1, places=3)
         self.assertRegex(done.text, r'Validation +KL mean \d')
 
+    def test_of_quantised_weights_says_what_it_costs_as_served(self):
+        arguments = ['profile', '-m', model('Q8_0'), *SMALL, '-c', 256, '--text', book()]
+        done = self.run_ok(*arguments, '-o', scratch / 'served.json')
+        self.assertRegex(done.text, r'As served +KL mean \d\.\d+ nats with activations 8')
+        done = self.run_ok(*arguments, '-o', scratch / 'served.json', '--activations', 8)
+        self.assertNotIn('As served', done.text)
+
     def test_from_made_documents(self):
         _, profile = self.make('made.json', context=1500)
         self.assertIn('made documents', profile['search']['text'])
@@ -234,9 +241,11 @@ class Compare(Case):
         self.assertRegex(done.text, r'dense perplexity \d')
 
     def test_formats_are_compared_without_a_profile(self):
-        _, report = self.report('--kinds', 'passkey', '--context', 300, '-n', 2, '--kv', 'q8,f16')
-        self.assertEqual([arm['arm'] for arm in report['arms']], ['noise (f32)', 'q8'])
-        self.assertEqual([row['arm'] for row in report['rows']], ['dense', 'noise (f32)', 'q8'])
+        _, report = self.report('--kinds', 'passkey', '--context', 300, '-n', 2, '--kv',
+                                'q8,k8v4,f16')
+        self.assertEqual([arm['arm'] for arm in report['arms']], ['noise (f32)', 'q8', 'k8v4'])
+        self.assertEqual([row['arm'] for row in report['rows']],
+                         ['dense', 'noise (f32)', 'q8', 'k8v4'])
 
     def test_exact_activations_have_a_lower_floor(self):
         text = ['--suite', 'text', '--file', book(), '--context', 256, '-n', 2]

@@ -21,7 +21,7 @@ describe('an answer', () => {
     expect(answer.finish).toBe('stop');
     expect(ttftMs(answer)).toBe(250);
     expect(tokensPerSecond(answer)).toBe(4);
-    expect(answer.usage).toEqual({promptTokens: 7, completionTokens: 5, kinds: null});
+    expect(answer.usage).toEqual({promptTokens: 7, completionTokens: 5, kinds: null, built: 0});
   });
 
   it('has no rate before there is usage, nor for one token', () => {
@@ -36,8 +36,9 @@ describe('an answer', () => {
     const kinds = {exact: 10, adopted: 50, recovered: 20, new: 20};
     for (const adopted_tokens of [70, 50]) {
       const answer = startAnswer(0);
-      const raw = {exact_tokens: 10, adopted_tokens, recovered_tokens: 20, new_tokens: 20};
+      const raw = {exact_tokens: 10, adopted_tokens, recovered_tokens: 20, new_tokens: 20, built_tokens: 9};
       takeChunk(answer, usage(raw), 1);
+      expect(answer.usage?.built).toBe(9);
       expect(answer.usage?.kinds).toEqual(kinds);
     }
   });

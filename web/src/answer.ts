@@ -12,6 +12,7 @@ export interface Usage {
   promptTokens: number;
   completionTokens: number;
   kinds: TokenKinds | null;
+  built: number; // tokens of documents that were computed for this answer, and are at hand now
 }
 
 export interface Answer {
@@ -56,6 +57,7 @@ interface RawUsage {
     adopted_tokens: number;
     recovered_tokens: number;
     new_tokens: number;
+    built_tokens?: number;
   };
 }
 
@@ -64,6 +66,7 @@ function readUsage(raw: RawUsage): Usage {
     promptTokens: raw.prompt_tokens,
     completionTokens: raw.completion_tokens,
     kinds: null,
+    built: raw.redknot?.built_tokens ?? 0,
   };
   if (raw.redknot) {
     const {exact_tokens, adopted_tokens, recovered_tokens, new_tokens} = raw.redknot;

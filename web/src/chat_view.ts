@@ -4,6 +4,7 @@
 import {tokensPerSecond, ttftMs, type Answer} from './answer';
 import {element} from './elements';
 import {formatCount, formatMs} from './numbers';
+import type {Pace} from './pace';
 import {tokenBar} from './token_bar';
 
 // One question and its answer on the page.
@@ -15,6 +16,7 @@ export class ExchangeView {
   constructor(
     private readonly log: HTMLElement,
     question: string,
+    private readonly pace: Pace, // of all answers on this page
   ) {
     this.root = element('article', {class: 'exchange'}, element('p', {class: 'question'}, question), this.text);
     this.text.classList.add('waiting');
@@ -35,6 +37,12 @@ export class ExchangeView {
     if (end !== '') lines.push(end);
     this.root.append(element('p', {class: 'measures'}, lines.join(' · ')));
     if (answer.usage?.kinds) this.root.append(tokenBar(answer.usage.kinds));
+    this.pace.observe(answer);
+    const sooner = this.pace.sooner(answer);
+    if (sooner) {
+      const words = `First token about ${sooner.times.toFixed(1)} times sooner than by computing the whole prompt`;
+      this.root.append(element('p', {class: 'sooner'}, `${words} (${formatMs(sooner.wholeMs)}).`));
+    }
     this.log.scrollTop = this.log.scrollHeight;
   }
 

@@ -11,6 +11,7 @@ import {DocumentsView} from './documents_view';
 import {byId} from './elements';
 import {HeadMapView} from './head_map_view';
 import {formatCount, plural} from './numbers';
+import {Pace} from './pace';
 import {fetchStatus} from './server';
 import type {Status} from './status';
 import {StatusPoll} from './status_poll';
@@ -31,6 +32,7 @@ const announcer = byId('announcer', HTMLElement);
 
 const announce = (message: string): void => void (announcer.textContent = message);
 const conversation = new Conversation();
+const pace = new Pace();
 let status: Status | null = null;
 
 const documents = new DocumentsView(
@@ -91,7 +93,7 @@ function showBusy(): void {
 async function ask(): Promise<void> {
   const text = question.value.trim();
   if (text === '' || conversation.busy) return;
-  const view = new ExchangeView(log, text);
+  const view = new ExchangeView(log, text, pace);
   question.value = '';
   const done = conversation.ask(asked(text), key.value, {
     update: (answer) => view.update(answer),
