@@ -124,8 +124,9 @@ Status PlanChecker::check_op(const PageOp& op, const PageTable& table, int head)
       if (op.from != before->frame) return corrupt("the page there has another frame");
       if (entry.frame == op.from) return corrupt("it is copied to itself");
       if (entry.shift != before->shift) return corrupt("the page there has another shift");
-      return check_range(entry, head);
+      return check_entry(entry, head);
     case PageOp::Kind::kReplace:
+      if (entry.shift != 0) return corrupt("a page that is written anew has a shift");
       return check_entry(entry, head);
     case PageOp::Kind::kDrop:
       if (keeps_everything(limits_.profile.policies[static_cast<std::size_t>(head)])) {
@@ -141,11 +142,6 @@ Status PlanChecker::check_op(const PageOp& op, const PageTable& table, int head)
 }
 
 Status PlanChecker::check_entry(const PageRef& entry, int head) const {
-  if (!entry.reused && entry.shift != 0) return corrupt("a page that is written has a shift");
-  return check_range(entry, head);
-}
-
-Status PlanChecker::check_range(const PageRef& entry, int head) const {
   REDKNOT_RETURN_IF_ERROR(check_frame(entry.frame, head));
   if (entry.tokens < 1 || entry.tokens > limits_.pages.shape.page_tokens) {
     return corrupt("a page cannot hold as many tokens");

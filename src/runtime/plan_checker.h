@@ -44,8 +44,7 @@ class PlanChecker {
   Status apply(const PageOp& op);
   Status truncate(const PageOp& op);
   Status check_op(const PageOp& op, const PageTable& table, int head) const;
-  Status check_entry(const PageRef& entry, int head) const;  // of a page that is not a copy
-  Status check_range(const PageRef& entry, int head) const;
+  Status check_entry(const PageRef& entry, int head) const;
   Status check_frame(FrameId frame, int head) const;
   void name(FrameId frame, int count);
 
