@@ -16,6 +16,9 @@
 
 namespace redknot::cli {
 
+// Dense attention with other pages and in other steps: what rounding alone does.
+inline constexpr char kNoiseArm[] = "noise";
+
 // What is asked if nobody says; a profile's file keeps what reuse costs for these.
 inline const std::vector<std::string> kUsualKinds = {"one_hop", "two_hop", "alias", "continuation",
                                                      "correction"};
