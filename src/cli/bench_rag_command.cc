@@ -122,16 +122,10 @@ Result<std::vector<eval::RagSet>> sets_of(const BenchRagOptions& options, const 
   return Error(ErrorCode::kInvalidArgument, "bench rag: there is no question to ask");
 }
 
-EngineOptions engine_options(const BenchRagOptions& options, int longest_tokens, std::size_t arms) {
-  EngineOptions out;
-  out.model = options.model;
-  out.profile = options.profile;
-  out.threads = options.threads;
+EngineOptions usual_engine(const BenchRagOptions& options, int longest_tokens, std::size_t arms) {
+  EngineOptions out = engine_options(options, options.model, options.profile);
   out.context_tokens = longest_tokens + kMarginTokens;
-  out.page_tokens = options.page_tokens;
-  out.max_step_tokens = options.max_step_tokens;
   out.kv = kv_from_name(options.kv);
-  out.activations = activation_format(options.activations);
   out.max_sequences = 2;
   // A cache for each arm, if they may not know what another one has met, and the whole prompt.
   const int caches = options.new_rate > 0 ? static_cast<int>(arms) : 1;
@@ -331,7 +325,7 @@ Result<ExitCode> bench_rag(const BenchRagOptions& options) {
   }
   Results results(options, arms, sets);
   REDKNOT_RETURN_IF_ERROR(results.open_samples());
-  const EngineOptions usual = engine_options(options, eval::longest_tokens(sets), arms.size());
+  const EngineOptions usual = usual_engine(options, eval::longest_tokens(sets), arms.size());
   REDKNOT_TRY(Engine engine, open_engine(usual));
   REDKNOT_TRY(std::optional<Engine> noise, open_noise(arms, model, usual));
   REDKNOT_TRY(const bool interrupted,

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/computation.h"
 #include "cli/exit_code.h"
 #include "eval/rag_trial.h"
 #include "redknot/redknot.h"
@@ -23,7 +24,9 @@ inline constexpr char kNoiseArm[] = "noise";
 inline const std::vector<std::string> kUsualKinds = {"one_hop", "two_hop", "alias", "continuation",
                                                      "correction"};
 
-struct BenchRagOptions {
+struct BenchRagOptions : ComputationOptions {
+  BenchRagOptions() { page_tokens = 16; }
+
   std::string model;
   std::string profile;
   int documents = 8;
@@ -41,11 +44,7 @@ struct BenchRagOptions {
   std::vector<double> ratios = {0.05, 0.1, 0.15, 0.2, 0.4};
   std::string canonical = "prefix";
   std::uint64_t seed = 1;
-  int threads = 0;
-  int page_tokens = 16;
-  int max_step_tokens = 512;
   std::string kv = "auto";
-  std::string activations = "auto";
   std::optional<std::string> json;
   std::optional<std::string> samples;
   std::optional<std::string> write_questions;

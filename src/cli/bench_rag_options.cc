@@ -142,11 +142,8 @@ CLI::App* add_bench_rag(CLI::App& bench, BenchRagOptions& options) {
   add_profile_file(*verb, options.profile);
   add_workload(*verb, options);
   add_arms(*verb, options);
-  add_threads(*verb, options.threads);
   add_kv(*verb, options.kv);
-  add_page_tokens(*verb, options.page_tokens);
-  add_batch_size(*verb, options.max_step_tokens);
-  add_activations(*verb, options.activations);
+  add_computation(*verb, options);
   verb->add_option("--json", options.json, "Write all rows to a JSON file.")
       ->type_name("FILE")
       ->group("Output");

@@ -32,7 +32,7 @@ void mark_context_bound(ProfileFile& file) {
   }
 }
 
-constexpr int kMassRowsPerStep = 64;
+constexpr int kMassRowsPerStep = 32;
 // The end of a text behind two prefixes, how much of it is compared, and of how many tokens with
 // its prefix.
 constexpr int kShiftTokens = 64;
@@ -263,12 +263,12 @@ class Profiling {
     return found;
   }
 
-  // A sixteenth, an eighth and a quarter of the pages, beside a window of two.
+  // A quarter, an eighth and a sixteenth of the pages, beside a window of two.
   std::vector<HeadPolicy> selections() const {
     const int page_tokens = options_.engine.page_tokens;
     const int pages = comparison_.context_tokens() / page_tokens;
     std::vector<HeadPolicy> out;
-    for (const int share : {16, 8, 4}) {
+    for (const int share : {4, 8, 16}) {
       if (pages < 2 * share) continue;
       out.push_back({.head_class = HeadClass::kRetrieval,
                      .sink_tokens = options_.trial.sink_tokens,
