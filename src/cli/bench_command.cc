@@ -73,15 +73,8 @@ std::vector<Test> tests_of(const BenchCommandOptions& options) {
 
 Result<StepBench> open_bench(const BenchCommandOptions& options, const std::string& kv,
                              const std::vector<Test>& tests) {
-  BenchOptions out;
-  out.model = options.model;
-  out.profile = options.profile;
-  out.threads = options.threads;
+  EngineOptions out = engine_options(options, options.model, options.profile);
   out.kv = kv_from_name(kv);
-  out.page_tokens = options.page_tokens;
-  out.max_step_tokens = options.max_step_tokens;
-  if (options.kernels != "auto") out.kernels = options.kernels;
-  out.activations = activation_format(options.activations);
   out.context_tokens = 0;
   for (const Test& test : tests) {
     out.context_tokens = std::max(out.context_tokens, test.depth + test.tokens);
@@ -212,11 +205,7 @@ CLI::App* add_bench(CLI::App& app, BenchCommandOptions& options) {
       ->transform(integer_in(1, 1000))
       ->capture_default_str()
       ->group("Tests");
-  add_threads(*verb, options.threads);
-  add_page_tokens(*verb, options.page_tokens);
-  add_batch_size(*verb, options.max_step_tokens);
-  add_kernels(*verb, options.kernels);
-  add_activations(*verb, options.activations);
+  add_computation(*verb, options);
   verb->add_flag(
           "--json", options.json,
           "Print one JSON object a line for each test: test, tokens, depth, kv, threads, "

@@ -11,12 +11,13 @@
 
 #include "cli/bench_rag_command.h"
 #include "cli/bench_serve_command.h"
+#include "cli/computation.h"
 #include "cli/exit_code.h"
 #include "redknot/redknot.h"
 
 namespace redknot::cli {
 
-struct BenchCommandOptions {
+struct BenchCommandOptions : ComputationOptions {
   std::string model;
   std::string profile;
   std::vector<int> prefill_tokens = {512};
@@ -24,11 +25,6 @@ struct BenchCommandOptions {
   std::vector<int> depths = {0};
   std::vector<std::string> kv;  // empty: f16, or what the profile says
   int repetitions = 5;
-  int threads = 0;
-  int page_tokens = 64;
-  int max_step_tokens = 512;
-  std::string kernels = "auto";
-  std::string activations = "auto";
   bool json = false;
   std::optional<std::string> svg;
   BenchRagOptions rag;      // of `redknot bench rag`

@@ -42,6 +42,10 @@ std::vector<eval::RagArm> arms_of(const BenchRagOptions& options) {
     arm.reuse = name == "dense"    ? Reuse::kNone
                 : name == "prefix" ? Reuse::kPrefix
                                    : Reuse::kSegment;
+    if (name == kNoiseArm) {
+      arm.reuse = Reuse::kNone;
+      arm.is_noise = true;
+    }
     if (arm.reuse == Reuse::kSegment) arm.recovery = recovery_from_name(name, ratio);
     arms.push_back(std::move(arm));
   };
@@ -118,24 +122,41 @@ Result<std::vector<eval::RagSet>> sets_of(const BenchRagOptions& options, const 
   return Error(ErrorCode::kInvalidArgument, "bench rag: there is no question to ask");
 }
 
-Result<Engine> open_engine(const BenchRagOptions& options, int longest_tokens, std::size_t arms) {
-  ProgressPrinter progress;
-  EngineOptions out;
-  out.model = options.model;
-  out.profile = options.profile;
-  out.threads = options.threads;
+EngineOptions usual_engine(const BenchRagOptions& options, int longest_tokens, std::size_t arms) {
+  EngineOptions out = engine_options(options, options.model, options.profile);
   out.context_tokens = longest_tokens + kMarginTokens;
-  out.page_tokens = options.page_tokens;
-  out.max_step_tokens = options.max_step_tokens;
   out.kv = kv_from_name(options.kv);
-  out.activations = activation_format(options.activations);
   out.max_sequences = 2;
   // A cache for each arm, if they may not know what another one has met, and the whole prompt.
   const int caches = options.new_rate > 0 ? static_cast<int>(arms) : 1;
   const int documents = longest_tokens + longest_tokens / 4 + 8 * kMarginTokens;
   out.segment_tokens = caches * documents + longest_tokens;
-  out.progress = progress.callback();
-  return Engine::open(out);
+  return out;
+}
+
+Result<Engine> open_engine(EngineOptions options) {
+  ProgressPrinter progress;
+  options.progress = progress.callback();
+  return Engine::open(options);
+}
+
+// The engine of the noise floor, if an arm wants one: other pages, other steps.
+Result<std::optional<Engine>> open_noise(const std::vector<eval::RagArm>& arms,
+                                         const ModelFile& model, EngineOptions options) {
+  const auto is_noise = [](const eval::RagArm& arm) { return arm.is_noise; };
+  if (std::none_of(arms.begin(), arms.end(), is_noise)) return std::optional<Engine>();
+  if (!options.profile.empty()) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "bench rag: heads of a profile have formats of their own: measure noise without");
+  }
+  REDKNOT_TRY(const KvCost usual, model.kv_cost(options.kv, options.page_tokens, 1));
+  REDKNOT_TRY(const KvCost exact, model.kv_cost(KvFormat::kF32, options.page_tokens, 1));
+  const bool rounds = usual.bytes_per_token < exact.bytes_per_token;
+  options.kv = rounds ? KvFormat::kF32 : KvFormat::kF16;
+  options.page_tokens = options.page_tokens == 16 ? 64 : 16;
+  options.max_step_tokens = std::max(1, options.max_step_tokens / 3);
+  REDKNOT_TRY(Engine engine, open_engine(std::move(options)));
+  return std::optional<Engine>(std::move(engine));
 }
 
 // The questions as they are asked, a line each, for those who ask servers of others.
@@ -261,7 +282,7 @@ void record_reuse(const BenchRagOptions& options, const ProfileFile& profile,
 }
 
 // Asks everything, or what there is time for until Ctrl-C; whether it was that.
-Result<bool> ask(Engine& engine, const std::vector<eval::RagSet>& sets,
+Result<bool> ask(eval::TrialEngines engines, const std::vector<eval::RagSet>& sets,
                  const std::vector<eval::RagArm>& arms, Results& results) {
   WorkProgress progress;
   const InterruptScope interrupt([] {});
@@ -274,7 +295,7 @@ Result<bool> ask(Engine& engine, const std::vector<eval::RagSet>& sets,
             status = results.add(samples);
             progress.show("asking", fraction);
           }};
-  REDKNOT_RETURN_IF_ERROR(eval::try_arms(engine, sets, arms, trial));
+  REDKNOT_RETURN_IF_ERROR(eval::try_arms(engines, sets, arms, trial));
   REDKNOT_RETURN_IF_ERROR(status);
   return interrupt.interrupted();
 }
@@ -304,8 +325,11 @@ Result<ExitCode> bench_rag(const BenchRagOptions& options) {
   }
   Results results(options, arms, sets);
   REDKNOT_RETURN_IF_ERROR(results.open_samples());
-  REDKNOT_TRY(Engine engine, open_engine(options, eval::longest_tokens(sets), arms.size()));
-  REDKNOT_TRY(const bool interrupted, ask(engine, sets, arms, results));
+  const EngineOptions usual = usual_engine(options, eval::longest_tokens(sets), arms.size());
+  REDKNOT_TRY(Engine engine, open_engine(usual));
+  REDKNOT_TRY(std::optional<Engine> noise, open_noise(arms, model, usual));
+  REDKNOT_TRY(const bool interrupted,
+              ask({.usual = engine, .noise = noise ? &*noise : nullptr}, sets, arms, results));
   REDKNOT_TRY(const std::vector<eval::RagRow> rows, results.finish());
   if (interrupted) note("bench rag: interrupted; the rows are of what there was by then");
   if (rows.empty()) return ExitCode::kInterrupted;

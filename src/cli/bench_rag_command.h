@@ -10,17 +10,23 @@
 #include <string>
 #include <vector>
 
+#include "cli/computation.h"
 #include "cli/exit_code.h"
 #include "eval/rag_trial.h"
 #include "redknot/redknot.h"
 
 namespace redknot::cli {
 
+// Dense attention with other pages and in other steps: what rounding alone does.
+inline constexpr char kNoiseArm[] = "noise";
+
 // What is asked if nobody says; a profile's file keeps what reuse costs for these.
 inline const std::vector<std::string> kUsualKinds = {"one_hop", "two_hop", "alias", "continuation",
                                                      "correction"};
 
-struct BenchRagOptions {
+struct BenchRagOptions : ComputationOptions {
+  BenchRagOptions() { page_tokens = 16; }
+
   std::string model;
   std::string profile;
   int documents = 8;
@@ -38,11 +44,7 @@ struct BenchRagOptions {
   std::vector<double> ratios = {0.05, 0.1, 0.15, 0.2, 0.4};
   std::string canonical = "prefix";
   std::uint64_t seed = 1;
-  int threads = 0;
-  int page_tokens = 16;
-  int max_step_tokens = 512;
   std::string kv = "auto";
-  std::string activations = "auto";
   std::optional<std::string> json;
   std::optional<std::string> samples;
   std::optional<std::string> write_questions;

@@ -24,6 +24,8 @@ constexpr char kDescription[] =
     "--new of the sets. Every prompt goes through all arms, in turn:\n"
     "  dense      attention to everything, nothing kept\n"
     "  prefix     the same, with the prefix cache\n"
+    "  noise      the same with f32 pages of another size and in other steps, in an\n"
+    "             engine of its own: what rounding alone does (no --profile)\n"
     "  none, boundary, deviation, elastic, knot\n"
     "             documents reused wherever they stand, what they missed recovered\n"
     "             (redknot run --help, --recovery), each at every ratio, and knot\n"
@@ -109,7 +111,7 @@ void add_workload(CLI::App& verb, BenchRagOptions& o) {
 }
 
 void add_arms(CLI::App& verb, BenchRagOptions& o) {
-  std::vector<std::string> names = {"dense", "prefix"};
+  std::vector<std::string> names = {"dense", "prefix", kNoiseArm};
   names.insert(names.end(), kRecoveryNames.begin(), kRecoveryNames.end());
   verb.add_option("--arms", o.arms, "Arms, separated by commas. dense always runs.")
       ->type_name("LIST")
@@ -140,11 +142,8 @@ CLI::App* add_bench_rag(CLI::App& bench, BenchRagOptions& options) {
   add_profile_file(*verb, options.profile);
   add_workload(*verb, options);
   add_arms(*verb, options);
-  add_threads(*verb, options.threads);
   add_kv(*verb, options.kv);
-  add_page_tokens(*verb, options.page_tokens);
-  add_batch_size(*verb, options.max_step_tokens);
-  add_activations(*verb, options.activations);
+  add_computation(*verb, options);
   verb->add_option("--json", options.json, "Write all rows to a JSON file.")
       ->type_name("FILE")
       ->group("Output");

@@ -51,8 +51,9 @@ struct Line {
   const char* arm;
   const char* colour;
 };
-constexpr std::array<Line, 7> kLines = {{{"dense", "#24292f"},
+constexpr std::array<Line, 8> kLines = {{{"dense", "#24292f"},
                                          {"prefix", "#57606a"},
+                                         {kNoiseArm, "#8c959f"},
                                          {"none", "#cf222e"},
                                          {"boundary", "#9a6700"},
                                          {"deviation", "#8250df"},

@@ -27,19 +27,6 @@ constexpr char kFooter[] =
     "  redknot capacity -m model.gguf --profile p.json --context 32768 --kv-memory 4G\n"
     "\n";
 
-EngineOptions engine_options(const CapacityCommandOptions& options, ProgressPrinter& progress) {
-  EngineOptions out;
-  out.model = options.model;
-  out.threads = options.threads;
-  out.context_tokens = options.context_tokens;
-  out.kv_bytes = options.kv_bytes;
-  out.page_tokens = options.page_tokens;
-  out.max_step_tokens = options.max_step_tokens;
-  if (options.kernels != "auto") out.kernels = options.kernels;
-  out.progress = progress.callback();
-  return out;
-}
-
 std::string report(const CapacityCommandOptions& options, const Capacity& dense,
                    const Capacity& profile) {
   std::string out = format("%s of KV memory, sessions of %d tokens\n\n",
@@ -90,11 +77,8 @@ CLI::App* add_capacity(CLI::App& app, CapacityCommandOptions& options) {
       ->check(one_of(kv_names()))
       ->capture_default_str()
       ->group("Memory");
-  add_page_tokens(*verb, options.page_tokens);
+  add_computation(*verb, options);
   verb->get_option("--page-tokens")->group("Memory");
-  add_threads(*verb, options.threads);
-  add_batch_size(*verb, options.max_step_tokens);
-  add_kernels(*verb, options.kernels);
   verb->add_flag("--json", options.json,
                  "Print one JSON object: context_tokens, kv_memory_bytes, dense_kv, "
                  "dense_sessions, profile_sessions, bytes_per_session (dense, profile).")
@@ -105,8 +89,10 @@ CLI::App* add_capacity(CLI::App& app, CapacityCommandOptions& options) {
 
 Result<ExitCode> capacity(const CapacityCommandOptions& options) {
   ProgressPrinter progress;
-  EngineOptions engine = engine_options(options, progress);
-  engine.profile = options.profile;
+  EngineOptions engine = engine_options(options, options.model, options.profile);
+  engine.context_tokens = options.context_tokens;
+  engine.kv_bytes = options.kv_bytes;
+  engine.progress = progress.callback();
   REDKNOT_TRY(const Capacity with_profile, measure_capacity(engine));
   engine.profile.clear();
   engine.kv = kv_from_name(options.kv);

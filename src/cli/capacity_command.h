@@ -8,21 +8,18 @@
 #include <cstddef>
 #include <string>
 
+#include "cli/computation.h"
 #include "cli/exit_code.h"
 #include "redknot/redknot.h"
 
 namespace redknot::cli {
 
-struct CapacityCommandOptions {
+struct CapacityCommandOptions : ComputationOptions {
   std::string model;
   std::string profile;
   int context_tokens = 0;
   std::size_t kv_bytes = 0;
   std::string kv = "f16";
-  int threads = 0;
-  int page_tokens = 64;
-  int max_step_tokens = 512;
-  std::string kernels = "auto";
   bool json = false;
 };
 

@@ -97,11 +97,11 @@ class ArmComparison {
 // Of all arms but the first.
 Result<ArmComparison> open_comparison(const EvalOptions& options, const std::vector<Arm>& arms,
                                       int context_tokens) {
-  const EngineOptions dense = engine_options(options, arms.front(), context_tokens);
+  const EngineOptions dense = arm_engine(options, arms.front(), context_tokens);
   REDKNOT_TRY(DenseComparison comparison, DenseComparison::open(dense));
   std::vector<HeadProfile> profiles;
   for (std::size_t i = 1; i < arms.size(); ++i) {
-    EngineOptions engine = engine_options(options, arms[i], context_tokens);
+    EngineOptions engine = arm_engine(options, arms[i], context_tokens);
     if (arms[i].profile.empty()) {
       profiles.push_back(dense_profile(engine, comparison.model()));
       continue;
@@ -162,18 +162,13 @@ std::vector<Arm> arms_of(const EvalOptions& options) {
   return arms;
 }
 
-EngineOptions engine_options(const EvalOptions& options, const Arm& arm, int context_tokens) {
-  EngineOptions out;
-  out.model = options.model;
-  out.profile = arm.profile;
-  out.threads = options.threads;
+EngineOptions arm_engine(const EvalOptions& options, const Arm& arm, int context_tokens) {
+  EngineOptions out = engine_options(options, options.model, arm.profile);
   out.context_tokens = context_tokens;
   out.max_sequences = arm.at_once;
   out.page_tokens = arm.page_tokens;
   out.kv = arm.kv;
   out.max_step_tokens = arm.max_step_tokens;
-  if (options.kernels != "auto") out.kernels = options.kernels;
-  out.activations = activation_format(options.activations);
   return out;
 }
 

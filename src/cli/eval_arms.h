@@ -30,7 +30,7 @@ struct Arm {
 // Dense alone where nothing is compared.
 std::vector<Arm> arms_of(const EvalOptions& options);
 
-EngineOptions engine_options(const EvalOptions& options, const Arm& arm, int context_tokens);
+EngineOptions arm_engine(const EvalOptions& options, const Arm& arm, int context_tokens);
 
 // Predictions of an arm against the first one's, over the same positions.
 struct ArmDivergence {

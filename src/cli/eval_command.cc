@@ -52,7 +52,7 @@ class Advance {
 };
 
 Result<Engine> open_engine(const EvalOptions& options, const Arm& arm, const EvalPlan& plan) {
-  EngineOptions out = engine_options(options, arm, plan.context_tokens);
+  EngineOptions out = arm_engine(options, arm, plan.context_tokens);
   // A prompt is kept while it is answered and while its expected answer is looked at.
   out.segment_tokens = arm.at_once * plan.context_tokens;
   ProgressPrinter progress;

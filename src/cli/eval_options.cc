@@ -179,11 +179,7 @@ void add_computation_options(CLI::App& app, EvalOptions& o) {
       ->transform(integer_in(1, 256))
       ->capture_default_str()
       ->group("Computation");
-  add_threads(app, o.threads);
-  add_page_tokens(app, o.page_tokens);
-  add_batch_size(app, o.max_step_tokens);
-  add_kernels(app, o.kernels);
-  add_activations(app, o.activations);
+  add_computation(app, o);
 }
 
 }  // namespace

@@ -10,11 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "cli/computation.h"
 #include "corpus/sample.h"
 
 namespace redknot::cli {
 
-struct EvalOptions {
+struct EvalOptions : ComputationOptions {
   std::string model;
   std::vector<std::string> profiles;
   std::string suite = "qa";
@@ -36,12 +37,7 @@ struct EvalOptions {
   int show = 0;
 
   int at_once = 4;
-  int threads = 0;
-  int page_tokens = 64;
-  int max_step_tokens = 512;
   std::vector<std::string> kv;  // empty: nobody asked
-  std::string kernels = "auto";
-  std::string activations = "auto";
 };
 
 inline constexpr int kStandardQuestions = 200;

@@ -134,15 +134,6 @@ void add_page_tokens(CLI::App& app, int& page_tokens) {
       ->group("Computation");
 }
 
-void add_batch_size(CLI::App& app, int& max_step_tokens) {
-  app.add_option("-b,--batch-size", max_step_tokens,
-                 "Most tokens computed in one step; longer prompts are computed in chunks.")
-      ->type_name("TOKENS")
-      ->transform(integer_in(1, 65536))
-      ->capture_default_str()
-      ->group("Computation");
-}
-
 void add_kv(CLI::App& app, std::string& kv) {
   app.add_option(
          "--kv", kv,
@@ -182,28 +173,6 @@ void add_cache_types(CLI::App& app, std::string& kv) {
   for (CLI::Option* option : {keys, values}) {
     option->type_name("TYPE")->excludes("--kv")->group("Computation");
   }
-}
-
-void add_kernels(CLI::App& app, std::string& kernels) {
-  app.add_option("--kernels", kernels,
-                 "Which compute kernels: auto (the best this CPU runs), reference (plain loops, "
-                 "slow), avx2 or avx512.")
-      ->type_name("NAME")
-      ->check(one_of({"auto", "reference", "avx2", "avx512"}))
-      ->capture_default_str()
-      ->group("Computation");
-}
-
-void add_activations(CLI::App& app, std::string& activations) {
-  app.add_option("--activations", activations,
-                 "What activations are rounded to before they are multiplied with weights: 8 or 16 "
-                 "bits with a scale per 32 (quantised weights); bf16 (BF16 weights, and a CPU with "
-                 "AVX512-BF16); exact (no rounding, products in single precision). auto is 8 for a "
-                 "model with quantised weights, else exact.")
-      ->type_name("FORMAT")
-      ->check(one_of({"auto", "8", "16", "exact", "bf16"}))
-      ->capture_default_str()
-      ->group("Computation");
 }
 
 void add_model(CLI::App& app, std::string& model) {

@@ -30,12 +30,9 @@ Result<std::pair<int, float>> parse_logit_bias(std::string_view text);
 // Options that several verbs share, with the same meaning and the same words.
 void add_threads(CLI::App& app, int& threads);
 void add_page_tokens(CLI::App& app, int& page_tokens);
-void add_batch_size(CLI::App& app, int& max_step_tokens);
 void add_kv(CLI::App& app, std::string& kv);
 // The same in llama.cpp's words, for keys and for values: --cache-type-k and --cache-type-v.
 void add_cache_types(CLI::App& app, std::string& kv);
-void add_kernels(CLI::App& app, std::string& kernels);
-void add_activations(CLI::App& app, std::string& activations);
 void add_model(CLI::App& app, std::string& model);
 void add_profile_file(CLI::App& app, std::string& profile);
 void add_record(CLI::App& app, std::string& file);

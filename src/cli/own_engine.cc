@@ -19,31 +19,20 @@ void add_own_computation(CLI::App& app, OwnEngineOptions& o) {
       ->transform(integer_in(0, kMaxTokens))
       ->capture_default_str()
       ->group("Computation");
-  add_threads(app, o.threads);
   add_kv(app, o.kv);
   add_cache_types(app, o.kv);
-  add_page_tokens(app, o.page_tokens);
-  add_batch_size(app, o.max_step_tokens);
-  add_kernels(app, o.kernels);
-  add_activations(app, o.activations);
+  add_computation(app, o);
 }
 
 EngineOptions own_engine(const OwnEngineOptions& options, ProgressPrinter& progress) {
-  EngineOptions out;
-  out.model = options.model;
-  out.profile = options.profile;
-  out.threads = options.threads;
+  EngineOptions out = engine_options(options, options.model, options.profile);
   out.context_tokens = options.context_tokens;
-  out.page_tokens = options.page_tokens;
   // Documents are computed by themselves, beside the sequence that adopts them.
   if (options.reuse.reuse == "segment") {
     out.segment_tokens = -1;
     out.max_sequences = 2;
   }
   out.kv = kv_from_name(options.kv);
-  out.max_step_tokens = options.max_step_tokens;
-  if (options.kernels != "auto") out.kernels = options.kernels;
-  out.activations = activation_format(options.activations);
   out.progress = progress.callback();
   return out;
 }

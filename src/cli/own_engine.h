@@ -7,22 +7,18 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli/computation.h"
 #include "cli/progress_printer.h"
 #include "cli/reuse_options.h"
 #include "redknot/redknot.h"
 
 namespace redknot::cli {
 
-struct OwnEngineOptions {
+struct OwnEngineOptions : ComputationOptions {
   std::string model, profile;
   ReuseOptions reuse{};
   int context_tokens = 4096;
-  int threads = 0;
-  int page_tokens = 64;
-  int max_step_tokens = 512;
   std::string kv = "auto";
-  std::string kernels = "auto";
-  std::string activations = "auto";
 };
 
 // -m and --profile.

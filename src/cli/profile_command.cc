@@ -61,7 +61,7 @@ constexpr char kFooter[] =
 
 // Positions of a sequence that whole profiles are compared at: computing logits takes its time, and
 // neighbours say much the same.
-constexpr int kMostCompared = 256;
+constexpr int kMostCompared = 384;
 
 struct Texts {
   CalibrationText calibration, validation;
@@ -164,13 +164,8 @@ std::string summary(const ProfilingResult& result, int context_tokens) {
 
 ProfilingOptions profiling_options(const ProfileCommandOptions& options, int context_tokens) {
   ProfilingOptions out;
-  out.engine.model = options.model;
-  out.engine.threads = options.threads;
+  out.engine = engine_options(options, options.model, /*profile=*/"");
   out.engine.context_tokens = context_tokens;
-  out.engine.page_tokens = options.page_tokens;
-  out.engine.max_step_tokens = options.max_step_tokens;
-  if (options.kernels != "auto") out.engine.kernels = options.kernels;
-  out.engine.activations = activation_format(options.activations);
   out.budget_kl = options.budget_kl;
   out.trial.sink_tokens = options.sink_tokens;
   out.trial.window_tokens = options.window_tokens;
@@ -323,11 +318,7 @@ CLI::App* add_profile(CLI::App& app, ProfileCommandOptions& options) {
       ->group("Output");
   add_text_options(*verb, options);
   add_choice_options(*verb, options);
-  add_threads(*verb, options.threads);
-  add_page_tokens(*verb, options.page_tokens);
-  add_batch_size(*verb, options.max_step_tokens);
-  add_kernels(*verb, options.kernels);
-  add_activations(*verb, options.activations);
+  add_computation(*verb, options);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;
 }

@@ -9,29 +9,27 @@
 #include <string>
 #include <vector>
 
+#include "cli/computation.h"
 #include "cli/exit_code.h"
 #include "redknot/redknot.h"
 
 namespace redknot::cli {
 
-struct ProfileCommandOptions {
+struct ProfileCommandOptions : ComputationOptions {
+  ProfileCommandOptions() { activations = "exact"; }
+
   std::string model;
   std::string output;
   std::string imported_map;       // a head map that is taken over as it is
   std::string carried_profile;    // a profile of the same model in other weights, likewise
   std::vector<std::string> text;  // files; empty: the corpus
   int context_tokens = 0;
-  int sequences = 8;
+  int sequences = 5;
   std::uint64_t seed = 1;
   double budget_kl = 0.005;
   int sink_tokens = 4;
   int window_tokens = 64;
   std::vector<std::string> formats = {"f16", "q8", "k8v4"};
-  int threads = 0;
-  int page_tokens = 64;
-  int max_step_tokens = 512;
-  std::string kernels = "auto";
-  std::string activations = "exact";
 };
 
 // Adds the verb; `options` is filled when the command line is parsed and must live until then.

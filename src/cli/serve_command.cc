@@ -25,24 +25,17 @@ namespace {
 
 constexpr int kDefaultSequences = 4;  // that the KV memory holds if nobody says how much
 
-EngineOptions engine_options(const ServeOptions& options, std::size_t tenants,
-                             ProgressPrinter& progress) {
-  EngineOptions out;
-  out.model = options.model;
-  out.profile = options.profile;
-  out.threads = options.threads;
+EngineOptions served_engine(const ServeOptions& options, std::size_t tenants,
+                            ProgressPrinter& progress) {
+  EngineOptions out = engine_options(options, options.model, options.profile);
   out.context_tokens = options.context_tokens;
   out.max_sequences = std::min(kDefaultSequences, options.parallel);
   if (options.reuse == "segment") out.segment_tokens = -1;
   out.kv_bytes = options.kv_bytes;
-  out.page_tokens = options.page_tokens;
   out.kv = kv_from_name(options.kv);
-  out.max_step_tokens = options.max_step_tokens;
   out.max_running = options.parallel;
   out.max_waiting = options.max_queue;
   out.tenants = static_cast<int>(tenants);
-  if (options.kernels != "auto") out.kernels = options.kernels;
-  out.activations = activation_format(options.activations);
   out.record = options.record;
   out.progress = progress.callback();
   return out;
@@ -135,7 +128,7 @@ Result<ExitCode> serve(const ServeOptions& options) {
                                  Signals::kInterruptAndTerminate);
   auto engine = [&] {
     ProgressPrinter progress;
-    return Engine::open(engine_options(options, tenants.count(), progress));
+    return Engine::open(served_engine(options, tenants.count(), progress));
   }();
   if (!engine.ok()) return engine.error();
   REDKNOT_TRY(const SamplingDefaults defaults,

@@ -187,13 +187,9 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   add_reusing(*verb, options);
   add_generation_config(*verb, options.generation_config);
   add_limits(*verb, options);
-  add_threads(*verb, options.threads);
   add_kv(*verb, options.kv);
   add_cache_types(*verb, options.kv);
-  add_page_tokens(*verb, options.page_tokens);
-  add_batch_size(*verb, options.max_step_tokens);
-  add_kernels(*verb, options.kernels);
-  add_activations(*verb, options.activations);
+  add_computation(*verb, options);
   add_record(*verb, options.record);
   verb->footer(std::string(kFooter) + kExitCodesHelp);
   return verb;

@@ -10,11 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "cli/computation.h"
 #include "redknot/redknot.h"
 
 namespace redknot::cli {
 
-struct ServeOptions {
+struct ServeOptions : ComputationOptions {
   std::string model;
   std::string profile;
   std::string alias;  // what clients call the model; empty: the file's name
@@ -50,12 +51,7 @@ struct ServeOptions {
   int write_seconds = 30;
   int drain_seconds = 30;
 
-  int threads = 0;
-  int page_tokens = 64;
-  int max_step_tokens = 512;
   std::string kv = "auto";
-  std::string kernels = "auto";
-  std::string activations = "auto";
   std::string record;  // file that steps are written to; empty: none
 };
 

@@ -156,25 +156,15 @@ StepBench::StepBench(StepBench&&) noexcept = default;
 StepBench& StepBench::operator=(StepBench&&) noexcept = default;
 StepBench::~StepBench() = default;
 
-Result<StepBench> StepBench::open(BenchOptions options) {
-  EngineOptions engine;
-  engine.model = std::move(options.model);
-  engine.profile = std::move(options.profile);
-  engine.threads = options.threads;
+Result<StepBench> StepBench::open(EngineOptions options) {
+  auto state = std::make_unique<State>();
+  state->context_tokens = options.context_tokens;
   // One page a head more than the context: what runs shares the prefix's pages, but for a copy of a
   // partly filled last one.
-  engine.context_tokens = options.context_tokens + options.page_tokens;
+  options.context_tokens += options.page_tokens;
   // Of heads with a window, prefix and run soon share no page.
-  engine.max_sequences = engine.profile.empty() ? 1 : 2;
-  engine.page_tokens = options.page_tokens;
-  engine.kv = options.kv;
-  engine.max_step_tokens = options.max_step_tokens;
-  engine.activations = options.activations;
-  engine.kernels = std::move(options.kernels);
-  engine.progress = std::move(options.progress);
-  auto state = std::make_unique<State>();
-  REDKNOT_TRY(state->core, EngineCore::open(engine));
-  state->context_tokens = options.context_tokens;
+  options.max_sequences = options.profile.empty() ? 1 : 2;
+  REDKNOT_TRY(state->core, EngineCore::open(options));
   state->info = describe(state->core->model());
   state->kernels = std::string(state->core->kernels().name);
   return StepBench(std::move(state));

@@ -6,27 +6,12 @@
 // the machine can do. One thread at a time.
 #pragma once
 
-#include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "redknot/redknot.h"
 
 namespace redknot {
-
-struct BenchOptions {
-  std::filesystem::path model{};
-  std::filesystem::path profile{};  // head profile of this model; empty: every head sees everything
-  int threads = 0;                  // 0: one per core available to the process
-  std::optional<KvFormat> kv = KvFormat::kF16;
-  int page_tokens = 64;                           // 16, 32, 64 or 128
-  int max_step_tokens = 512;                      // longer prefills are computed in chunks of this
-  std::optional<ActivationFormat> activations{};  // as EngineOptions'
-  std::string kernels{};      // "": best for this CPU; "reference", "avx2", "avx512"
-  int context_tokens = 4096;  // largest depth + tokens that will be asked for
-  Progress progress{};
-};
 
 // What this machine can do with so many threads, measured.
 struct MachineLimits {
@@ -36,7 +21,7 @@ struct MachineLimits {
   double bf16_flops = 0;               // per second; those of fp32 where the CPU has no others
 };
 
-// Takes about a second. threads as in BenchOptions.
+// Takes about a second. threads as in EngineOptions.
 Result<MachineLimits> measure_machine_limits(int threads);
 
 // The least that one timed call must do: weights and KV read once per step, products that no
@@ -50,8 +35,9 @@ struct BenchWork {
 
 class StepBench {
  public:
-  // Loads and packs the model, takes the KV memory for context_tokens. Errors of Engine::open.
-  static Result<StepBench> open(BenchOptions options);
+  // Loads and packs the model, takes the KV memory for one sequence of context_tokens, the largest
+  // depth and tokens that will be asked for. Errors of Engine::open.
+  static Result<StepBench> open(EngineOptions options);
   StepBench(StepBench&&) noexcept;
   StepBench& operator=(StepBench&&) noexcept;
   ~StepBench();

@@ -90,7 +90,7 @@ TEST_F(RagTrialTest, EverythingRecoveredIsDenseAndNothingIsNot) {
           EXPECT_EQ(samples.size(), 3u);
           done = fraction;
         }};
-    const auto samples = try_arms(engine, sets, arms(), trial).value();
+    const auto samples = try_arms({engine}, sets, arms(), trial).value();
     EXPECT_EQ(done, 1);
     ASSERT_EQ(samples.size(), 3u);
     const auto all = arms();
@@ -130,7 +130,7 @@ TEST_F(RagTrialTest, DocumentsOfATaskAreKnownAndComeInAnotherOrder) {
 TEST_F(RagTrialTest, LikelihoodOfTheExpectedAnswerIsThatOfTheArm) {
   Engine engine = open();
   const auto sets = task_sets_of(3);
-  const auto samples = try_arms(engine, sets, arms(), {}).value();
+  const auto samples = try_arms({engine}, sets, arms(), {}).value();
   const auto all = arms();
   const RagRow dense = summarize(all[0], samples[0], samples[0], 1);
   const RagRow none = summarize(all[1], samples[1], samples[0], 1);
@@ -144,12 +144,29 @@ TEST_F(RagTrialTest, LikelihoodOfTheExpectedAnswerIsThatOfTheArm) {
   EXPECT_EQ(whole.recovered_tokens, samples[2][0].usage.adopted_tokens);
 }
 
+TEST_F(RagTrialTest, NoiseIsDenseAttentionThatRoundsOtherwise) {
+  Engine engine = open();
+  EngineOptions rounded = tests::small_engine(model_.path());
+  rounded.context_tokens = 256;
+  rounded.kv = KvFormat::kQ8;
+  Engine other = Engine::open(rounded).value();
+  std::vector<RagArm> all = arms();
+  all.push_back({.name = "noise", .reuse = Reuse::kNone, .is_noise = true});
+  const auto samples =
+      try_arms({.usual = engine, .noise = &other}, task_sets_of(3), all, {}).value();
+  const RagRow noise = summarize(all[3], samples[3], samples[0], 1);
+  EXPECT_GT(noise.kl_mean, 0);
+  EXPECT_LT(noise.kl_mean, summarize(all[1], samples[1], samples[0], 1).kl_mean);
+  EXPECT_NE(noise.gold_log_probability->against_dense, 0);
+  EXPECT_EQ(noise.recovered_tokens, 0);
+}
+
 TEST_F(RagTrialTest, AQuestionWithoutDocumentsIsTheSameUnderAllArms) {
   Engine engine = open();
   std::vector<RagSet> sets(1);
   sets[0].prompts = {task_sets_of(1)[0].prompts[0]};
   sets[0].prompts[0].prompt = {token_part({5, 6, 7, 8})};
-  const auto samples = try_arms(engine, sets, arms(), {}).value();
+  const auto samples = try_arms({engine}, sets, arms(), {}).value();
   for (const auto& of_arm : samples) {
     ASSERT_EQ(of_arm.size(), 1u);
     EXPECT_EQ(of_arm[0].answer, samples[0][0].answer);
@@ -163,7 +180,7 @@ TEST_F(RagTrialTest, WhenStoppedAllArmsHaveHadTheSamePrompts) {
   int prompts = 0;
   const TrialOptions trial{.stop = [&] { return prompts == 2; },
                            .on_prompt = [&](std::span<const RagSample>, double) { ++prompts; }};
-  const auto samples = try_arms(engine, task_sets_of(4), arms(), trial).value();
+  const auto samples = try_arms({engine}, task_sets_of(4), arms(), trial).value();
   for (const auto& of_arm : samples) EXPECT_EQ(of_arm.size(), 2u);
 }
 

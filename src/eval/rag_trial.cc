@@ -21,12 +21,12 @@ using Samples = std::vector<std::vector<RagSample>>;  // [arm][prompt]
 class Trial {
  public:
   // own_caches: no arm may find what another one has met.
-  Trial(Engine& engine, std::span<const RagArm> arms, const Stop& stop, bool own_caches)
-      : engine_(engine),
+  Trial(TrialEngines engines, std::span<const RagArm> arms, const Stop& stop, bool own_caches)
+      : engines_(engines),
         own_caches_(own_caches),
         arms_(arms),
         stop_(stop),
-        vocabulary_(static_cast<std::size_t>(engine.model().vocabulary_size)) {}
+        vocabulary_(static_cast<std::size_t>(engines.usual.model().vocabulary_size)) {}
 
   // Has the documents computed for all arms that reuse any.
   Status preload(const RagSet& set) {
@@ -36,7 +36,7 @@ class Trial {
       if (arm.reuse != Reuse::kSegment) continue;
       Engine::PreloadOptions options{.canonical_context = arm.canonical_context,
                                      .cache_salt = salt_of(arm)};
-      REDKNOT_TRY(Generation generation, engine_.preload(set.original, std::move(options)));
+      REDKNOT_TRY(Generation generation, engines_.usual.preload(set.original, std::move(options)));
       REDKNOT_RETURN_IF_ERROR(finish(std::move(generation), stop_));
     }
     return Done{};
@@ -56,10 +56,10 @@ class Trial {
     if (!question.gold.empty()) {
       REDKNOT_TRY(dense_gold, gold_log_probability(arms_.front(), question));
     }
-    engine_.drop_segments(kDenseSalt, "");
+    engines_.usual.drop_segments(kDenseSalt, "");
     for (std::size_t arm = 0; arm < arms_.size(); ++arm) {
       samples[arm].gold_log_probability = dense_gold;
-      if (arms_[arm].reuse != Reuse::kSegment) {
+      if (arms_[arm].reuse != Reuse::kSegment && !arms_[arm].is_noise) {
         compare(dense, dense, samples[arm]);
         continue;
       }
@@ -75,7 +75,7 @@ class Trial {
   Result<RagSample> timed(const RagArm& arm, const Question& question, std::vector<int>& tokens) {
     Request request = request_of(question);
     set_reuse(arm, request);
-    REDKNOT_TRY(Generation generation, engine_.generate(std::move(request)));
+    REDKNOT_TRY(Generation generation, engine_of(arm).generate(std::move(request)));
     REDKNOT_TRY(Outcome outcome, finish(std::move(generation), stop_));
     tokens = std::move(outcome.tokens);
     return RagSample{.kind = question.task.kind,
@@ -96,7 +96,7 @@ class Trial {
     } else {
       set_reuse(arm, request);
     }
-    REDKNOT_TRY(Generation generation, engine_.generate(std::move(request)));
+    REDKNOT_TRY(Generation generation, engine_of(arm).generate(std::move(request)));
     REDKNOT_TRY(Outcome outcome, finish(std::move(generation), stop_, tokens.size()));
     REDKNOT_CHECK(outcome.logits.size() == tokens.size() * vocabulary_);
     normalise_rows(outcome.logits, vocabulary_);
@@ -134,7 +134,11 @@ class Trial {
     return own_caches_ ? concat(arm.name, " ", arm.ratio, arm.is_default ? " default" : "") : "";
   }
 
-  Engine& engine_;
+  Engine& engine_of(const RagArm& arm) const {
+    return arm.is_noise ? *engines_.noise : engines_.usual;
+  }
+
+  TrialEngines engines_;
   bool own_caches_;
   std::span<const RagArm> arms_;
   const Stop& stop_;
@@ -192,13 +196,16 @@ void add_costs(std::span<const RagSample> samples, RagRow& row) {
 
 }  // namespace
 
-Result<std::vector<std::vector<RagSample>>> try_arms(Engine& engine, std::span<const RagSet> sets,
+Result<std::vector<std::vector<RagSample>>> try_arms(TrialEngines engines,
+                                                     std::span<const RagSet> sets,
                                                      std::span<const RagArm> arms,
                                                      const TrialOptions& options) {
-  REDKNOT_CHECK(!arms.empty() && arms.front().reuse == Reuse::kNone);
+  REDKNOT_CHECK(!arms.empty() && arms.front().reuse == Reuse::kNone && !arms.front().is_noise);
+  const auto is_noise = [](const RagArm& arm) { return arm.is_noise; };
+  REDKNOT_CHECK(engines.noise != nullptr || std::none_of(arms.begin(), arms.end(), is_noise));
   const bool any_new =
       std::any_of(sets.begin(), sets.end(), [](const RagSet& set) { return set.is_new; });
-  Trial trial(engine, arms, options.stop, any_new);
+  Trial trial(engines, arms, options.stop, any_new);
   Samples out(arms.size());
   std::size_t all = 0, asked = 0;
   for (const RagSet& set : sets) all += set.prompts.size();

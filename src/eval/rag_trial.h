@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arms of reuse on the same prompts: what each costs, and how far it is from dense attention.
 //
-// All arms are tried in one engine, in turn on each prompt, the first of them another one every
-// time; each has a cache of its own (Request::cache_salt). What is scored is the text of the pass
-// that is timed. The distance to dense attention is found in another pass, over the tokens of the
-// dense arm's answer, and how likely the expected answer is in a third, under the same policy. An
-// arm that reuses no segment is dense attention, and its distance is 0 by that.
+// All arms are tried in turn on each prompt, the first of them another one every time, in one
+// engine but for the noise floor; each has a cache of its own (Request::cache_salt). What is scored
+// is the text of the pass that is timed. The distance to dense attention is found in another pass,
+// over the tokens of the dense arm's answer, and how likely the expected answer is in a third,
+// under the same policy. An arm of the same engine that reuses no segment is dense attention, and
+// its distance is 0 by that.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,13 @@
 namespace redknot::eval {
 
 struct RagArm {
-  std::string name{};  // "dense", "prefix", or that of a policy
+  std::string name{};  // "dense", "prefix", "noise", or that of a policy
   double ratio = 0;
   bool is_default = false;  // computes again what the library does by itself
   Reuse reuse = Reuse::kSegment;
   CanonicalContext canonical_context = CanonicalContext::kPrefix;
   RecoveryOptions recovery{};
+  bool is_noise = false;  // dense attention in the engine that rounds otherwise
 };
 
 // One prompt under one arm.
@@ -45,6 +47,14 @@ struct RagSample {
   int same_top1 = 0, tokens = 0;
 };
 
+// Those that arms are tried in, of one model.
+struct TrialEngines {
+  Engine& usual;
+  // Other pages, other steps: for arms that are noise, which require it. What is between its
+  // answers and those of dense attention is rounding.
+  Engine* noise = nullptr;
+};
+
 struct TrialOptions {
   Stop stop{};
   // Called after each prompt with its samples, one an arm, and the share of prompts that are done.
@@ -52,8 +62,9 @@ struct TrialOptions {
 };
 
 // samples[arm][prompt], prompts in the order of the sets; when stopped, of those that all arms have
-// had. The first error of the engine.
-Result<std::vector<std::vector<RagSample>>> try_arms(Engine& engine, std::span<const RagSet> sets,
+// had. The first error of an engine. Requires that the first arm is dense attention.
+Result<std::vector<std::vector<RagSample>>> try_arms(TrialEngines engines,
+                                                     std::span<const RagSet> sets,
                                                      std::span<const RagArm> arms,
                                                      const TrialOptions& options);
 

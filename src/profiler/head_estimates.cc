@@ -127,15 +127,18 @@ class Estimation {
 
   Status try_selections() {
     if (options_.windows.empty()) return Done{};
-    const std::vector<std::size_t> heads = hurt_by(second_window());
+    std::vector<std::size_t> heads = hurt_by(second_window());
     expect(heads.size() * options_.selections.size() + format_trials());
     for (const HeadPolicy& selection : options_.selections) {
       REDKNOT_TRY(const std::vector<double> kls, try_alone(heads, selection));
+      std::vector<std::size_t> unhurt;
       for (std::size_t i = 0; i < heads.size(); ++i) {
         HeadPolicy policy = selection;
         policy.kv_format = dense_.policies[heads[i]].kv_format;
         out_.heads[heads[i]].push_back({.policy = policy, .kl = kls[i]});
+        if (kls[i] <= kWorthATrial * even_share()) unhurt.push_back(heads[i]);
       }
+      heads = std::move(unhurt);
     }
     return Done{};
   }

@@ -22,7 +22,9 @@ struct EstimateOptions {
   EffectOptions effects{};               // of the trial window; its order and its callbacks
   double budget_kl = 0.005;              // of all heads together
   std::vector<int> windows{};            // that may be chosen, increasing
-  std::vector<HeadPolicy> selections{};  // policies of heads that select pages; but for the format
+  // Policies of heads that select pages, but for the format. From the second on of heads that the
+  // one before did not hurt.
+  std::vector<HeadPolicy> selections{};
   std::vector<KvFormat> formats{};       // beside the dense one
   // The squared distance of a head's output under a window, in any unit of its own.
   std::function<double(std::size_t head, int window)> window_error{};

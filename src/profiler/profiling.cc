@@ -32,15 +32,17 @@ void mark_context_bound(ProfileFile& file) {
   }
 }
 
-constexpr int kMassRowsPerStep = 64;
+constexpr int kMassRowsPerStep = 32;
 // The end of a text behind two prefixes, how much of it is compared, and of how many tokens with
 // its prefix.
 constexpr int kShiftTokens = 64;
 constexpr int kShiftCompared = 32;
 constexpr int kMostShiftTokens = 1024;
-// Of the budget, what the search may use: predictions on other text move a little more than on the
-// text that policies were chosen on.
-constexpr double kSearchShare = 0.8;
+// Of the budget, what the search may use: predictions on other text may move a little more than on
+// the text that policies were chosen on. Where they move by more than the budget, it is searched
+// again with less, so often.
+constexpr double kSearchShare = 0.95;
+constexpr int kMostSearches = 3;
 // Trials of whole profiles that a search takes, about.
 constexpr double kUsualTrials = 5;
 // Floats of dense logits that are kept: 1 GiB.
@@ -77,9 +79,8 @@ class Profiling {
     expect_work();
     measure_evidence();
     measure_shift();
-    REDKNOT_TRY(HeadEstimates estimates, estimate());
-    REDKNOT_RETURN_IF_ERROR(choose(std::move(estimates.heads)));
-    REDKNOT_RETURN_IF_ERROR(validate());
+    REDKNOT_TRY(const HeadEstimates estimates, estimate());
+    REDKNOT_RETURN_IF_ERROR(choose_and_validate(estimates.heads));
     result_.made = trials_.made() + proof_.made();
     result_.found = trials_.found() + proof_.found();
     return std::move(result_);
@@ -262,12 +263,12 @@ class Profiling {
     return found;
   }
 
-  // A sixteenth, an eighth and a quarter of the pages, beside a window of two.
+  // A quarter, an eighth and a sixteenth of the pages, beside a window of two.
   std::vector<HeadPolicy> selections() const {
     const int page_tokens = options_.engine.page_tokens;
     const int pages = comparison_.context_tokens() / page_tokens;
     std::vector<HeadPolicy> out;
-    for (const int share : {16, 8, 4}) {
+    for (const int share : {4, 8, 16}) {
       if (pages < 2 * share) continue;
       out.push_back({.head_class = HeadClass::kRetrieval,
                      .sink_tokens = options_.trial.sink_tokens,
@@ -277,10 +278,21 @@ class Profiling {
     return out;
   }
 
-  Status choose(std::vector<std::vector<HeadOption>> heads) {
+  Status choose_and_validate(const std::vector<std::vector<HeadOption>>& heads) {
+    double budget_kl = kSearchShare * options_.budget_kl;
+    for (int search = 1;; ++search) {
+      REDKNOT_RETURN_IF_ERROR(choose(heads, budget_kl));
+      REDKNOT_RETURN_IF_ERROR(validate());
+      const double proved_kl = result_.file.validated->divergence.kl_mean;
+      if (!(proved_kl > options_.budget_kl) || search == kMostSearches) return Done{};
+      // Other text asks for so much less of it.
+      budget_kl *= kSearchShare * options_.budget_kl / proved_kl;
+    }
+  }
+
+  Status choose(const std::vector<std::vector<HeadOption>>& heads, double budget_kl) {
     begin(WorkKind::kWhole, "choosing policies");
-    PolicySearchOptions options{.budget_kl = kSearchShare * options_.budget_kl,
-                                .heads = std::move(heads)};
+    PolicySearchOptions options{.budget_kl = budget_kl, .heads = heads};
     options.bytes = [this](const HeadProfile& profile) { return bytes(profile); };
     options.bytes_read = [this](const HeadProfile& profile) { return bytes_read(profile); };
     options.divergence = [this, limit = options.budget_kl](const HeadProfile& profile) {
@@ -297,7 +309,8 @@ class Profiling {
     result_.chosen = found.trial;
     result_.file.profile = std::move(found.profile);
     mark_context_bound(result_.file);
-    result_.file.curve = std::move(found.trials);
+    std::vector<ProfileTrial>& curve = result_.file.curve;
+    curve.insert(curve.end(), found.trials.begin() + (curve.empty() ? 0 : 1), found.trials.end());
     return Done{};
   }
 

@@ -24,7 +24,7 @@ struct CalibrationText {
 struct ProfilingOptions {
   EngineOptions engine{};    // model, threads, kernels, page_tokens, context_tokens, progress
   Progress progress{};       // of the making, when the model is open
-  double budget_kl = 0.005;  // mean, nats; the search keeps a fifth of it for other text
+  double budget_kl = 0.005;  // mean, nats: on the text of the search and, if it can, on the other
   HeadPolicy trial{.head_class = HeadClass::kLocal, .sink_tokens = 4, .window_tokens = 64};
   std::vector<int> windows = {32, 64, 128, 256, 512, 1024, 2048};    // those that may be chosen
   std::vector<KvFormat> formats = {KvFormat::kQ8, KvFormat::kK8V4};  // beside f16

@@ -50,7 +50,9 @@ TEST_F(ProfilingTest, HoldsTheBudgetAndBringsItsEvidence) {
   ASSERT_FALSE(file.curve.empty());
   EXPECT_EQ(file.curve[0].kv_bytes, file.calibration->dense_bytes);
   EXPECT_EQ(file.curve[0].divergence.kl_mean, 0);  // dense against dense
-  EXPECT_LE(file.validated->kv_bytes, file.validation->dense_bytes);
+  EXPECT_LT(file.validated->kv_bytes, file.validation->dense_bytes);
+  EXPECT_EQ(file.validated->divergence.positions, 3 * 75);  // all texts have their say
+  EXPECT_LE(file.validated->divergence.kl_mean, options_.budget_kl);
   EXPECT_NE(file.calibration->sha256, file.validation->sha256);
   EXPECT_EQ(file.calibration->tokens, 450);
   EXPECT_EQ(file.calibration->context_tokens, 150);

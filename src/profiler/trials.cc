@@ -2,7 +2,6 @@
 #include "profiler/trials.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -11,6 +10,12 @@
 #include "base/sha256.h"
 
 namespace redknot {
+namespace {
+
+// Of the texts, those that effects() are measured on.
+constexpr std::size_t kEffectsEvery = 2;
+
+}  // namespace
 
 Trials::Trials(DenseComparison& comparison, TrialJournal& journal,
                std::span<const ComparedText> texts, TrialOptions options)
@@ -33,8 +38,10 @@ std::size_t Trials::tokens() const {
 }
 
 std::size_t Trials::tokens_behind() const {
-  std::size_t sum = tokens();
-  for (const ComparedText& text : texts_) sum -= static_cast<std::size_t>(shared(text));
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < texts_.size(); i += kEffectsEvery) {
+    sum += texts_[i].tokens.size() - static_cast<std::size_t>(shared(texts_[i]));
+  }
   return sum;
 }
 
@@ -50,8 +57,8 @@ void Trials::pass_dense() {
   }
 }
 
-Result<Divergence> Trials::whole(const HeadProfile& profile, double limit_kl) {
-  const std::string way = std::isfinite(limit_kl) ? concat("whole ", limit_kl) : "whole";
+Result<Divergence> Trials::whole(const HeadProfile& profile, std::optional<double> limit_kl) {
+  const std::string way = limit_kl ? concat("whole ", *limit_kl) : "whole";
   REDKNOT_TRY(const auto found,
               divergences(way, {&profile, 1}, [&](std::span<const HeadProfile> missing) {
                 return std::vector{pass_whole(missing.front(), limit_kl)};
@@ -60,10 +67,10 @@ Result<Divergence> Trials::whole(const HeadProfile& profile, double limit_kl) {
 }
 
 Result<std::vector<double>> Trials::effects(std::span<const HeadProfile> profiles) {
-  REDKNOT_TRY(const auto found,
-              divergences("behind", profiles, [this](std::span<const HeadProfile> missing) {
-                return pass_behind(missing);
-              }));
+  REDKNOT_TRY(const auto found, divergences("every other behind", profiles,
+                                            [this](std::span<const HeadProfile> missing) {
+                                              return pass_behind(missing);
+                                            }));
   std::vector<double> kls;
   kls.reserve(found.size());
   for (const Divergence& divergence : found) kls.push_back(divergence.kl_mean);
@@ -106,12 +113,12 @@ Result<std::vector<Divergence>> Trials::divergences(std::string_view way,
   return out;
 }
 
-DivergenceSum Trials::pass_whole(const HeadProfile& profile, double limit_kl) {
+DivergenceSum Trials::pass_whole(const HeadProfile& profile, std::optional<double> limit_kl) {
   DivergenceSum sum;
   for (std::size_t i = 0; i < texts_.size(); ++i) {
     sum.add(comparison_.compare(texts_[i], profile, {.dense = dense(i)}));
     passed(texts_[i].tokens.size());
-    if (i > 0 && sum.kl_interval().excludes(limit_kl)) break;
+    if (limit_kl && i > 0 && sum.kl_interval().excludes(*limit_kl)) break;
   }
   return sum;
 }
@@ -119,7 +126,7 @@ DivergenceSum Trials::pass_whole(const HeadProfile& profile, double limit_kl) {
 std::vector<DivergenceSum> Trials::pass_behind(std::span<const HeadProfile> profiles) {
   REDKNOT_CHECK(passes_.size() == texts_.size());
   std::vector<DivergenceSum> sums(profiles.size());
-  for (std::size_t i = 0; i < texts_.size(); ++i) {
+  for (std::size_t i = 0; i < texts_.size(); i += kEffectsEvery) {
     const auto part = comparison_.compare_behind(passes_[i], texts_[i], profiles);
     for (std::size_t k = 0; k < sums.size(); ++k) sums[k].add(part[k]);
     passed((texts_[i].tokens.size() - static_cast<std::size_t>(shared(texts_[i]))) *

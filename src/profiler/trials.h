@@ -7,7 +7,7 @@
 
 #include <cstddef>
 #include <functional>
-#include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,11 +38,10 @@ class Trials {
 
   // Of whole texts. With a limit the trial ends before the last text when it is sure that the mean
   // is above or below. The errors of TrialJournal::add, as below.
-  Result<Divergence> whole(const HeadProfile& profile,
-                           double limit_kl = std::numeric_limits<double>::infinity());
+  Result<Divergence> whole(const HeadProfile& profile, std::optional<double> limit_kl = {});
 
-  // Mean KL of the last tokens of each text, behind what dense attention keeps of the rest:
-  // cheaper, and good enough for an order. Requires pass_dense().
+  // Mean KL of the last tokens of every other text, from the first on, behind what dense attention
+  // keeps of the rest: cheaper, and good enough for an order. Requires pass_dense().
   Result<std::vector<double>> effects(std::span<const HeadProfile> profiles);
 
   // Tokens that a trial of each kind passes through the model, but for those of dense passes.
@@ -59,7 +58,7 @@ class Trials {
   Result<std::vector<Divergence>> divergences(std::string_view way,
                                               std::span<const HeadProfile> profiles,
                                               const Pass& pass);
-  DivergenceSum pass_whole(const HeadProfile& profile, double limit_kl);
+  DivergenceSum pass_whole(const HeadProfile& profile, std::optional<double> limit_kl);
   std::vector<DivergenceSum> pass_behind(std::span<const HeadProfile> profiles);
   std::span<const float> dense(std::size_t text);
   int shared(const ComparedText& text) const;  // tokens before those of effects()

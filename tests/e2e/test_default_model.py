@@ -74,6 +74,20 @@ class DefaultModel(Case):
                           '--text', 'random', '--arms', 'none')
         self.assertNotIn('right', few.text)
 
+    def test_rounding_alone_is_an_arm_of_its_own(self):
+        report = scratch / 'noise.json'
+        arguments = ['bench', 'rag', '-m', MODEL, '-n', 1, '--documents', 4, '--length', 128,
+                     '--kinds', 'one_hop,continuation', '--arms', 'none,noise']
+        self.run_ok(*arguments, '--json', report)
+        kl = {row['arm']: row['kl_mean'] for row in json.loads(report.read_text())['rows']
+              if row['kind'] == 'all'}
+        self.assertEqual(list(kl), ['dense', 'none', 'noise'])
+        self.assertEqual(kl['dense'], 0)
+        self.assertGreater(kl['noise'], 0)
+        self.assertLess(kl['noise'], kl['none'])
+        done = harness.redknot(*arguments, '--profile', PROFILE)
+        self.check_error(done, 1, 'measure noise without')
+
     def test_one_hop_answers_are_right(self):
         report = scratch / 'reader.json'
         self.run_ok('eval', '-m', MODEL, '--suite', 'qa', '--kinds', 'one_hop', '--context', 512,
