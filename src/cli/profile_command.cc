@@ -170,7 +170,10 @@ ProfilingOptions profiling_options(const ProfileCommandOptions& options, int con
   out.trial.sink_tokens = options.sink_tokens;
   out.trial.window_tokens = options.window_tokens;
   out.windows.clear();
-  for (int window = 32; window <= context_tokens / 2; window *= 2) out.windows.push_back(window);
+  for (int window = 32; window < context_tokens; window *= 2) {
+    out.windows.push_back(window);
+    if (window * 3 / 2 < context_tokens) out.windows.push_back(window * 3 / 2);
+  }
   out.formats.clear();
   for (const std::string& format : options.formats) {
     if (format != "f16") out.formats.push_back(*kv_from_name(format));

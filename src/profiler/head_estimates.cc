@@ -157,7 +157,8 @@ class Estimation {
       for (std::size_t head = 0; head < reads.size(); ++head) {
         for (HeadOption option : reads[head]) {
           option.policy.kv_format = format;
-          option.kl += share(found[head]);
+          option.format_kl = share(found[head]);
+          option.kl += option.format_kl;
           out_.heads[head].push_back(option);
         }
       }

@@ -19,13 +19,13 @@
 namespace redknot {
 
 struct EstimateOptions {
-  EffectOptions effects{};               // of the trial window; its order and its callbacks
-  double budget_kl = 0.005;              // of all heads together
-  std::vector<int> windows{};            // that may be chosen, increasing
+  EffectOptions effects{};     // of the trial window; its order and its callbacks
+  double budget_kl = 0.005;    // of all heads together
+  std::vector<int> windows{};  // that may be chosen, increasing
   // Policies of heads that select pages, but for the format. From the second on of heads that the
   // one before did not hurt.
   std::vector<HeadPolicy> selections{};
-  std::vector<KvFormat> formats{};       // beside the dense one
+  std::vector<KvFormat> formats{};  // beside the dense one
   // The squared distance of a head's output under a window, in any unit of its own.
   std::function<double(std::size_t head, int window)> window_error{};
   // Called when more is known of how many trials there are to come, about.

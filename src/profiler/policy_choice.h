@@ -16,7 +16,8 @@ namespace redknot {
 struct HeadOption {
   HeadPolicy policy{};
   double cost = 0;
-  double kl = 0;  // mean, nats: what it moves predictions by, about; >= 0
+  double kl = 0;         // mean, nats: what it moves predictions by, about; >= 0
+  double format_kl = 0;  // of that, what its format does
 };
 
 // By head, the index of its option. Every head starts with its option of the least divergence and

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -14,8 +15,15 @@ namespace {
 
 // A divergence of so much of the budget is good enough to end with.
 constexpr double kEnough = 0.93;
-// What a trial aims at, and how far the next one may go from the last.
+// What a choice aims at, and how far what estimates are worth may go from one trial to the next.
 constexpr double kAim = 0.97, kFarthest = 6;
+// So near to a choice that was too much, in cost, is near enough, too.
+constexpr double kNear = 0.01;
+
+// What estimates add up to.
+struct Sum {
+  double reads = 0, formats = 0;
+};
 
 class Search {
  public:
@@ -25,30 +33,27 @@ class Search {
     for (std::vector<HeadOption>& head : options_.heads) {
       for (HeadOption& option : head) option.cost = cost(costs(one_head(option.policy)));
     }
-    without_selecting_ = options_.heads;
-    for (std::vector<HeadOption>& head : without_selecting_) {
-      std::erase_if(head, [](const HeadOption& o) { return selected_pages(o.policy) > 0; });
-    }
   }
 
   Result<PolicySearchResult> search() {
     REDKNOT_TRY(result_.trial, tried(dense_));
     result_.profile = dense_;
-    double allowed = options_.budget_kl;
-    for (int trial = 0; trial < options_.most_trials && allowed > 0; ++trial) {
-      HeadProfile profile = choose(allowed);
-      if (profile == last_ || profile == result_.profile) break;
-      last_ = profile;
-      REDKNOT_TRY(const ProfileTrial found, tried(profile));
+    if (options_.budget_kl <= 0) return std::move(result_);
+    REDKNOT_RETURN_IF_ERROR(try_formats());
+    for (int trial = 0; trial < options_.most_trials; ++trial) {
+      const Choice choice = choose();
+      if (!seen_.insert(choice.options).second) break;
+      REDKNOT_TRY(const ProfileTrial found, tried(choice.profile));
       const double kl = found.divergence.kl_mean;
       const bool holds = kl <= options_.budget_kl;  // not NaN
-      (holds ? enough_ : too_much_) = allowed;
       if (holds && cost(found) < cost(result_.trial)) {
-        result_.profile = std::move(profile);
+        result_.profile = choice.profile;
         result_.trial = found;
       }
+      (holds ? held_ : failed_) = {read_worth_, cost(found)};
       if (holds && kl >= kEnough * options_.budget_kl) break;
-      allowed = next(allowed, kl);
+      if (held_.cost - failed_.cost < kNear * held_.cost) break;
+      learn(sum_of(choice.options), kl);
     }
     return std::move(result_);
   }
@@ -76,41 +81,98 @@ class Search {
     return trial;
   }
 
-  HeadProfile chosen(const std::vector<std::vector<HeadOption>>& heads, double allowed) const {
-    HeadProfile profile = dense_;
-    const std::vector<std::size_t> choice = choose_options(heads, allowed);
-    for (std::size_t i = 0; i < choice.size(); ++i) {
-      profile.policies[i] = heads[i][choice[i]].policy;
+  // An option for each head, and the profile that they make.
+  struct Choice {
+    std::vector<std::size_t> options{};
+    HeadProfile profile{};
+  };
+
+  Choice choice_of(std::vector<std::size_t> options) const {
+    Choice choice{.options = std::move(options), .profile = dense_};
+    for (std::size_t i = 0; i < choice.options.size(); ++i) {
+      choice.profile.policies[i] = options_.heads[i][choice.options[i]].policy;
     }
-    return profile;
+    return choice;
+  }
+
+  Sum sum_of(const std::vector<std::size_t>& options) const {
+    Sum sum;
+    for (std::size_t i = 0; i < options.size(); ++i) {
+      const HeadOption& option = options_.heads[i][options[i]];
+      sum.formats += option.format_kl;
+      sum.reads += option.kl - option.format_kl;
+    }
+    return sum;
+  }
+
+  // All heads in the format that costs the least, and read everything: what formats are worth.
+  Status try_formats() {
+    std::vector<std::size_t> options;
+    for (const std::vector<HeadOption>& head : options_.heads) {
+      std::size_t least = 0;
+      for (std::size_t i = 1; i < head.size(); ++i) {
+        if (keeps_everything(head[i].policy) && selected_pages(head[i].policy) == 0 &&
+            head[i].cost < head[least].cost) {
+          least = i;
+        }
+      }
+      options.push_back(least);
+    }
+    const Sum sum = sum_of(options);
+    if (sum.formats <= 0) return Done{};
+    REDKNOT_TRY(const ProfileTrial found, tried(choice_of(options).profile));
+    const double kl = found.divergence.kl_mean;
+    if (kl > 0) format_worth_ = std::clamp(kl / sum.formats, 1 / kFarthest, kFarthest);
+    return Done{};
   }
 
   // One head that selects pages puts key bounds into the pages of all, which no option's cost can
   // have: so the choice is made with such options and without.
-  HeadProfile choose(double allowed) const {
-    HeadProfile with = chosen(options_.heads, allowed);
-    HeadProfile without = chosen(without_selecting_, allowed);
-    return cost(costs(with)) < cost(costs(without)) ? with : without;
+  Choice choose() const {
+    std::vector<std::vector<HeadOption>> priced = options_.heads;
+    for (std::vector<HeadOption>& head : priced) {
+      for (HeadOption& option : head) {
+        option.kl = read_worth_ * (option.kl - option.format_kl) + format_worth_ * option.format_kl;
+      }
+    }
+    const double aim = kAim * options_.budget_kl;
+    Choice with = choice_of(choose_options(priced, aim));
+    if (!selects_pages(with.profile)) return with;
+    for (std::size_t i = 0; i < priced.size(); ++i) {
+      for (HeadOption& option : priced[i]) {
+        if (selected_pages(option.policy) > 0) option.kl = 2 * aim;  // too much for any choice
+      }
+    }
+    Choice without = choice_of(choose_options(priced, aim));
+    return cost(costs(with.profile)) < cost(costs(without.profile)) ? with : without;
   }
 
-  // The divergence grows about as what the estimates add up to.
-  double next(double allowed, double kl) const {
-    const double factor = std::isfinite(kl) && kl > 0 ? kAim * options_.budget_kl / kl
-                          : std::isfinite(kl)         ? kFarthest
-                                                      : 0;
-    const double aimed = allowed * std::clamp(factor, 1 / kFarthest, kFarthest);
-    if (aimed > enough_ && aimed < too_much_) return aimed;
-    if (!std::isfinite(too_much_)) return enough_ * 2;
-    return enough_ > 0 ? std::sqrt(enough_ * too_much_) : too_much_ / 4;
+  // What formats are worth is known; all else is what reads are worth.
+  void learn(Sum sum, double kl) {
+    double worth = kFarthest;  // not finite: far too much
+    if (std::isfinite(kl) && sum.reads > 0) {
+      worth = (kl - format_worth_ * sum.formats) / (read_worth_ * sum.reads);
+    } else if (std::isfinite(kl)) {
+      worth = 1 / kFarthest;
+    }
+    read_worth_ *= std::clamp(worth, 1 / kFarthest, kFarthest);
+    const bool between = read_worth_ > failed_.worth && read_worth_ < held_.worth;
+    if (!between && std::isfinite(held_.worth) && failed_.worth > 0) {
+      read_worth_ = std::sqrt(held_.worth * failed_.worth);
+    }
   }
 
   PolicySearchOptions options_;
   const HeadProfile& dense_;
-  std::vector<std::vector<HeadOption>> without_selecting_;
   ProfileTrial dense_cost_;
-  // What the estimates may add up to: the most that held the budget, the least that did not.
-  double enough_ = 0, too_much_ = std::numeric_limits<double>::infinity();
-  HeadProfile last_;
+  double read_worth_ = 1, format_worth_ = 1;  // of estimates
+  // The least worth whose choice held the budget, the largest whose did not, and their costs.
+  struct Tried {
+    double worth = 0, cost = 0;
+  };
+  Tried held_{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  Tried failed_{};
+  std::set<std::vector<std::size_t>> seen_{};  // choices that were tried
   PolicySearchResult result_;
 };
 

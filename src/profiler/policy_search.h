@@ -3,9 +3,10 @@
 // within a budget, end to end.
 //
 // Estimates of single heads (head_estimates.h) say what to choose for how much divergence, never
-// what holds: they are added up, and heads together do more or less than that. So a choice has a
-// trial as a whole, and what it shows says how much more or less the estimates may add up to in the
-// next. A pure search over functions that its caller, profiling.cc, gives it; it owns nothing that
+// what holds: they are added up, and heads together do more or less than that, with what they read
+// otherwise than with their formats (what a window leaves out is missed at every position before,
+// too; what rounding does there evens out). So formats alone have a trial as a whole, then choices
+// have, and what each shows says what the estimates are worth. A pure search over functions that its caller, profiling.cc, gives it; it owns nothing that
 // outlives the call.
 #pragma once
 
@@ -26,7 +27,7 @@ struct PolicySearchOptions {
   double budget_kl = 0.005;  // mean, nats: that of the chosen policies stays within it
   // By head; the costs are filled in by the search. A head's first is its dense one.
   std::vector<std::vector<HeadOption>> heads{};
-  int most_trials = 8;
+  int most_trials = 7;  // of choices
   // What policies take, also of a part of the heads, and what a token decoded under them reads.
   std::function<std::size_t(const HeadProfile&profile)> bytes{}, bytes_read{};
   // Of the policies as a whole from dense attention; a trial may end as soon as it is sure that its

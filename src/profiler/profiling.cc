@@ -222,7 +222,8 @@ class Profiling {
     return order;
   }
 
-  // Of the largest window that was looked at and is no larger.
+  // Of windows between two that were looked at, on the line between them in logarithms; a window of
+  // the whole context has none.
   double window_error(std::size_t head, int window) const {
     const std::vector<int> bins = distance_bins(comparison_.context_tokens());
     const auto kv_heads = static_cast<std::size_t>(comparison_.model().config().kv_heads);
@@ -230,7 +231,13 @@ class Profiling {
         mass_.window_errors(static_cast<int>(head / kv_heads), static_cast<int>(head % kv_heads));
     std::size_t bin = 1;
     while (bin + 2 < bins.size() && bins[bin + 2] <= window) ++bin;
-    return errors[bin - 1];
+    const double at = errors[bin - 1];
+    if (bin + 2 >= bins.size() || window <= bins[bin + 1]) return at;
+    if (bin + 3 == bins.size()) {
+      return at * (bins[bin + 2] - window) / static_cast<double>(bins[bin + 2] - bins[bin + 1]);
+    }
+    const double way = std::log2(static_cast<double>(window) / bins[bin + 1]);
+    return at > 0 ? at * std::pow(errors[bin] / at, way) : at;
   }
 
   Result<HeadEstimates> estimate() {

@@ -58,7 +58,7 @@ TEST_F(ProfilingTest, HoldsTheBudgetAndBringsItsEvidence) {
   EXPECT_EQ(file.calibration->context_tokens, 150);
   ASSERT_EQ(file.heads.size(), file.profile.policies.size());
   for (const HeadEvidence& head : file.heads) EXPECT_GT(head.prefix_shift, 0.0);
-  EXPECT_EQ(made.found, 0u);
+  EXPECT_LE(made.found, 1u);                       // a choice may be what formats were tried with
   const auto read = parse_profile(to_json(file));  // its numbers are rounded
   ASSERT_TRUE(read.ok()) << read.error().message();
   EXPECT_EQ(read->profile, file.profile);
@@ -70,7 +70,7 @@ TEST_F(ProfilingTest, GoesOnFromTheJournal) {
   const ProfilingResult again = make();
   EXPECT_EQ(again.file, first.file);
   EXPECT_EQ(again.made, 0u);
-  EXPECT_EQ(again.found, first.made);
+  EXPECT_EQ(again.found, first.made + first.found);
   // What was measured on other text says nothing.
   const auto other = make_profile(options_, text(50), text(100));
   ASSERT_TRUE(other.ok());

@@ -156,18 +156,17 @@ TEST_P(TransformerTest, AnyChunkingOfAPromptGivesTheSameBits) {
 TEST_P(TransformerTest, QuantisedPagesAreNearToFloatPages) {
   for (const Architecture architecture : kArchitectures) {
     SCOPED_TRACE(concat("architecture ", static_cast<int>(architecture)));
-    const OpenModel model = small(architecture, "F32");
+    OpenModel model = small(architecture, "F32");
+    // Rounding may exchange a token's experts, which is no small difference; so it goes to all.
+    model.config.experts_per_token = model.config.experts;
     const Tokens tokens = random_tokens(100, model.vocabulary(), 21);
     Machine exact(model, global_profile(model), on());
     const Floats expected = exact.compute(tokens);
     for (const auto& [format, tolerance] :
          {std::pair{KvFormat::kQ8, 0.2}, std::pair{KvFormat::kK8V4, 1.5}}) {
-      // Values of 4 bits may send a token to another expert, which is no small difference.
-      const bool may_jump = architecture == Architecture::kQwen3Moe && format == KvFormat::kK8V4;
       Machine machine(model, global_profile(model, format), on());
       const Floats found = machine.compute(tokens);
-      EXPECT_LE(largest_difference(found, {expected.begin(), expected.end()}),
-                may_jump ? 10 : tolerance)
+      EXPECT_LE(largest_difference(found, {expected.begin(), expected.end()}), tolerance)
           << name(format);
       EXPECT_TRUE(same_bits(machine.compute(tokens, 7), found)) << name(format);
     }
