@@ -6,8 +6,8 @@
 // what holds: they are added up, and heads together do more or less than that, with what they read
 // otherwise than with their formats (what a window leaves out is missed at every position before,
 // too; what rounding does there evens out). So formats alone have a trial as a whole, then choices
-// have, and what each shows says what the estimates are worth. A pure search over functions that its caller, profiling.cc, gives it; it owns nothing that
-// outlives the call.
+// have, and what each shows says what the estimates are worth. A pure search over functions that
+// its caller, profiling.cc, gives it; it owns nothing that outlives the call.
 #pragma once
 
 #include <cstddef>

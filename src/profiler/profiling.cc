@@ -38,10 +38,9 @@ constexpr int kMassRowsPerStep = 32;
 constexpr int kShiftTokens = 64;
 constexpr int kShiftCompared = 32;
 constexpr int kMostShiftTokens = 1024;
-// Of the budget, what the search may use: predictions on other text may move a little more than on
-// the text that policies were chosen on. Where they move by more than the budget, it is searched
-// again with less, so often.
-constexpr double kSearchShare = 0.95;
+// Where predictions on other text move by more than the budget, it is searched again with as much
+// less and a little, so often.
+constexpr double kSearchAgain = 0.95;
 constexpr int kMostSearches = 3;
 // Trials of whole profiles that a search takes, about.
 constexpr double kUsualTrials = 5;
@@ -286,14 +285,13 @@ class Profiling {
   }
 
   Status choose_and_validate(const std::vector<std::vector<HeadOption>>& heads) {
-    double budget_kl = kSearchShare * options_.budget_kl;
+    double budget_kl = options_.budget_kl;
     for (int search = 1;; ++search) {
       REDKNOT_RETURN_IF_ERROR(choose(heads, budget_kl));
       REDKNOT_RETURN_IF_ERROR(validate());
       const double proved_kl = result_.file.validated->divergence.kl_mean;
       if (!(proved_kl > options_.budget_kl) || search == kMostSearches) return Done{};
-      // Other text asks for so much less of it.
-      budget_kl *= kSearchShare * options_.budget_kl / proved_kl;
+      budget_kl *= kSearchAgain * options_.budget_kl / proved_kl;
     }
   }
 

@@ -28,8 +28,8 @@ OPTIONS = {
     'bench rag': ['--help', '--model', '--profile', '--documents', '--length', '--num-questions',
                   '--per-set', '--new', '--text', '--kinds', '--questions', '--raw', '--code',
                   '--seed', '--arms', '--ratios', '--canonical', '--threads', '--kv',
-                  '--page-tokens', '--batch-size', '--activations', '--json', '--samples',
-                  '--write-questions', '--svg'],
+                  '--page-tokens', '--batch-size', '--kernels', '--activations', '--json',
+                  '--samples', '--write-questions', '--svg'],
     'bench serve': ['--help', '--url', '--model', '--insecure', '--api-key', '--model-name',
                     '--endpoint', '--mix', '--num-prompts', '--request-rate', '--duration',
                     '--max-concurrency', '--timeout', '--seed', '--input-len', '--output-len',
@@ -48,7 +48,7 @@ OPTIONS = {
                 '--threads', '--page-tokens', '--batch-size', '--kernels', '--activations'],
     'replay': ['--help', '--model', '--threads', '--kernels', '--print'],
     'capacity': ['--help', '--model', '--profile', '--context', '--kv-memory', '--kv', '--threads',
-                 '--page-tokens', '--batch-size', '--kernels', '--json'],
+                 '--page-tokens', '--batch-size', '--kernels', '--activations', '--json'],
 }
 
 
