@@ -48,9 +48,16 @@ FakeExecutor::FakeExecutor(const PageOptions& pages, const HeadProfile& profile,
                  std::accumulate(pages.page_count.begin(), pages.page_count.end(), 0)) *
              static_cast<std::size_t>(page_tokens_)),
       tables_(profile),
+      checker_({.profile = profile,
+                .pages = pages,
+                .vocabulary_size = 1 << 20,
+                .max_rows = 1 << 20,
+                .max_logit_rows = 1 << 20}),
       random_(seed) {}
 
 StepResult FakeExecutor::run(const StepPlan& plan) {
+  const Status checked = checker_.check(plan);
+  EXPECT_TRUE(checked.ok()) << checked.error().message();
   tables_.apply(plan.page_ops, [this](FrameId from, FrameId to) {
     const auto frame = [this](FrameId id) {
       return slots_.begin() + static_cast<std::ptrdiff_t>(id) * page_tokens_;
@@ -108,7 +115,9 @@ SliceResult FakeExecutor::measure(const StepSlice& slice) {
   }
   if (slice.measure == Measure::kPageMass) {
     const PageTables& tables = tables_.of(slice.sequence);
-    result.page_mass.resize(static_cast<std::size_t>(tables.heads()) * tables.at(0).size());
+    const int pieces = page_tokens_ / kPieceTokens;
+    result.page_mass.resize(static_cast<std::size_t>(tables.heads() * pieces) *
+                            tables.at(0).size());
     for (std::int64_t& one : result.page_mass) one = random_() % 1001;
   }
   return result;

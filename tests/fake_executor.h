@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An executor whose model is a hash: the next token is a digest of everything that each KV head can
 // see, so one wrong page, position, window or count anywhere changes the text. Keys are token ids,
-// kept in frames as the plans' tables say; what slices measure is drawn from a seed. For tests of
-// whatever writes plans; one thread.
+// kept in frames as the plans' tables say; what slices measure is drawn from a seed. A plan that a
+// real executor could not run fails the test. For tests of whatever writes plans; one thread.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include "heads/head_profile.h"
 #include "kv/page_shape.h"
+#include "runtime/plan_checker.h"
 #include "step/executor.h"
 #include "step/sequence_tables.h"
 
@@ -52,6 +53,7 @@ class FakeExecutor final : public Executor {
   int page_tokens_;
   std::vector<TokenId> slots_;  // [frames, page_tokens]
   SequenceTables tables_;
+  PlanChecker checker_;
   std::mt19937 random_;
 };
 

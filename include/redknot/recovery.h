@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which tokens of reused parts are computed again in their place, so that they see what stands
 // before them. A request carries these settings as a plain value; the scheduler fills in the
-// defaults once, when the request is made, and nothing else interprets them. A policy chooses whole
-// pages.
+// defaults once, when the request is made, and nothing else interprets them.
 #pragma once
 
 #include <algorithm>
@@ -51,13 +50,16 @@ struct ElasticOptions {
 // What is computed again if nobody says how much: questions look at a few places, so of short
 // parts that is a larger share.
 inline constexpr double kDefaultRecoveryRatio = 0.08;
-inline constexpr int kDefaultRecoveryTokens = 256;  // kKnot: at least so many, if there are
+inline constexpr int kDefaultRecoveryTokens = 256;  // kKnot: at least so many
+// But what is asked for as a least number is no more than this share: a prompt is dear to compute
+// again whatever its length.
+inline constexpr double kMostRecoveryLeast = 0.125;
 
 struct RecoveryOptions {
   RecoveryPolicy policy = RecoveryPolicy::kKnot;
   std::optional<double> ratio{};  // of reused tokens, 0..1; not of kNone and kElastic
-  // kKnot: but so many tokens, if there are, unless the ratio is 0. Empty: none with a ratio,
-  // kDefaultRecoveryTokens without one.
+  // kKnot: but so many tokens, or kMostRecoveryLeast of all if that is less, unless the ratio is 0.
+  // Empty: none with a ratio, kDefaultRecoveryTokens without one.
   std::optional<int> least_tokens{};
   int boundary_tokens = 0;  // kBoundary: so many of each part instead, if not 0
   ElasticOptions elastic{};

@@ -19,8 +19,8 @@ void add_reuse(CLI::App& app, ReuseOptions& o) {
   auto* ratio = app.add_option("--ratio", o.ratio,
                                "With --reuse segment: the share of tokens that is computed again; "
                                "of elastic, the share of attention whose tokens pass feed-forward "
-                               "networks. Default: 0.08, of knot 256 tokens at least; of elastic "
-                               "0.5.");
+                               "networks. Default: 0.08, of knot 256 tokens where "
+                               "that is more and no more than an eighth; of elastic 0.5.");
   auto* canonical = app.add_option(
       "--canonical", o.canonical,
       "With --reuse segment: what documents are computed behind. prefix: what stands before the "

@@ -112,7 +112,7 @@ void add_reusing(CLI::App& app, ServeOptions& o) {
   app.add_option("--ratio", o.ratio,
                  "The share of reused tokens that is computed again; of elastic, the share of "
                  "attention whose tokens pass feed-forward networks. Default: 0.08, of knot 256 "
-                 "tokens at least; of elastic 0.5.")
+                 "tokens where that is more and no more than an eighth; of elastic 0.5.")
       ->type_name("SHARE")
       ->transform(real_in(0, 1))
       ->group(kGroup);

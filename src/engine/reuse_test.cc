@@ -143,7 +143,7 @@ TEST_F(ReuseTest, UsageSaysWhereTokensCameFrom) {
   EXPECT_EQ(plain.usage.built_tokens, 9 + 64 + 40);
   EXPECT_EQ(plain.usage.recovered_tokens, 0);
   // The first stands right behind its own context, where nothing is missing.
-  EXPECT_EQ(answer(engine, request({2, 0}, 50, boundary(17))).usage.recovered_tokens, 32);
+  EXPECT_EQ(answer(engine, request({2, 0}, 50, boundary(17))).usage.recovered_tokens, 17);
   Request dense = request({2, 0}, 50);
   dense.reuse = Reuse::kNone;
   EXPECT_EQ(answer(engine, dense).usage.adopted_tokens, 0);

@@ -31,9 +31,6 @@ void apply_to(PageTable& table, const PageOp& op) {
       table.back().reused = false;
       return;
     case PageOp::Kind::kCopy:
-      REDKNOT_CHECK(!table.empty() && table.back().position == op.entry.position);
-      table.back() = op.entry;
-      return;
     case PageOp::Kind::kReplace:
       *entry_at(table, op.entry.position) = op.entry;
       return;

@@ -44,8 +44,8 @@ struct PageOp {
     kAppend,    // `entry` comes behind the last one: a page of its own, or one it adopts (reused)
     kFill,      // the last entry holds entry.tokens in all, more than before, and is the sequence's
                 // own from now on
-    kCopy,      // the bytes of `from` are copied to entry.frame, and `entry` takes the place of the
-                // last one: a shared page is copied before it is written
+    kCopy,      // the same as the one at its position, whose bytes, those of `from`, are copied to
+                // entry.frame: a shared page is copied before some of its slots are written
     kReplace,   // `entry` takes the place of the one at its position; its slots are to be written
     kDrop,      // the entry at entry.position is given back
     kTruncate,  // of all heads, entries from entry.position on are given back; at 0, the sequence

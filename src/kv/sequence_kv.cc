@@ -20,6 +20,20 @@ bool is_needed(const PageRef& entry, const VisibleRange& needed) {
   return entry.position < needed.sink.end || entry.end() >= needed.recent.begin;
 }
 
+// Calls back with every adopted entry that holds a position of the increasing ranges, and whether
+// it lies wholly in one of them.
+template <typename Function>
+void for_each_recovered(const PageTable& table, std::span<const PositionRange> ranges,
+                        const Function& function) {
+  auto range = ranges.begin();
+  for (const PageRef& entry : table) {
+    while (range != ranges.end() && range->end <= entry.position) ++range;
+    if (range == ranges.end()) return;
+    if (!entry.reused || range->begin >= entry.end()) continue;
+    function(entry, range->begin <= entry.position && range->end >= entry.end());
+  }
+}
+
 }  // namespace
 
 SequenceKv::SequenceKv(PageAllocator& pages, const HeadProfile& profile, PageLog log)
@@ -209,28 +223,40 @@ void SequenceKv::adopt(int layer, int kv_head, std::span<const PageId> pages, in
   reused_[static_cast<std::size_t>(head)] += static_cast<int>(pages.size());
 }
 
-Status SequenceKv::recover(int layer, int kv_head, PositionRange positions) {
+int SequenceKv::pages_to_recover(int layer, int kv_head,
+                                 std::span<const PositionRange> positions) const {
+  int pages = 0;
+  for_each_recovered(tables_.at(layer, kv_head), positions,
+                     [&pages](const PageRef& /*adopted*/, bool /*wholly*/) { ++pages; });
+  return pages;
+}
+
+void SequenceKv::take_over(int head, const PageRef& adopted, bool wholly) {
+  PageRef own = new_entry(policy(head).kv_format, adopted.position, adopted.tokens);
+  if (!wholly) own.shift = adopted.shift;
+  change({.kind = wholly ? PageOp::Kind::kReplace : PageOp::Kind::kCopy,
+          .head = head,
+          .entry = own,
+          .from = wholly ? kNoFrame : adopted.frame});
+  allocator_->release(adopted.page);
+  --reused_[static_cast<std::size_t>(head)];
+}
+
+Status SequenceKv::recover(int layer, int kv_head, std::span<const PositionRange> positions) {
   const int head = index(layer, kv_head);
   const KvFormat format = policy(head).kv_format;
-  std::vector<PageRef> concerned;
-  for (const PageRef& entry : tables_.at(layer, kv_head)) {
-    if (entry.reused && !positions.empty() && entry.position < positions.end &&
-        entry.end() > positions.begin) {
-      concerned.push_back(entry);
-    }
-  }
+  const int wanted = pages_to_recover(layer, kv_head, positions);
   const int free = allocator_->free_pages(format);
-  if (static_cast<int>(concerned.size()) > free) {
-    return exhausted("recover ", positions.end - positions.begin, " tokens: needs ",
-                     concerned.size(), " ", name(format), " pages, ", free, " are free");
+  if (wanted > free) {
+    return exhausted("recover ", positions.size(), " ranges of tokens: needs ", wanted, " ",
+                     name(format), " pages, ", free, " are free");
   }
-  for (const PageRef& entry : concerned) {
-    change({.kind = PageOp::Kind::kReplace,
-            .head = head,
-            .entry = new_entry(format, entry.position, entry.tokens)});
-    allocator_->release(entry.page);
-    --reused_[static_cast<std::size_t>(head)];
-  }
+  std::vector<std::pair<PageRef, bool>> concerned;
+  for_each_recovered(tables_.at(layer, kv_head), positions,
+                     [&concerned](const PageRef& adopted, bool wholly) {
+                       concerned.emplace_back(adopted, wholly);
+                     });
+  for (const auto& [adopted, wholly] : concerned) take_over(head, adopted, wholly);
   return Done{};
 }
 

@@ -70,7 +70,8 @@ class SequenceKv {
 
   // A sequence of the first `tokens` tokens of this one, sharing its pages, as if no more had ever
   // been appended and no page ended there; nothing if a head has given back what queries there see,
-  // or if it would end within an adopted page. Requires 0 <= tokens <= length(). O(pages).
+  // or if it would end within an adopted page, or one that was in part. Requires 0 <= tokens <=
+  // length(). O(pages).
   std::optional<SequenceKv> prefix(int tokens) const;
 
   // A sequence of so many tokens that holds what these tables name, [layers, kv_heads], and shares
@@ -85,10 +86,13 @@ class SequenceKv {
   void adopt(int layer, int kv_head, std::span<const PageId> pages, int tokens, int shift);
   void advance(int tokens);
 
-  // Puts pages of this sequence alone in the place of those adopted ones of a head that hold a
-  // position of the range: at the same positions, under no shift, their slots to be written anew.
+  // Puts pages of this sequence alone in the place of those adopted ones of a head that hold
+  // positions of these increasing ranges, whose slots are to be written anew. A page that lies in
+  // one of them stands under no shift; of others the rest is copied, under their shift.
   // kResourceExhausted, and nothing has changed, if the allocator has too few.
-  Status recover(int layer, int kv_head, PositionRange positions);
+  Status recover(int layer, int kv_head, std::span<const PositionRange> positions);
+  // Pages that recover() would take from the allocator.
+  int pages_to_recover(int layer, int kv_head, std::span<const PositionRange> positions) const;
 
   // Pages that extend(tokens) would take from the allocator, per format.
   PageCounts pages_to_extend(int tokens) const;
@@ -118,6 +122,8 @@ class SequenceKv {
   void copy_shared(const std::vector<Growth>& growths);
   void fill_last(const std::vector<Growth>& growths);
   void append_new(int tokens);
+  // Puts a page of the sequence alone in the place of an adopted one, as recover() says.
+  void take_over(int head, const PageRef& adopted, bool wholly);
   // Applies a change to the tables and writes it to the log. Holds are the caller's business.
   void change(PageOp op);
   PageRef new_entry(KvFormat format, int position, int tokens);

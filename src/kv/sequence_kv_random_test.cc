@@ -232,9 +232,16 @@ class World {
 
   // A new marker in each slot of an entry from position `begin` on.
   void write_entry(ModelledSequence& sequence, int head, const PageRef& entry, int begin) {
-    Markers& expected = sequence.expected[static_cast<std::size_t>(head)];
-    for (int position = std::max(begin, entry.position); position < entry.end(); ++position) {
+    if (begin < entry.end()) {
       ASSERT_EQ(entry.shift, 0);
+    }
+    write_slots(sequence, head, entry, {begin, entry.end()});
+  }
+  void write_slots(ModelledSequence& sequence, int head, const PageRef& entry,
+                   PositionRange range) {
+    Markers& expected = sequence.expected[static_cast<std::size_t>(head)];
+    const int end = std::min(range.end, entry.end());
+    for (int position = std::max(range.begin, entry.position); position < end; ++position) {
       ASSERT_FALSE(entry.reused);
       ASSERT_EQ(pool_->reference_count(entry.page), 1);
       expected[static_cast<std::size_t>(position)] = ++last_marker_;
@@ -242,25 +249,31 @@ class World {
     }
   }
 
-  // New pages for some adopted ones of one head, with new markers in all of their slots.
+  // Own pages for some adopted ones of one head, with new markers in the slots that are recovered.
   void recover(std::size_t at) {
     ModelledSequence& sequence = sequences_[at];
     const int head = draw(0, head_count() - 1);
     const int begin = draw(0, sequence.kv.length());
     const PositionRange range{begin, begin + draw(0, 40)};
     const std::vector<PageTable> before = tables(sequence.kv);
-    if (!sequence.kv.recover(head / profile_.kv_heads, head % profile_.kv_heads, range).ok()) {
+    const int layer = head / profile_.kv_heads, kv_head = head % profile_.kv_heads;
+    const std::vector<PositionRange> ranges(range.empty() ? 0 : 1, range);
+    if (!sequence.kv.recover(layer, kv_head, ranges).ok()) {
       ++refused_;
       ASSERT_EQ(tables(sequence.kv), before);
       return;
     }
+    copy_shared_pages();
     const PageTable& after = table(sequence.kv, head);
     for (std::size_t i = 0; i < after.size(); ++i) {
       const PageRef& old = before[static_cast<std::size_t>(head)][i];
       const bool concerned =
           old.reused && old.position < range.end && old.end() > range.begin && !range.empty();
       ASSERT_EQ(after[i] == old, !concerned);
-      if (concerned) write_entry(sequence, head, after[i], after[i].position);
+      if (!concerned) continue;
+      const bool wholly = range.begin <= old.position && range.end >= old.end();
+      ASSERT_EQ(after[i].shift, wholly ? 0 : old.shift);
+      write_slots(sequence, head, after[i], range);
     }
   }
 

@@ -38,7 +38,7 @@ std::optional<SequenceKv> SequenceKv::prefix(int tokens) const {
   for (int head = 0; head < tables_.heads(); ++head) {
     for (PageRef entry : tables_.at(head)) {
       if (entry.position >= tokens) break;
-      if (entry.end() > tokens && entry.reused) return std::nullopt;
+      if (entry.end() > tokens && (entry.reused || entry.shift != 0)) return std::nullopt;
       entry.tokens = std::min(entry.tokens, tokens - entry.position);
       allocator_->share(entry.page);
       out.change({.kind = PageOp::Kind::kAppend, .head = head, .entry = entry});

@@ -266,6 +266,14 @@ TEST(SequenceKv, TokensBehindAnEndedPageBeginTheirOwn) {
   EXPECT_TRUE(kv.check() && other.check());
 }
 
+bool recovers(SequenceKv& kv, const std::vector<PositionRange>& positions) {
+  const int wanted = kv.pages_to_recover(0, 0, positions);
+  const int before = kv.own_pages(0, 0);
+  const bool done = kv.recover(0, 0, positions).ok();
+  EXPECT_EQ(kv.own_pages(0, 0) - before, done ? wanted : 0);
+  return done;
+}
+
 TEST(SequenceKv, RecoveredPagesAreTheSequencesOwnAndTheOthersStay) {
   const auto pool = make_pool(8);
   const HeadProfile profile = uniform_profile(1, 1, {});
@@ -275,7 +283,7 @@ TEST(SequenceKv, RecoveredPagesAreTheSequencesOwnAndTheOthersStay) {
   ASSERT_TRUE(kv.extend(10).ok());
   kv.adopt(0, 0, page_ids(segment), 40, /*shift=*/10);
   kv.advance(40);
-  ASSERT_TRUE(kv.recover(0, 0, {.begin = 30, .end = 31}).ok());  // in 26..41
+  ASSERT_TRUE(recovers(kv, {{26, 42}}));
   EXPECT_THAT(ranges(kv), ElementsAre(std::pair(0, 10), std::pair(10, 26), std::pair(26, 42),
                                       std::pair(42, 50)));
   const PageTable& table = kv.table(0, 0);
@@ -288,13 +296,47 @@ TEST(SequenceKv, RecoveredPagesAreTheSequencesOwnAndTheOthersStay) {
   EXPECT_FALSE(table[2].reused);
   EXPECT_TRUE(table[1].reused && table[3].reused && !table[0].reused);
   // Again: it is its own already. And its own are never concerned.
-  ASSERT_TRUE(kv.recover(0, 0, {.begin = 0, .end = 42}).ok());
+  ASSERT_TRUE(recovers(kv, {{0, 42}}));
   EXPECT_EQ(pool->reference_count(page_ids(segment)[0]), 1);
   EXPECT_EQ(pool->free_pages(KvFormat::kF16), 8 - 3 - 1 - 2);
   ASSERT_TRUE(kv.extend(32).ok());  // takes the two that are left
-  EXPECT_FALSE(kv.recover(0, 0, {.begin = 42, .end = 50}).ok());
+  EXPECT_FALSE(recovers(kv, {{42, 50}}));
   EXPECT_TRUE(kv.table(0, 0)[3].reused);
   EXPECT_TRUE(kv.check());
+}
+
+TEST(SequenceKv, APageThatIsRecoveredInPartIsACopyUnderItsShift) {
+  const auto pool = make_pool(8);
+  const HeadProfile profile = uniform_profile(1, 1, {});
+  std::vector<PageOp> ops;
+  SequenceKv segment(*pool, profile);
+  SequenceKv kv(*pool, profile, {&ops});
+  ASSERT_TRUE(segment.extend(40).ok());
+  ASSERT_TRUE(kv.extend(10).ok());
+  kv.adopt(0, 0, page_ids(segment), 40, /*shift=*/10);
+  kv.advance(40);
+  kv.end_page();
+  ops.clear();
+  ASSERT_TRUE(recovers(kv, {{12, 13}, {20, 24}, {40, 50}}));
+  const PageTable& table = kv.table(0, 0);
+  ASSERT_EQ(ops.size(), 3u);
+  for (const int copied : {0, 1}) {
+    const auto entry = static_cast<std::size_t>(copied) + 1;
+    EXPECT_EQ(ops[static_cast<std::size_t>(copied)].kind, PageOp::Kind::kCopy);
+    EXPECT_EQ(ops[static_cast<std::size_t>(copied)].from,
+              segment.table(0, 0)[static_cast<std::size_t>(copied)].frame);
+    EXPECT_EQ(table[entry].shift, 10);
+    EXPECT_FALSE(table[entry].reused);
+    EXPECT_EQ(pool->reference_count(table[entry].page), 1);
+  }
+  EXPECT_EQ(ops[2].kind, PageOp::Kind::kReplace);
+  EXPECT_EQ(table[3].shift, 0);
+  // It is not cut, as what follows could not continue it, and what follows does not.
+  EXPECT_FALSE(kv.prefix(20).has_value());
+  EXPECT_TRUE(kv.prefix(26).has_value());
+  ASSERT_TRUE(kv.extend(1).ok());
+  EXPECT_EQ(table.back().position, 50);
+  EXPECT_TRUE(kv.check() && segment.check());
 }
 
 TEST(SequenceKv, DestructionAndMovesReleaseEachPageOnce) {

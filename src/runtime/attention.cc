@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "runtime/page_read.h"
 #include "runtime/unit_queries.h"
@@ -34,7 +35,8 @@ void clear(const AttentionState& state, int rows, int dim) {
 
 struct SegPagedAttention::Worker {
   UnitQueries queries;
-  std::vector<SlotRange> slots{};  // [rows]
+  std::vector<SlotRange> slots{};        // [rows]
+  std::vector<SlotRange> piece_slots{};  // [rows], of those the ones in a piece
   std::vector<float> cut_state{}, whole_state{};
   std::vector<float> scratch{};  // of the kernel
 };
@@ -48,12 +50,14 @@ SegPagedAttention::SegPagedAttention(const AttentionShape& shape, PageMemory& me
       rope_(rope),
       selector_(shape, memory, kernels, threads.threads()),
       mass_(shape, threads.threads()) {
+  plan_.page_pieces = memory.shape().page_tokens / kPieceTokens;
   const int rows = block_rows(shape);
   const auto state_floats =
       static_cast<std::size_t>(rows) * static_cast<std::size_t>(state_row_floats(shape.head_dim));
   for (int thread = 0; thread < threads.threads(); ++thread) {
     Worker& worker = workers_.emplace_back(Worker{.queries{shape, kernels, rope}});
     worker.slots.resize(static_cast<std::size_t>(rows));
+    worker.piece_slots.resize(static_cast<std::size_t>(rows));
     worker.cut_state.resize(state_floats);
     worker.whole_state.resize(state_floats);
     worker.scratch.resize(attend_scratch_floats(rows, shape.head_dim, memory.shape().page_tokens));
@@ -181,15 +185,50 @@ void SegPagedAttention::attend_cut(const AttentionUnit& unit, const PageCut& cut
   clear(state, unit.rows, shape_.head_dim);
   for (int entry = cut.first; entry < cut.last; ++entry) {
     if (!find_slots(unit, entry, worker)) continue;
-    const PageRef& page = (*unit.table)[static_cast<std::size_t>(entry)];
-    if (unit.asks_for_mass()) mass_.before_page(unit, state, thread);
-    kernels_.attend_page({.page = view(page),
-                          .rows = unit.rows,
-                          .queries = worker.queries.rotated(page.shift),
-                          .slots = worker.slots.data(),
-                          .state = state,
-                          .scratch = worker.scratch.data()});
-    if (unit.asks_for_mass()) mass_.after_page(unit, entry, state, thread);
+    if (unit.asks_for_mass()) {
+      attend_pieces(unit, entry, thread, state);
+    } else {
+      attend_page(unit, entry, worker.slots, worker, state);
+    }
+  }
+}
+
+void SegPagedAttention::attend_page(const AttentionUnit& unit, int entry,
+                                    std::span<const SlotRange> slots, Worker& worker,
+                                    const AttentionState& state) {
+  const PageRef& page = (*unit.table)[static_cast<std::size_t>(entry)];
+  kernels_.attend_page({.page = view(page),
+                        .rows = unit.rows,
+                        .queries = worker.queries.rotated(page.shift),
+                        .slots = slots.data(),
+                        .state = state,
+                        .scratch = worker.scratch.data()});
+}
+
+// The slots of a piece that are a query's sinks may lie apart from those of its window, and the
+// kernel takes sinks from slot 0 on alone.
+void SegPagedAttention::attend_pieces(const AttentionUnit& unit, int entry, int thread,
+                                      const AttentionState& state) {
+  Worker& worker = workers_[static_cast<std::size_t>(thread)];
+  const int tokens = (*unit.table)[static_cast<std::size_t>(entry)].tokens;
+  const auto attend_part = [&](const auto& part_of) {
+    bool seen = false;
+    for (std::size_t row = 0; row < static_cast<std::size_t>(unit.rows); ++row) {
+      const auto [begin, end] = part_of(worker.slots[row]);
+      seen |= begin < end;
+      worker.piece_slots[row] = begin < end ? SlotRange{0, begin, end} : SlotRange{};
+    }
+    if (seen) attend_page(unit, entry, worker.piece_slots, worker, state);
+  };
+  for (int piece = 0; piece * kPieceTokens < tokens; ++piece) {
+    const int begin = piece * kPieceTokens, end = begin + kPieceTokens;
+    mass_.before_piece(unit, state, thread);
+    attend_part(
+        [&](const SlotRange& slots) { return std::pair(begin, std::min(end, slots.sink_end)); });
+    attend_part([&](const SlotRange& slots) {
+      return std::pair(std::max(begin, slots.recent_begin), std::min(end, slots.recent_end));
+    });
+    mass_.after_piece(unit, entry * plan_.page_pieces + piece, state, thread);
   }
 }
 

@@ -75,6 +75,12 @@ class SegPagedAttention {
   void attend_cut(const AttentionUnit& unit, const PageCut& cut, int thread,
                   const AttentionState& state);
 
+  // Adds the slots of an entry of the table, one range a row, to a state; or what the worker's
+  // slots hold of it, piece by piece, with what each is given.
+  void attend_page(const AttentionUnit& unit, int entry, std::span<const SlotRange> slots,
+                   Worker& worker, const AttentionState& state);
+  void attend_pieces(const AttentionUnit& unit, int entry, int thread, const AttentionState& state);
+
   // Writes to the worker's slots what each row sees of an entry of the table. False: nothing.
   bool find_slots(const AttentionUnit& unit, int entry, Worker& worker) const;
 

@@ -21,8 +21,9 @@ void place(AttentionUnit& unit, AttentionPlan& plan) {
   if (unit.sequence->measure == Measure::kPageMass && keeps_everything(*unit.policy)) {
     unit.first_share = static_cast<std::ptrdiff_t>(plan.shares);
     unit.first_mass = static_cast<std::ptrdiff_t>(plan.masses);
-    plan.shares += pages * static_cast<std::size_t>(unit.rows);
-    plan.masses += pages;
+    const std::size_t pieces = pages * static_cast<std::size_t>(plan.page_pieces);
+    plan.shares += pieces * static_cast<std::size_t>(unit.rows);
+    plan.masses += pieces;
   }
 }
 

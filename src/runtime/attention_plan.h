@@ -73,9 +73,10 @@ struct AttentionPlan {
     const int index = unit.first_cut + cut;
     return cuts[static_cast<std::size_t>(index)];
   }
-  // How many numbers PageMass needs: [pages of the unit's table, rows of the unit], and one for
-  // each page. Of units whose sequence asks for mass.
+  // How many numbers PageMass needs: [pages of the unit's table, pieces of a page, rows of the
+  // unit], and one for each piece. Of units whose sequence asks for mass.
   std::size_t shares = 0, masses = 0;
+  int page_pieces = 1;  // of kPieceTokens slots
 
   // A token's row of marks; of token unit.tokens: the row of all together.
   std::span<std::uint8_t> marks_of(const AttentionUnit& unit, int token) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sequences that are put together from pages of others: adopted at other positions, recovered page
-// by page and head by head, against the slow forward pass over the same keys and values.
+// Sequences that are put together from pages of others: adopted at other positions, recovered token
+// by token and head by head, against the slow forward pass over the same keys and values.
 #include <map>
+#include <random>
 
+#include "runtime/page_read.h"
 #include "runtime/transformer_test.h"
 
 namespace redknot {
@@ -84,28 +86,26 @@ class Composed {
     kv_.advance(segment.count());
   }
 
-  // The pages of a segment at `first` that hold its positions [begin, end): all of their tokens
-  // pass the layers again, and what they give takes the place of what was reused in those heads for
-  // which `recomputes` says so.
+  // Positions of a segment at `first`, in increasing ranges: their tokens pass the layers again,
+  // and what they give takes the place of what was reused in those heads for which `recomputes`
+  // says so.
   template <typename Recomputes>
-  void recover(const Segment& segment, int first, PositionRange range,
+  void recover(const Segment& segment, int first, const std::vector<PositionRange>& ranges,
                const Recomputes& recomputes) {
-    PositionRange whole{};
-    for (const PageRef& page : kv_.table(0, 0)) {
-      if (page.position >= range.end || page.end() <= range.begin) continue;
-      if (whole.empty()) whole.begin = page.position;
-      whole.end = page.end();
-    }
     for (int head = 0; head < static_cast<int>(profile_.policies.size()); ++head) {
       if (!recomputes(head)) continue;
-      ASSERT_TRUE(kv_.recover(head / profile_.kv_heads, head % profile_.kv_heads, range).ok());
-      for (int i = whole.begin; i < whole.end; ++i) {
-        reused_.keys[static_cast<std::size_t>(head)][static_cast<std::size_t>(i)].clear();
-        reused_.values[static_cast<std::size_t>(head)][static_cast<std::size_t>(i)].clear();
+      ASSERT_TRUE(kv_.recover(head / profile_.kv_heads, head % profile_.kv_heads, ranges).ok());
+      for (const PositionRange& range : ranges) {
+        for (int i = range.begin; i < range.end; ++i) {
+          reused_.keys[static_cast<std::size_t>(head)][static_cast<std::size_t>(i)].clear();
+          reused_.values[static_cast<std::size_t>(head)][static_cast<std::size_t>(i)].clear();
+        }
       }
     }
-    const auto begin = segment.tokens.begin() + (whole.begin - first);
-    activate(whole.begin, Tokens(begin, begin + (whole.end - whole.begin)));
+    for (const PositionRange& range : ranges) {
+      const auto begin = segment.tokens.begin() + (range.begin - first);
+      activate(range.begin, Tokens(begin, begin + (range.end - range.begin)));
+    }
   }
 
   // Logits of all active tokens in order of their positions, in steps of so many.
@@ -177,8 +177,11 @@ TEST_P(Composition, OfAdoptedAndRecoveredSegmentsAgreesWithTheSlowForwardPass) {
         composed.adopt(first);  // again, under another shift
         composed.append(text(20, 6));
         const int some = std::min(17, second.count());
-        composed.recover(second, second_at, {second_at, second_at + some},
+        composed.recover(second, second_at, {{second_at, second_at + some}},
                          [](int head) { return head != 2; });
+        const int last = composed.kv().length() - 20;
+        composed.recover(first, last - longest, {{last - longest + 2, last - 6}, {last - 3, last}},
+                         [](int head) { return head != 1; });
         EXPECT_LE(largest_difference(composed.compute(step_tokens), composed.expected()),
                   kFloatTolerance);
       }
@@ -200,7 +203,7 @@ TEST_P(Composition, WithEverythingRecoveredIsDensePrefillBitForBit) {
     composed.append(head);
     composed.adopt(segment);
     composed.append(ending);
-    composed.recover(segment, 16, {16, 64}, [](int) { return true; });
+    composed.recover(segment, 16, {{16, 64}}, [](int) { return true; });
     Tokens all = head;
     all.insert(all.end(), segment.tokens.begin(), segment.tokens.end());
     all.insert(all.end(), ending.begin(), ending.end());
@@ -208,6 +211,92 @@ TEST_P(Composition, WithEverythingRecoveredIsDensePrefillBitForBit) {
       EXPECT_TRUE(same_bits(composed.compute(step_tokens), machine.compute(all)));
     }
   }
+}
+
+// Any tokens of any pages, in pages that are whole, in part or not recovered, in all KV formats but
+// for their rounding.
+TEST_P(Composition, OfAnyRecoveredTokensAgreesWithTheSlowForwardPass) {
+  const OpenModel model = small(Architecture::kLlama, "F32");
+  const HeadProfile profile = global_profile(model);
+  Machine machine(model, profile, on(2));
+  std::mt19937 random(5);
+  for (int round = 0; round < 12; ++round) {
+    SCOPED_TRACE(round);
+    const auto draw = [&random](int least, int most) {
+      return std::uniform_int_distribution(least, most)(random);
+    };
+    const auto text = [&](int tokens) {
+      return random_tokens(tokens, model.vocabulary(), random());
+    };
+    const Segment segment = make_segment(machine, text(draw(0, 5)), text(draw(1, 60)));
+    Composed composed(model, machine, profile);
+    composed.append(text(draw(1, 20)));
+    composed.adopt(segment);
+    const int first = composed.kv().length() - segment.count();
+    composed.append(text(draw(1, 9)));
+    std::vector<PositionRange> ranges;
+    for (int at = draw(0, 20); at < segment.count(); at += draw(1, 20)) {
+      const int end = std::min(at + draw(1, 20), segment.count());
+      ranges.push_back({first + at, first + end});
+      at = end;
+    }
+    const int spared = draw(0, static_cast<int>(profile.policies.size()));
+    composed.recover(segment, first, ranges, [spared](int head) { return head != spared; });
+    const Floats found = composed.compute(draw(1, 40));
+    EXPECT_LE(largest_difference(found, composed.expected()), kFloatTolerance);
+  }
+}
+
+TEST_P(Composition, StepsOfAnySizeGiveTheBitsOfRecoveredTokens) {
+  const OpenModel model = small(Architecture::kQwen3, "Q8_0");
+  const Tokens head = random_tokens(5, model.vocabulary(), 1);
+  const Tokens body = random_tokens(70, model.vocabulary(), 2);
+  const Tokens ending = random_tokens(9, model.vocabulary(), 3);
+  for (const KvFormat format : kKvFormats) {
+    const HeadProfile profile = global_profile(model, format);
+    Machine machine(model, profile, on(2));
+    const Segment segment = make_segment(machine, {}, body);
+    std::vector<Floats> all;
+    for (const int step_tokens : {100, 7, 1}) {
+      Composed composed(model, machine, profile);
+      composed.append(head);
+      composed.adopt(segment);
+      composed.append(ending);
+      composed.recover(segment, 5, {{5, 12}, {20, 21}, {24, 60}}, [](int) { return true; });
+      all.push_back(composed.compute(step_tokens));
+    }
+    EXPECT_TRUE(same_bits(all[0], all[1]));
+    EXPECT_TRUE(same_bits(all[0], all[2]));
+  }
+}
+
+// Queries select pages by bounds of their keys, which follow what was written into a copy.
+TEST_P(Composition, BoundsOfPagesThatAreRecoveredInPartAreThoseOfTheirKeys) {
+  const OpenModel model = small(Architecture::kQwen3, "Q8_0");
+  const HeadProfile profile = retrieval_profile(model);
+  Machine machine(model, profile, on(2));
+  const Segment segment = make_segment(machine, {}, random_tokens(70, model.vocabulary(), 2));
+  Composed composed(model, machine, profile);
+  composed.append(random_tokens(5, model.vocabulary(), 1));
+  composed.adopt(segment);
+  composed.append(random_tokens(9, model.vocabulary(), 3));
+  composed.recover(segment, 5, {{5, 12}, {20, 21}, {24, 60}}, [](int) { return true; });
+  composed.compute(7);
+  int copies = 0;
+  for (int head = 0; head < static_cast<int>(profile.policies.size()); ++head) {
+    const PageTable& table = composed.kv().table(head / profile.kv_heads, head % profile.kv_heads);
+    for (const PageRef& page : table) {
+      if (page.reused || page.tokens < 16) continue;
+      copies += page.shift != 0 ? 1 : 0;
+      const auto* bytes = machine.memory().bytes(page.frame);
+      const std::size_t size = machine.memory().shape().bytes(
+          profile.policies[static_cast<std::size_t>(head)].kv_format);
+      const std::vector<std::byte> before(bytes, bytes + size);
+      kernels().bound_keys(page_view(machine.memory(), page.frame));
+      EXPECT_TRUE(std::equal(before.begin(), before.end(), bytes)) << head;
+    }
+  }
+  EXPECT_GT(copies, 0);
 }
 
 TEST_P(Composition, BehindItsOwnContextASegmentIsAnExactPrefix) {

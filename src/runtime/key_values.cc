@@ -110,10 +110,7 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
       tasks.push_back({kv_head, first, std::min(count, first + kItemsPerTask)});
     }
   }
-  for (const SequenceRows& sequence : active.sequences()) {
-    if (sequence.positions.empty()) continue;
-    rope_.prepare(sequence.positions.front(), sequence.positions.back() + 1);
-  }
+  prepare_rotations(active);
   clear_deviations(active);
   const auto run = [&](int index, int) {
     const Task& task = tasks[static_cast<std::size_t>(index)];
@@ -126,6 +123,19 @@ void KeyValues::store(int layer, const PackedLayer& weights, const ActiveRows& a
   }
   sum_deviations();
   if (memory_.shape().key_bounds) bound_keys(layer, active);
+}
+
+void KeyValues::prepare_rotations(const ActiveRows& active) {
+  for (const SequenceRows& sequence : active.sequences()) {
+    if (sequence.positions.empty()) continue;
+    rope_.prepare(sequence.positions.front(), sequence.positions.back() + 1);
+  }
+  for (const std::vector<Item>& items : items_) {
+    for (const Item& item : items) {
+      const int rotated_at = item.position - item.page->shift;
+      if (rotated_at != item.position) rope_.prepare(rotated_at, rotated_at + 1);
+    }
+  }
 }
 
 void KeyValues::clear_deviations(const ActiveRows& active) {
@@ -154,13 +164,13 @@ void KeyValues::store_item(const PackedLayer& weights, int kv_head, int index) {
     compare_value(kv_head, item, value);
     return;
   }
-  REDKNOT_DCHECK(item.page->shift == 0);
   float* key = keys_.data() + at;
   if (config_.qk_norm) {
     kernels_.rms_norm(key, weights.key_norm.data(), config_.rms_norm_epsilon, dim, key);
   }
   float rotated[512];
-  kernels_.rotate(key, rope_.at(item.position), dim, 1.0f, rotated);
+  // As those beside it, which may have been copied.
+  kernels_.rotate(key, rope_.at(item.position - item.page->shift), dim, 1.0f, rotated);
   BasisChange::of_keys(weights.key_basis, *item.policy, kv_head, dim).apply(kernels_, rotated);
   kernels_.write_slot(view(*item.page), item.position - item.page->position, rotated, value);
 }

@@ -72,6 +72,9 @@ class KeyValues {
   void store_item(const PackedLayer& weights, int kv_head, int index);
   void compare_value(int kv_head, const Item& item, const float* value);
 
+  // Computes the rotations of all items, before threads look them up.
+  void prepare_rotations(const ActiveRows& active);
+
   // Makes room for deviations, if some sequence asks for them; adds up those of the heads.
   void clear_deviations(const ActiveRows& active);
   void sum_deviations();

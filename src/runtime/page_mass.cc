@@ -14,16 +14,17 @@ PageMass::PageMass(const AttentionShape& shape, int threads) : shape_(shape) {
 void PageMass::begin(const AttentionPlan& plan) {
   shares_.assign(plan.shares, {});
   unit_mass_.assign(plan.masses, 0);
+  page_pieces_ = plan.page_pieces;
 }
 
-void PageMass::before_page(const AttentionUnit& unit, const AttentionState& state, int thread) {
+void PageMass::before_piece(const AttentionUnit& unit, const AttentionState& state, int thread) {
   Share* before = before_[static_cast<std::size_t>(thread)].data();
   for (int row = 0; row < unit.rows; ++row) before[row] = {state.maximum[row], state.sum[row]};
 }
 
-void PageMass::after_page(const AttentionUnit& unit, int page, const AttentionState& state,
-                          int thread) {
-  Share* share = shares_.data() + unit.first_share + static_cast<std::ptrdiff_t>(page) * unit.rows;
+void PageMass::after_piece(const AttentionUnit& unit, int piece, const AttentionState& state,
+                           int thread) {
+  Share* share = shares_.data() + unit.first_share + static_cast<std::ptrdiff_t>(piece) * unit.rows;
   for (int row = 0; row < unit.rows; ++row) {
     const Share& before = before_[static_cast<std::size_t>(thread)][static_cast<std::size_t>(row)];
     const float kept =
@@ -34,8 +35,8 @@ void PageMass::after_page(const AttentionUnit& unit, int page, const AttentionSt
 
 void PageMass::finish(const AttentionUnit& unit, const AttentionState& whole) {
   const Share* share = shares_.data() + unit.first_share;
-  for (std::size_t page = 0; page < unit.table->size(); ++page) {
-    std::int64_t& mass = unit_mass_[static_cast<std::size_t>(unit.first_mass) + page];
+  for (std::size_t piece = 0; piece < pieces_of(unit); ++piece) {
+    std::int64_t& mass = unit_mass_[static_cast<std::size_t>(unit.first_mass) + piece];
     for (int row = 0; row < unit.rows; ++row, ++share) {
       if (share->sum == 0.0f) continue;
       const float part =
@@ -54,9 +55,9 @@ void PageMass::collect(const AttentionPlan& plan, std::span<const SequenceRows> 
     if (!unit.asks_for_mass()) continue;
     const auto sequence = static_cast<std::size_t>(unit.sequence - sequences.data());
     auto& mass = mass_[sequence * heads + static_cast<std::size_t>(unit.kv_head)];
-    mass.resize(unit.table->size());
-    for (std::size_t page = 0; page < mass.size(); ++page) {
-      mass[page] += unit_mass_[static_cast<std::size_t>(unit.first_mass) + page];
+    mass.resize(pieces_of(unit));
+    for (std::size_t piece = 0; piece < mass.size(); ++piece) {
+      mass[piece] += unit_mass_[static_cast<std::size_t>(unit.first_mass) + piece];
     }
   }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shares of attention that pages get, against softmax in plain loops.
+// The shares of attention that pieces of pages get, against softmax in plain loops.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -16,7 +17,8 @@ namespace {
 
 using namespace kernels_test;
 
-constexpr int kDim = 20, kKvHeads = 2, kGroup = 2, kPageTokens = 16;
+constexpr int kDim = 20, kKvHeads = 2, kGroup = 2, kPageTokens = 32;
+constexpr int kPieces = kPageTokens / kPieceTokens;
 
 constexpr PageOptions kPages = {.shape = {.page_tokens = kPageTokens, .head_dim = kDim},
                                 .page_count = {0, 0, 200}};
@@ -58,7 +60,12 @@ INSTANTIATE_TEST_SUITE_P(Kernels, PageMassTest, ::testing::ValuesIn(available_ke
                          table_name);
 
 TEST_P(PageMassTest, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
-  for (const int threads : {1, 3}) {
+  // The second sees sinks and a window, as a head does that selects no page.
+  const HeadPolicy policies[] = {{.kv_format = KvFormat::kF32},
+                                 {HeadClass::kRetrieval, 20, 9, KvFormat::kF32}};
+  for (const int threads : {1, 3, 4}) {
+    const HeadPolicy& policy = policies[threads % 2 == 0 ? 1 : 0];
+    profile_.policies[0] = policy;
     SequenceKv donor(*pool_, profile_), kv(*pool_, profile_);
     ASSERT_TRUE(donor.extend(40).ok() && kv.extend(21).ok());
     kv.end_page();
@@ -84,7 +91,7 @@ TEST_P(PageMassTest, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
     attention.run(0, {}, {&rows, 1}, queries.data(), out.data());
 
     const PageTable& table = kv.table(0, 0);
-    std::vector<double> expected(table.size());
+    std::vector<double> expected(table.size() * kPieces);
     const auto frequencies = tests::rope_frequencies(rope_config_);
     for (std::size_t row = 0; row < positions.size(); ++row) {
       for (int query = 0; query < kGroup; ++query) {
@@ -92,30 +99,28 @@ TEST_P(PageMassTest, IsTheShareOfSoftmaxOverRowsAndQueryHeads) {
             queries.begin() + static_cast<std::ptrdiff_t>(row * row_floats) + query * kDim;
         std::vector<double> one(first, first + kDim);
         tests::rotate_dense(rope_config_, frequencies, positions[row], one);
-        // Values that say which page they lie in.
-        std::vector<std::vector<double>> pages;
-        for (std::size_t page = 0; page < table.size(); ++page) {
-          std::vector<double> value(static_cast<std::size_t>(kDim));
-          for (int slot = 0; slot < table[page].tokens; ++slot) pages.push_back(value);
-        }
-        for (std::size_t page = 0; page < table.size(); ++page) {
-          for (auto& value : pages) value.assign(value.size(), 0.0);
-          for (int p = table[page].position; p < table[page].end(); ++p) {
-            pages[static_cast<std::size_t>(p)][0] = 1.0;
+        // Values that say which piece they lie in.
+        for (std::size_t piece = 0; piece < expected.size(); ++piece) {
+          const PageRef& page = table[piece / kPieces];
+          const int begin = page.position + static_cast<int>(piece % kPieces) * kPieceTokens;
+          std::vector<std::vector<double>> values(
+              keys.size(), std::vector<double>(static_cast<std::size_t>(kDim)));
+          for (int p = begin; p < std::min(begin + kPieceTokens, page.end()); ++p) {
+            values[static_cast<std::size_t>(p)][0] = 1.0;
           }
-          const auto seen = tests::seen_positions({}, positions[row]);
-          expected[page] += tests::attend_dense(seen, one, keys, pages)[0];
+          const auto seen = tests::seen_positions(policy, positions[row]);
+          expected[piece] += tests::attend_dense(seen, one, keys, values)[0];
         }
       }
     }
     const std::span<const std::int64_t> found = attention.page_mass(0, 0);
     ASSERT_EQ(found.size(), expected.size());
-    for (std::size_t page = 0; page < expected.size(); ++page) {
-      EXPECT_NEAR(static_cast<double>(found[page]) / PageMass::kWhole, expected[page], 1e-5)
-          << "page " << page;
+    for (std::size_t piece = 0; piece < expected.size(); ++piece) {
+      EXPECT_NEAR(static_cast<double>(found[piece]) / PageMass::kWhole, expected[piece], 1e-5)
+          << "piece " << piece;
     }
     EXPECT_TRUE(attention.page_mass(0, 1).empty());  // a local head
-    EXPECT_EQ(attention.attended()[1], 31 + 4 + 9);
+    EXPECT_EQ(attention.attended()[1], (threads == 4 ? 29 : 31) + 4 + 9);
   }
 }
 

@@ -88,7 +88,8 @@ void end_where_no_head_takes(int head_dim, const MachineOptions& options) {
                                   own.values[at].end());
       // In layers up to `depth` every head but one takes what its second page gives.
       if (head / heads > depth || head == 1) continue;
-      ASSERT_TRUE(kv.recover(head / heads, head % heads, {32, 48}).ok());
+      const PositionRange second{32, 48};
+      ASSERT_TRUE(kv.recover(head / heads, head % heads, {&second, 1}).ok());
       for (std::size_t i = 32; i < 48; ++i) {
         reused.keys.back()[i].clear();
         reused.values.back()[i].clear();

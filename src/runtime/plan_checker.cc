@@ -102,6 +102,12 @@ Status PlanChecker::truncate(const PageOp& op) {
 Status PlanChecker::check_op(const PageOp& op, const PageTable& table, int head) const {
   const PageRef& entry = op.entry;
   const bool has_last = !table.empty();
+  const bool takes_place = op.kind == PageOp::Kind::kCopy || op.kind == PageOp::Kind::kReplace;
+  const PageRef* const before = takes_place ? entry_standing_at(table, entry.position) : nullptr;
+  if (takes_place && before == nullptr) return corrupt("no page stands there");
+  if (takes_place && before->tokens != entry.tokens) {
+    return corrupt("the page there has other tokens");
+  }
   switch (op.kind) {
     case PageOp::Kind::kAppend:
       if (has_last && entry.position < table.back().end()) return corrupt("it overlaps the last");
@@ -115,17 +121,13 @@ Status PlanChecker::check_op(const PageOp& op, const PageTable& table, int head)
       return check_entry(filled, head);
     }
     case PageOp::Kind::kCopy:
-      if (!has_last || table.back().position != entry.position)
-        return corrupt("it is not the last");
-      if (op.from != table.back().frame) return corrupt("the last page has another frame");
+      if (op.from != before->frame) return corrupt("the page there has another frame");
       if (entry.frame == op.from) return corrupt("it is copied to itself");
+      if (entry.shift != before->shift) return corrupt("the page there has another shift");
       return check_entry(entry, head);
-    case PageOp::Kind::kReplace: {
-      const PageRef* const before = entry_standing_at(table, entry.position);
-      if (before == nullptr) return corrupt("no page stands there");
-      if (before->tokens != entry.tokens) return corrupt("the page there has other tokens");
+    case PageOp::Kind::kReplace:
+      if (entry.shift != 0) return corrupt("a page that is written anew has a shift");
       return check_entry(entry, head);
-    }
     case PageOp::Kind::kDrop:
       if (keeps_everything(limits_.profile.policies[static_cast<std::size_t>(head)])) {
         return corrupt("the head keeps everything");
@@ -147,7 +149,6 @@ Status PlanChecker::check_entry(const PageRef& entry, int head) const {
   if (entry.position < 0 || entry.position > kMostPositions - entry.tokens) {
     return corrupt("its positions are out of range");
   }
-  if (!entry.reused && entry.shift != 0) return corrupt("a page that is written has a shift");
   const std::int64_t rotated_at = std::int64_t{entry.position} - entry.shift;
   if (rotated_at < 0 || rotated_at > kMostPositions) return corrupt("its shift is out of range");
   return Done{};

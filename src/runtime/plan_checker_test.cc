@@ -143,16 +143,38 @@ TEST(PlanChecker, LooksAtPagesThatAreAdded) {
   EXPECT_THAT(with([](PageOp& op) { op.entry.position = -1; }), HasSubstr("out of range"));
   EXPECT_THAT(with([](PageOp& op) { op.entry.position = std::numeric_limits<int>::max(); }),
               HasSubstr("out of range"));
-  EXPECT_THAT(with([](PageOp& op) { op.entry.shift = 1; }), HasSubstr("has a shift"));
-  EXPECT_THAT(with([](PageOp& op) {
-                op.entry.reused = true;
-                op.entry.shift = 1;
-              }),
-              HasSubstr("shift is out of range"));
+  EXPECT_THAT(with([](PageOp& op) { op.entry.shift = 1; }), HasSubstr("shift is out of range"));
   EXPECT_THAT(with([](PageOp& op) { op.entry.frame = FrameId{11}; }), HasSubstr("others have too"));
   EXPECT_THAT(with([](PageOp& op) { op.kind = PageOp::Kind::kReplace; }), HasSubstr("no page"));
   EXPECT_THAT(complaint([](StepPlan& p) { p.page_ops.push_back(append(1, 0, 5, 1, 4)); }),
               HasSubstr("overlaps"));
+}
+
+TEST(PlanChecker, ACopyKeepsTheShiftOfWhatItTakesThePlaceOf) {
+  const auto later = [](const std::function<void(PageOp&)>& change) {
+    PlanChecker checker(limits());
+    StepPlan plan = valid_plan();
+    PageOp adopted = append(1, 0, 5, 2, 4);
+    adopted.entry.shift = 2;
+    adopted.entry.reused = true;
+    plan.page_ops.push_back(adopted);
+    EXPECT_TRUE(checker.check(plan).ok());
+    PageOp copy = adopted;
+    copy.kind = PageOp::Kind::kCopy;
+    copy.from = copy.entry.frame;
+    copy.entry.frame = FrameId{6};
+    copy.entry.reused = false;
+    change(copy);
+    const Status checked = checker.check({.page_ops = {copy}});
+    return checked.ok() ? "" : checked.error().message();
+  };
+  EXPECT_EQ(later([](PageOp&) {}), "");
+  EXPECT_THAT(later([](PageOp& op) { op.entry.shift = 0; }), HasSubstr("another shift"));
+  EXPECT_THAT(later([](PageOp& op) {
+                op.kind = PageOp::Kind::kReplace;
+                op.from = kNoFrame;
+              }),
+              HasSubstr("has a shift"));
 }
 
 TEST(PlanChecker, LooksAtPagesThatChange) {
@@ -178,7 +200,9 @@ TEST(PlanChecker, LooksAtPagesThatChange) {
   EXPECT_EQ(copy([](PageOp&) {}), "");
   EXPECT_THAT(copy([](PageOp& op) { op.from = FrameId{3}; }), HasSubstr("another frame"));
   EXPECT_THAT(copy([](PageOp& op) { op.entry.frame = FrameId{0}; }), HasSubstr("to itself"));
-  EXPECT_THAT(copy([](PageOp& op) { op.entry.position = 1; }), HasSubstr("not the last"));
+  EXPECT_THAT(copy([](PageOp& op) { op.entry.position = 1; }), HasSubstr("no page stands"));
+  EXPECT_THAT(copy([](PageOp& op) { op.entry.tokens = 3; }), HasSubstr("other tokens"));
+  EXPECT_THAT(copy([](PageOp& op) { op.entry.shift = -1; }), HasSubstr("another shift"));
   EXPECT_THAT(copy([](PageOp& op) { op.kind = PageOp::Kind::kDrop; }), HasSubstr("everything"));
   EXPECT_THAT(copy([](PageOp& op) {
                 op.kind = PageOp::Kind::kDrop;

@@ -201,10 +201,11 @@ class World {
   TokenId* slot(const PageRef& page, int position) {
     return &slots_[page.frame][static_cast<std::size_t>(position - page.position)];
   }
-  void write(const SequenceKv& kv, const std::vector<TokenId>& tokens, int begin) {
+  void write(const SequenceKv& kv, const std::vector<TokenId>& tokens, int begin, int end) {
     for (int head = 0; head < 3; ++head) {
       for (const PageRef& page : kv.table(0, head)) {
-        for (int at = std::max(begin, page.position); at < page.end() && !page.reused; ++at) {
+        if (page.reused) continue;
+        for (int at = std::max(begin, page.position); at < std::min(end, page.end()); ++at) {
           *slot(page, at) = tokens[static_cast<std::size_t>(at)];
         }
       }
@@ -226,16 +227,19 @@ class World {
     if (cache_->segments().find(*part.segment) == nullptr) {
       SequenceKv build(*pool_, profile_);
       ASSERT_TRUE(build.extend(part.tokens()).ok());
-      write(build, {begin, begin + part.tokens()}, 0);
+      write(build, {begin, begin + part.tokens()}, 0, part.tokens());
       cache_->add_segment(*part.segment, Segment(*pool_, build, {0, part.tokens()}),
                           {one.salt, hex(*part.segment)}, [] { return true; });
       names_.push_back({{one.salt, hex(*part.segment)}, *part.segment});
     }
     cache_->segments().find(*part.segment)->adopt_into(kv);
     if (one.recovery.policy == RecoveryPolicy::kNone) return;
-    const int page = part.positions.begin + kPageTokens * draw(0, 3);
-    ASSERT_TRUE(kv.recover(0, draw(0, 2), {page, std::min(page + 1, part.positions.end)}).ok());
-    write(kv, one.prompt.tokens, part.positions.begin);
+    const int first = part.positions.begin + draw(0, part.tokens() - 1);
+    const PositionRange range{first, std::min(first + draw(1, 40), part.positions.end)};
+    ops_.clear();
+    ASSERT_TRUE(kv.recover(0, draw(0, 2), {&range, 1}).ok());
+    copy_pages();
+    write(kv, one.prompt.tokens, range.begin, range.end);
   }
 
   void run_prompt() {
@@ -270,6 +274,13 @@ class World {
     earlier_.push_back(one);
   }
 
+  // As an executor does before it writes.
+  void copy_pages() {
+    for (const PageOp& op : ops_) {
+      if (op.kind == PageOp::Kind::kCopy) slots_[op.entry.frame] = slots_[op.from];
+    }
+  }
+
   void compute(const Sequence& one, SequenceKv& kv) {
     for (const SequencePart& part : one.parts) {
       if (part.positions.end <= kv.length()) continue;
@@ -284,10 +295,8 @@ class World {
         const int chunk = std::min(part.positions.end - begin, draw(1, 60));
         ops_.clear();
         ASSERT_TRUE(kv.extend(chunk).ok());
-        for (const PageOp& op : ops_) {
-          if (op.kind == PageOp::Kind::kCopy) slots_[op.entry.frame] = slots_[op.from];
-        }
-        write(kv, one.prompt.tokens, begin);
+        copy_pages();
+        write(kv, one.prompt.tokens, begin, kv.length());
         kv.forget(kv.length());
       }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recovery by what the question looks at (docs/adr/0012): a first pass runs the question over what
-// is reused, and the pages that its last token looks at are computed again, for context-bound
-// heads. Pages of all segments that stand together are chosen from at once.
+// is reused, and the pieces of pages that its last token looks at are computed again, for
+// context-bound heads. Pieces of all segments that stand together are chosen from at once.
 #include <algorithm>
 #include <cstddef>
 
@@ -19,27 +19,31 @@ class KnotRecovery final : public RecoveryStrategy {
 
   Measure measure() const override { return Measure::kPageMass; }
 
-  // Of a page, by token: what the question gave it in the deeper half of the layers, where a model
+  int candidate_tokens(int /*page_tokens*/) const override { return kPieceTokens; }
+
+  // Of a piece, by token: what the question gave it in the deeper half of the layers, where a model
   // looks up what it is about to say.
-  void add_scores(const FirstPassResult& result,
-                  std::span<PageCandidate> candidates) const override {
+  void add_scores(const FirstPassResult& result, std::span<Candidate> candidates) const override {
     const PageTable& table = *result.table;
-    const auto first_layer = static_cast<std::size_t>(result.layers / 2);
-    const std::size_t first = first_layer * static_cast<std::size_t>(result.kv_heads);
-    std::size_t entry = 0;
-    for (PageCandidate& candidate : candidates) {
-      while (table[entry].position < candidate.positions.begin) ++entry;
+    const auto heads_before = static_cast<std::size_t>(result.layers / 2 * result.kv_heads);
+    const std::size_t pieces = table.size() * static_cast<std::size_t>(result.page_pieces);
+    int entry = 0;
+    for (Candidate& candidate : candidates) {
+      const int begin = candidate.positions.begin;
+      while (table[static_cast<std::size_t>(entry)].end() <= begin) ++entry;
+      const int slot = begin - table[static_cast<std::size_t>(entry)].position;
+      const auto piece = static_cast<std::size_t>(entry * result.page_pieces + slot / kPieceTokens);
       std::int64_t sum = 0;
-      for (std::size_t at = first * table.size() + entry; at < result.page_mass.size();
-           at += table.size()) {
+      for (std::size_t at = heads_before * pieces + piece; at < result.page_mass.size();
+           at += pieces) {
         sum += result.page_mass[at];
       }
       candidate.score = static_cast<double>(sum) / candidate.tokens();
     }
   }
 
-  std::vector<PositionRange> choose_pages(
-      const RecoveryOptions& options, std::span<const PageCandidate> candidates) const override {
+  std::vector<PositionRange> choose(const RecoveryOptions& options,
+                                    std::span<const Candidate> candidates) const override {
     std::vector<PositionRange> chosen;
     choose_best(candidates, tokens_to_recover(options, tokens_of(candidates)), chosen);
     return chosen;
@@ -54,9 +58,9 @@ class KnotRecovery final : public RecoveryStrategy {
     }
     const std::int64_t wanted = tokens_to_recover(options, tokens);
     if (wanted == 0) return 0;
-    // The last page of each segment may hold less than the others.
+    // No two pieces need lie in one page, and the last one of each segment may be shorter.
     const std::int64_t most =
-        pages_for(wanted, page_tokens) + static_cast<std::int64_t>(segment_tokens.size());
+        pages_for(wanted, kPieceTokens) + static_cast<std::int64_t>(segment_tokens.size());
     return static_cast<int>(std::min(pages, most));
   }
 };

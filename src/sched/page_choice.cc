@@ -7,25 +7,27 @@
 #include <numeric>
 
 #include "base/check.h"
-#include "kv/page_allocator.h"
 
 namespace redknot {
 
 std::int64_t tokens_to_recover(const RecoveryOptions& options, std::int64_t tokens) {
   REDKNOT_CHECK(options.ratio && options.least_tokens);
   if (*options.ratio == 0) return 0;
-  const double share = std::ceil(*options.ratio * static_cast<double>(tokens));
-  return std::max<std::int64_t>(static_cast<std::int64_t>(share), *options.least_tokens);
+  const auto share = [tokens](double ratio) {
+    return static_cast<std::int64_t>(std::ceil(ratio * static_cast<double>(tokens)));
+  };
+  const std::int64_t least =
+      std::min<std::int64_t>(*options.least_tokens, share(kMostRecoveryLeast));
+  return std::max(share(*options.ratio), least);
 }
 
-std::int64_t tokens_of(std::span<const PageCandidate> candidates) {
-  return std::accumulate(
-      candidates.begin(), candidates.end(), std::int64_t{0},
-      [](std::int64_t sum, const PageCandidate& one) { return sum + one.tokens(); });
+std::int64_t tokens_of(std::span<const Candidate> candidates) {
+  return std::accumulate(candidates.begin(), candidates.end(), std::int64_t{0},
+                         [](std::int64_t sum, const Candidate& one) { return sum + one.tokens(); });
 }
 
-std::vector<std::span<const PageCandidate>> by_segment(std::span<const PageCandidate> candidates) {
-  std::vector<std::span<const PageCandidate>> segments;
+std::vector<std::span<const Candidate>> by_segment(std::span<const Candidate> candidates) {
+  std::vector<std::span<const Candidate>> segments;
   for (std::size_t first = 0, end = 0; first < candidates.size(); first = end) {
     while (end < candidates.size() && candidates[end].segment == candidates[first].segment) ++end;
     segments.push_back(candidates.subspan(first, end - first));
@@ -33,39 +35,41 @@ std::vector<std::span<const PageCandidate>> by_segment(std::span<const PageCandi
   return segments;
 }
 
-void choose_first(std::span<const PageCandidate> candidates, std::int64_t tokens,
+void append_range(PositionRange range, std::vector<PositionRange>& ranges) {
+  if (!ranges.empty() && ranges.back().end == range.begin) {
+    ranges.back().end = range.end;
+  } else {
+    ranges.push_back(range);
+  }
+}
+
+void choose_first(std::span<const Candidate> candidates, std::int64_t tokens,
                   std::vector<PositionRange>& chosen) {
-  for (const PageCandidate& candidate : candidates) {
+  for (const Candidate& candidate : candidates) {
     if (tokens <= 0) return;
-    chosen.push_back(candidate.positions);
+    PositionRange taken = candidate.positions;
+    if (candidate.tokens() > tokens) taken.end = taken.begin + static_cast<int>(tokens);
+    append_range(taken, chosen);
     tokens -= candidate.tokens();
   }
 }
 
-void choose_best(std::span<const PageCandidate> candidates, std::int64_t tokens,
+void choose_best(std::span<const Candidate> candidates, std::int64_t tokens,
                  std::vector<PositionRange>& chosen) {
-  std::vector<std::size_t> order(candidates.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&candidates](std::size_t a, std::size_t b) {
-    return candidates[a].score > candidates[b].score;
-  });
+  std::vector<Candidate> best(candidates.begin(), candidates.end());
+  std::stable_sort(best.begin(), best.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
   std::size_t count = 0;
-  while (count < order.size() && tokens > 0) tokens -= candidates[order[count++]].tokens();
-  order.resize(count);
-  std::sort(order.begin(), order.end());
-  for (const std::size_t i : order) chosen.push_back(candidates[i].positions);
-}
-
-int most_pages_by_segment(const RecoveryOptions& options, std::span<const int> segment_tokens,
-                          int page_tokens) {
-  std::int64_t most = 0, tokens = 0;
-  for (const int own : segment_tokens) {
-    const std::int64_t pages = pages_for(own, page_tokens);
-    // Its last page may hold less than the others.
-    most += std::min(pages, pages_for(tokens_to_recover(options, own), page_tokens) + 1);
-    tokens += own;
+  for (; count < best.size() && tokens > 0; ++count) {
+    PositionRange& taken = best[count].positions;
+    if (best[count].tokens() > tokens) taken.end = taken.begin + static_cast<int>(tokens);
+    tokens -= best[count].tokens();
   }
-  return tokens_to_recover(options, tokens) == 0 ? 0 : static_cast<int>(most);
+  best.resize(count);
+  std::sort(best.begin(), best.end(), [](const Candidate& a, const Candidate& b) {
+    return a.positions.begin < b.positions.begin;
+  });
+  for (const Candidate& one : best) append_range(one.positions, chosen);
 }
 
 }  // namespace redknot

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choosing pages of adopted segments: what recovery strategies have in common. All functions are
-// pure, and a strategy combines them (sched/recovery_strategy.h). A page is chosen as a whole, so
-// a choice holds at least the tokens that were asked for, if there are so many.
+// Choosing tokens of adopted segments: what recovery strategies have in common. All functions are
+// pure, and a strategy combines them (sched/recovery_strategy.h). A choice holds exactly the tokens
+// that were asked for, if there are so many.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace redknot {
 
-// A page of a segment that may be computed again.
-struct PageCandidate {
+// A page of a segment that may be computed again, or a piece of one.
+struct Candidate {
   PositionRange positions{};  // in the sequence
   int segment = 0;            // which of those that are chosen from together
   double score = 0;           // what the first pass measured
@@ -25,23 +25,22 @@ struct PageCandidate {
 // (with_defaults(), sched/recovery_strategy.h).
 std::int64_t tokens_to_recover(const RecoveryOptions& options, std::int64_t tokens);
 
-std::int64_t tokens_of(std::span<const PageCandidate> candidates);
+std::int64_t tokens_of(std::span<const Candidate> candidates);
 
 // The candidates of each segment. Candidates of a segment stand together.
-std::vector<std::span<const PageCandidate>> by_segment(std::span<const PageCandidate> candidates);
+std::vector<std::span<const Candidate>> by_segment(std::span<const Candidate> candidates);
 
-// Adds to `chosen` the positions of the first candidates, until they hold so many tokens.
-void choose_first(std::span<const PageCandidate> candidates, std::int64_t tokens,
+// Adds a range that begins where the last one ends, or behind it, to increasing ranges: to the last
+// one if nothing is between them.
+void append_range(PositionRange range, std::vector<PositionRange>& ranges);
+
+// Adds to `chosen` so many positions from the first candidate on.
+void choose_first(std::span<const Candidate> candidates, std::int64_t tokens,
                   std::vector<PositionRange>& chosen);
 
-// The same with those of the largest score, the earlier of equal ones; in order of their
-// positions.
-void choose_best(std::span<const PageCandidate> candidates, std::int64_t tokens,
+// The same with those of the largest score, the earlier of equal ones; in order of their positions.
+// Of the last one that is taken, the first positions.
+void choose_best(std::span<const Candidate> candidates, std::int64_t tokens,
                  std::vector<PositionRange>& chosen);
-
-// Most pages that a choice from each segment by itself takes, by the ratio. Segments have so many
-// tokens.
-int most_pages_by_segment(const RecoveryOptions& options, std::span<const int> segment_tokens,
-                          int page_tokens);
 
 }  // namespace redknot

@@ -29,20 +29,20 @@ bool recovers(const RecoveryOptions& options, const HeadProfile& profile) {
   return strategy.chooses_any(options) && strategy.deepest_recomputed(profile) >= 0;
 }
 
-// Puts own pages in the place of adopted ones, for the heads that recompute.
-void replace_pages(const RecoveryStrategy& strategy, std::span<const PositionRange> pages,
+// Puts own pages in the place of adopted ones that hold positions of the ranges, for the heads that
+// recompute.
+void replace_pages(const RecoveryStrategy& strategy, std::span<const PositionRange> ranges,
                    const ComposedSequence& sequence) {
-  const HeadProfile& profile = sequence.kv.profile();
+  SequenceKv& kv = sequence.kv;
+  const HeadProfile& profile = kv.profile();
   for (int head = 0; head < profile.layers * profile.kv_heads; ++head) {
     const HeadPolicy& policy = profile.policies[static_cast<std::size_t>(head)];
     if (!strategy.recomputes(policy)) continue;
+    const int layer = head / profile.kv_heads, kv_head = head % profile.kv_heads;
     PageCounts wanted{};
-    wanted[index_of(policy.kv_format)] = static_cast<int>(pages.size());
+    wanted[index_of(policy.kv_format)] = kv.pages_to_recover(layer, kv_head, ranges);
     sequence.cache.evict_for([&wanted] { return wanted; });
-    for (const PositionRange& page : pages) {
-      const int layer = head / profile.kv_heads, kv_head = head % profile.kv_heads;
-      REDKNOT_CHECK(sequence.kv.recover(layer, kv_head, page).ok());
-    }
+    REDKNOT_CHECK(kv.recover(layer, kv_head, ranges).ok());
   }
 }
 
@@ -133,7 +133,7 @@ void PromptComposer::extend(int end, const ComposedSequence& sequence) {
   if (next_part_ < parts.size()) kv.end_page();
 }
 
-std::vector<PageCandidate> PromptComposer::adopt(const ComposedSequence& sequence) {
+std::vector<Candidate> PromptComposer::adopt(const ComposedSequence& sequence) {
   const Segment& segment = *sequence.cache.segments.find(*request_->parts[next_part_].segment);
   const int first = sequence.kv.length();
   segment.adopt_into(sequence.kv);
@@ -143,29 +143,33 @@ std::vector<PageCandidate> PromptComposer::adopt(const ComposedSequence& sequenc
     return {};
   }
   counts_.adopted += segment.tokens();
-  std::vector<PageCandidate> pages;
+  const RecoveryStrategy& strategy = strategy_of(request_->spec.recovery.policy);
+  const int most = strategy.candidate_tokens(sequence.kv.page_tokens());
+  std::vector<Candidate> pieces;
   for (const PositionRange& page : segment.pages()) {
-    pages.push_back({.positions = {first + page.begin, first + page.end}});
+    for (int begin = page.begin; begin < page.end; begin += most) {
+      pieces.push_back({.positions = {first + begin, first + std::min(begin + most, page.end)}});
+    }
   }
-  return pages;
+  return pieces;
 }
 
 void PromptComposer::place_segment(const ComposedSequence& sequence) {
   const PositionRange positions = request_->parts[next_part_].positions;
-  const std::vector<PageCandidate> pages = adopt(sequence);
+  const std::vector<Candidate> candidates = adopt(sequence);
   const RecoveryOptions& options = request_->spec.recovery;
   const HeadProfile& profile = sequence.kv.profile();
-  if (pages.empty() || !recovers(options, profile)) return;
+  if (candidates.empty() || !recovers(options, profile)) return;
   const RecoveryStrategy& strategy = strategy_of(options.policy);
   if (strategy.measure() != Measure::kNothing) {
-    first_pass_ = FirstPass{.candidates = pages};
+    first_pass_ = FirstPass{.candidates = candidates};
     placed_.push_back({.positions = positions,
                        .depth = std::min(1, whole_depth(profile)),
                        .measure = strategy.measure(),
                        .is_first_pass = true});
     return;
   }
-  place_again(strategy.choose_pages(options, pages), {}, sequence);
+  place_again(strategy.choose(options, candidates), {}, sequence);
   for (PlacedRows& rows : placed_) {
     rows.ffn_group = strategy.ffn_group(options, rows.positions, positions, profile.layers);
   }
@@ -184,9 +188,9 @@ void PromptComposer::place_group(const ComposedSequence& sequence) {
       pass.own.push_back(part.positions);
       continue;
     }
-    for (PageCandidate& page : adopt(sequence)) {
-      page.segment = segment;
-      pass.candidates.push_back(page);
+    for (Candidate& one : adopt(sequence)) {
+      one.segment = segment;
+      pass.candidates.push_back(one);
     }
     ++segment;
   }
@@ -240,9 +244,9 @@ void PromptComposer::place_again(std::span<const PositionRange> chosen,
   const HeadProfile& profile = sequence.kv.profile();
   const int whole = whole_depth(profile);
   const int deepest = std::min(strategy.deepest_recomputed(profile), whole);
-  for (const PositionRange& page : chosen) {
-    counts_.recovered += page.end - page.begin;
-    placed_.push_back({.positions = page, .depth = deepest});
+  for (const PositionRange& range : chosen) {
+    counts_.recovered += range.end - range.begin;
+    placed_.push_back({.positions = range, .depth = deepest});
   }
   for (const PositionRange& rows : own) {
     const bool is_last = rows == own.back();
@@ -318,15 +322,16 @@ void PromptComposer::computed(const StepPlan& plan, const StepSlice& slice,
     const auto positions = std::span(plan.positions)
                                .subspan(static_cast<std::size_t>(slice.first_row),
                                         static_cast<std::size_t>(slice.rows));
-    strategy.add_scores({positions, result.deviations, result.page_mass, whole_table(kv),
-                         kv.profile().layers, kv.profile().kv_heads},
-                        first_pass_->candidates);
+    strategy.add_scores(
+        {positions, result.deviations, result.page_mass, whole_table(kv), kv.profile().layers,
+         kv.profile().kv_heads, kv.page_tokens() / kPieceTokens},
+        first_pass_->candidates);
   }
   if (!placed_.empty()) return;
   computed_length_ = kv.length();
   if (!first_pass_) return;
   const FirstPass pass = *std::exchange(first_pass_, std::nullopt);
-  place_again(strategy.choose_pages(options, pass.candidates), pass.own, sequence);
+  place_again(strategy.choose(options, pass.candidates), pass.own, sequence);
 }
 
 }  // namespace redknot

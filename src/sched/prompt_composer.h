@@ -109,9 +109,9 @@ class PromptComposer {
     std::optional<FfnGroup> ffn_group{};  // of those that compete; one step has them all
     int tokens() const { return positions.end - positions.begin; }
   };
-  // What is being found out before pages can be chosen.
+  // What is being found out before tokens can be chosen.
   struct FirstPass {
-    std::vector<PageCandidate> candidates{};
+    std::vector<Candidate> candidates{};
     std::vector<PositionRange> own{};  // own rows that are computed again behind them
   };
 
@@ -123,15 +123,15 @@ class PromptComposer {
   // The segments that stand together, the text that separates them, and the question behind them:
   // first over what is reused, to find out what the question looks at.
   void place_group(const ComposedSequence& sequence);
-  // Puts own pages in the place of those chosen, and places their rows and own ones, in order of
-  // their positions. Own rows before the first chosen page stay as they are.
+  // Puts own pages in the place of those with chosen positions, and places the rows of these and
+  // own ones, in order of their positions. Own rows before the first chosen one stay as they are.
   void place_again(std::span<const PositionRange> chosen, std::span<const PositionRange> own,
                    const ComposedSequence& sequence);
   // Makes slots for own tokens up to `end`, within the next part or behind the prompt.
   void extend(int end, const ComposedSequence& sequence);
-  // Appends the next part, a segment. Returns its pages, or none if it stands behind its own
-  // context: there it misses nothing.
-  std::vector<PageCandidate> adopt(const ComposedSequence& sequence);
+  // Appends the next part, a segment. Returns what may be chosen of it, or nothing if it stands
+  // behind its own context: there it misses nothing.
+  std::vector<Candidate> adopt(const ComposedSequence& sequence);
 
   std::shared_ptr<const SequenceRequest> request_;
 

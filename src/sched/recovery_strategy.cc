@@ -12,9 +12,8 @@ class NoRecovery final : public RecoveryStrategy {
  public:
   bool recomputes(const HeadPolicy& /*policy*/) const override { return false; }
   bool chooses_any(const RecoveryOptions& /*options*/) const override { return false; }
-  std::vector<PositionRange> choose_pages(
-      const RecoveryOptions& /*options*/,
-      std::span<const PageCandidate> /*candidates*/) const override {
+  std::vector<PositionRange> choose(const RecoveryOptions& /*options*/,
+                                    std::span<const Candidate> /*candidates*/) const override {
     return {};
   }
   int most_pages(const RecoveryOptions& /*options*/, std::span<const int> /*segment_tokens*/,

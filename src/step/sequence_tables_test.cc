@@ -96,7 +96,8 @@ class World {
     one.end_page();
     ++adopted_;
     if (flip(2)) {
-      const bool done = one.recover(0, 0, {one.length() - tokens, one.length()}).ok();
+      const PositionRange all{one.length() - tokens, one.length()};
+      const bool done = one.recover(0, 0, {&all, 1}).ok();
       EXPECT_EQ(done, one.table(0, 0).back().shift == 0);
     }
   }

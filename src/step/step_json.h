@@ -15,7 +15,7 @@
 namespace redknot {
 
 // Raised with every field that is added or changes its meaning.
-inline constexpr int kStepFileVersion = 2;
+inline constexpr int kStepFileVersion = 3;
 
 // Without a newline.
 std::string to_json(const StepFileHeader& header);

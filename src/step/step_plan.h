@@ -25,8 +25,11 @@ enum class Measure : std::uint8_t {
   kNothing,
   kDeviation,  // how far the values of each row, behind the layers that it passes, are from those
                // that its reused pages hold (CacheBlend, Yao et al. 2024)
-  kPageMass,   // how much of their attention the rows give to each page
+  kPageMass,   // how much of their attention the rows give to each piece of a page
 };
+
+// Attention is measured by pieces of so many slots of a page. Pages hold whole ones.
+inline constexpr int kPieceTokens = 16;
 
 // Rows [first_row, first_row + rows) of the step belong to one sequence. Their positions strictly
 // increase; each position has a slot, once the changes of the plan are applied, in a page that this

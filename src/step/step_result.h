@@ -36,8 +36,9 @@ struct SliceResult {
   // Measure::kDeviation: by row, the squared distance of its values to those of its reused pages
   // in the layer behind those that it passes, summed over the heads.
   std::vector<float> deviations{};
-  // Measure::kPageMass: [layers * kv_heads, entries of the page table], the attention that the rows
-  // give to each page (runtime/page_mass.h); 0 for heads that do not keep everything.
+  // Measure::kPageMass: [layers * kv_heads, entries of the page table, pieces of a page], the
+  // attention that the rows give to each piece (runtime/page_mass.h); 0 for heads that do not keep
+  // everything, and behind the end of a page.
   std::vector<std::int64_t> page_mass{};
   bool operator==(const SliceResult&) const = default;
 };

@@ -8,10 +8,10 @@
 
 namespace redknot::baselines {
 
-// The first pages of each segment (EPIC, Hu et al. 2024).
+// The first tokens of each segment (EPIC, Hu et al. 2024).
 const RecoveryStrategy& boundary_strategy();
 
-// Of each segment the pages whose values, behind the first layer, are farthest from what is stored
+// Of each segment the tokens whose values, behind the first layer, are farthest from what is stored
 // (CacheBlend, Yao et al. 2024).
 const RecoveryStrategy& deviation_strategy();
 

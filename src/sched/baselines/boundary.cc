@@ -15,28 +15,28 @@ class BoundaryRecovery final : public RecoveryStrategy {
     return *options.ratio > 0 || options.boundary_tokens > 0;
   }
 
-  std::vector<PositionRange> choose_pages(
-      const RecoveryOptions& options, std::span<const PageCandidate> candidates) const override {
+  std::vector<PositionRange> choose(const RecoveryOptions& options,
+                                    std::span<const Candidate> candidates) const override {
     std::vector<PositionRange> chosen;
-    for (const std::span<const PageCandidate> segment : by_segment(candidates)) {
-      const std::int64_t tokens = options.boundary_tokens > 0
-                                      ? options.boundary_tokens
-                                      : tokens_to_recover(options, tokens_of(segment));
-      choose_first(segment, tokens, chosen);
+    for (const std::span<const Candidate> segment : by_segment(candidates)) {
+      choose_first(segment, first_tokens(options, tokens_of(segment)), chosen);
     }
     return chosen;
   }
 
   int most_pages(const RecoveryOptions& options, std::span<const int> segment_tokens,
                  int page_tokens) const override {
-    if (options.boundary_tokens == 0) {
-      return most_pages_by_segment(options, segment_tokens, page_tokens);
-    }
     std::int64_t most = 0;
     for (const int tokens : segment_tokens) {
-      most += pages_for(std::min(tokens, options.boundary_tokens), page_tokens);
+      most += pages_for(std::min<std::int64_t>(tokens, first_tokens(options, tokens)), page_tokens);
     }
     return static_cast<int>(most);
+  }
+
+ private:
+  static std::int64_t first_tokens(const RecoveryOptions& options, std::int64_t tokens) {
+    if (options.boundary_tokens > 0) return options.boundary_tokens;
+    return tokens_to_recover(options, tokens);
   }
 };
 

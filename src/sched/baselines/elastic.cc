@@ -25,11 +25,11 @@ class ElasticRecovery final : public RecoveryStrategy {
 
   bool chooses_any(const RecoveryOptions& /*options*/) const override { return true; }
 
-  std::vector<PositionRange> choose_pages(
-      const RecoveryOptions& /*options*/,
-      std::span<const PageCandidate> candidates) const override {
+  // Pages apart from each other, as their rows are.
+  std::vector<PositionRange> choose(const RecoveryOptions& /*options*/,
+                                    std::span<const Candidate> candidates) const override {
     std::vector<PositionRange> all;
-    for (const PageCandidate& candidate : candidates) all.push_back(candidate.positions);
+    for (const Candidate& candidate : candidates) all.push_back(candidate.positions);
     return all;
   }
 
