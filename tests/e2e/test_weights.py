@@ -89,6 +89,29 @@ class Answers(Case):
         self.assertIn('Oda', done.text.strip().splitlines()[-1])
 
 
+class Profiles(Case):
+    """Head profiles that lie in models/ for models known by name."""
+
+    def test_they_are_of_their_models_and_within_their_budgets(self):
+        for name, file in files.items():
+            path = ROOT / 'models' / f'{name}.profile.json'
+            with self.subTest(name):
+                kept = self.run_ok('inspect', file, '--profile', path, '--json', '-c', 4096).json
+                profile = json.loads(path.read_text())
+                proved = profile['validation']
+                self.assertLessEqual(proved['kl_mean'], profile['search']['budget_kl'])
+                self.assertLessEqual(proved['kv_bytes'], 0.3 * proved['dense_f16_bytes'])
+                self.assertEqual(sum(head['bytes'] for head in kept['heads']),
+                                 proved['kv_bytes'])
+
+    def test_answers_under_a_profile_are_what_they_are_to_be(self):
+        path = ROOT / 'models' / 'qwen2.5-coder-0.5b.profile.json'
+        done = self.run_ok('run', '-m', files['qwen2.5-coder-0.5b'], '--temp', 0, '--profile',
+                           path, '-p', 'Who are you?', '--verbose')
+        self.assertIn('Qwen', done.text)
+        self.assertIn('head profile: validated', done.stderr)
+
+
 class Reuse(Case):
     """SmolLM2-135M-Instruct: what an answer says does not depend on what was at hand."""
 
