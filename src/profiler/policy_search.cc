@@ -39,7 +39,8 @@ class Search {
     REDKNOT_TRY(result_.trial, tried(dense_));
     result_.profile = dense_;
     if (options_.budget_kl <= 0) return std::move(result_);
-    REDKNOT_RETURN_IF_ERROR(try_formats());
+    if (options_.worth) worth_ = *options_.worth;
+    if (!options_.worth) REDKNOT_RETURN_IF_ERROR(try_formats());
     for (int trial = 0; trial < options_.most_trials; ++trial) {
       const Choice choice = choose();
       if (!seen_.insert(choice.options).second) break;
@@ -49,8 +50,9 @@ class Search {
       if (holds && cost(found) < cost(result_.trial)) {
         result_.profile = choice.profile;
         result_.trial = found;
+        result_.worth = worth_;
       }
-      (holds ? held_ : failed_) = {read_worth_, cost(found)};
+      (holds ? held_ : failed_) = {worth_.reads, cost(found)};
       if (holds && kl >= kEnough * options_.budget_kl) break;
       if (held_.cost - failed_.cost < kNear * held_.cost) break;
       learn(sum_of(choice.options), kl);
@@ -122,7 +124,7 @@ class Search {
     if (sum.formats <= 0) return Done{};
     REDKNOT_TRY(const ProfileTrial found, tried(choice_of(options).profile));
     const double kl = found.divergence.kl_mean;
-    if (kl > 0) format_worth_ = std::clamp(kl / sum.formats, 1 / kFarthest, kFarthest);
+    if (kl > 0) worth_.formats = std::clamp(kl / sum.formats, 1 / kFarthest, kFarthest);
     return Done{};
   }
 
@@ -132,7 +134,8 @@ class Search {
     std::vector<std::vector<HeadOption>> priced = options_.heads;
     for (std::vector<HeadOption>& head : priced) {
       for (HeadOption& option : head) {
-        option.kl = read_worth_ * (option.kl - option.format_kl) + format_worth_ * option.format_kl;
+        option.kl =
+            worth_.reads * (option.kl - option.format_kl) + worth_.formats * option.format_kl;
       }
     }
     const double aim = kAim * options_.budget_kl;
@@ -151,21 +154,21 @@ class Search {
   void learn(Sum sum, double kl) {
     double worth = kFarthest;  // not finite: far too much
     if (std::isfinite(kl) && sum.reads > 0) {
-      worth = (kl - format_worth_ * sum.formats) / (read_worth_ * sum.reads);
+      worth = (kl - worth_.formats * sum.formats) / (worth_.reads * sum.reads);
     } else if (std::isfinite(kl)) {
       worth = 1 / kFarthest;
     }
-    read_worth_ *= std::clamp(worth, 1 / kFarthest, kFarthest);
-    const bool between = read_worth_ > failed_.worth && read_worth_ < held_.worth;
+    worth_.reads *= std::clamp(worth, 1 / kFarthest, kFarthest);
+    const bool between = worth_.reads > failed_.worth && worth_.reads < held_.worth;
     if (!between && std::isfinite(held_.worth) && failed_.worth > 0) {
-      read_worth_ = std::sqrt(held_.worth * failed_.worth);
+      worth_.reads = std::sqrt(held_.worth * failed_.worth);
     }
   }
 
   PolicySearchOptions options_;
   const HeadProfile& dense_;
   ProfileTrial dense_cost_;
-  double read_worth_ = 1, format_worth_ = 1;  // of estimates
+  EstimateWorth worth_{};
   // The least worth whose choice held the budget, the largest whose did not, and their costs.
   struct Tried {
     double worth = 0, cost = 0;

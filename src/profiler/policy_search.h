@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "heads/profile_file.h"
@@ -23,11 +24,18 @@ namespace redknot {
 // fit, those read how fast one goes on, as far as attention is what takes the time.
 inline constexpr double kReadingWeight = 0.25;
 
+// What whole trials come to, over what estimates add up to.
+struct EstimateWorth {
+  double reads = 1, formats = 1;
+  bool operator==(const EstimateWorth&) const = default;
+};
+
 struct PolicySearchOptions {
   double budget_kl = 0.005;  // mean, nats: that of the chosen policies stays within it
   // By head; the costs are filled in by the search. A head's first is its dense one.
   std::vector<std::vector<HeadOption>> heads{};
-  int most_trials = 7;  // of choices
+  std::optional<EstimateWorth> worth{};  // from an earlier search; empty: formats have a trial
+  int most_trials = 7;                   // of choices
   // What policies take, also of a part of the heads, and what a token decoded under them reads.
   std::function<std::size_t(const HeadProfile&profile)> bytes{}, bytes_read{};
   // Of the policies as a whole from dense attention; a trial may end as soon as it is sure that its
@@ -39,6 +47,7 @@ struct PolicySearchResult {
   HeadProfile profile{};
   ProfileTrial trial{};                // of the profile, on the text that was searched on
   std::vector<ProfileTrial> trials{};  // all, in the order of the search
+  EstimateWorth worth{};               // with which the profile was chosen
 };
 
 // The errors of `divergence`. Without any policies within the budget the profile is dense.

@@ -156,6 +156,23 @@ TEST(PolicySearch, HeadsSelectPagesWhereThatSavesMoreThanBoundsTake) {
   EXPECT_EQ(selecting(model.search()), 0);
 }
 
+TEST(PolicySearch, GoesOnFromWhatAnotherHasLearned) {
+  PlantedHeads model{.q8_kl = 0.0001, .together = 4};
+  for (int i = 0; i < 40; ++i) model.importance.push_back(1e-4 * i);
+  const PolicySearchResult first = model.search();
+  EXPECT_NEAR(first.worth.formats, 1, 1e-9);
+  EXPECT_NEAR(first.worth.reads, 4, 0.4);
+  PolicySearchOptions less = model.options();
+  less.budget_kl = 0.004;
+  less.worth = first.worth;
+  const auto again = search_policies(model.dense(), less);
+  ASSERT_TRUE(again.ok());
+  EXPECT_LE(again->trial.divergence.kl_mean, 0.004);
+  EXPECT_LE(again->trials.size(), 3u);
+  less.worth.reset();
+  EXPECT_GT(search_policies(model.dense(), less)->trials.size(), again->trials.size());
+}
+
 TEST(PolicySearch, ReportsErrors) {
   const PlantedHeads model{.importance = {1}};
   PolicySearchOptions options = model.options();

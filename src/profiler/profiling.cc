@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -42,8 +43,8 @@ constexpr int kMostShiftTokens = 1024;
 // less and a little, so often.
 constexpr double kSearchAgain = 0.95;
 constexpr int kMostSearches = 3;
-// Trials of whole profiles that a search takes, about.
-constexpr double kUsualTrials = 5;
+// Trials of whole profiles that a search takes, about, and one that goes on from another.
+constexpr double kUsualTrials = 5, kTrialsAgain = 2;
 // Floats of dense logits that are kept: 1 GiB.
 constexpr std::size_t kMostSearchFloats = std::size_t{256} << 20;
 
@@ -286,18 +287,23 @@ class Profiling {
 
   Status choose_and_validate(const std::vector<std::vector<HeadOption>>& heads) {
     double budget_kl = options_.budget_kl;
+    std::optional<EstimateWorth> worth;
     for (int search = 1;; ++search) {
-      REDKNOT_RETURN_IF_ERROR(choose(heads, budget_kl));
+      REDKNOT_TRY(worth, choose(heads, budget_kl, worth));
       REDKNOT_RETURN_IF_ERROR(validate());
       const double proved_kl = result_.file.validated->divergence.kl_mean;
       if (!(proved_kl > options_.budget_kl) || search == kMostSearches) return Done{};
       budget_kl *= kSearchAgain * options_.budget_kl / proved_kl;
+      clock_.expect(WorkKind::kWhole, kTrialsAgain * static_cast<double>(trials_.tokens()));
+      clock_.expect(WorkKind::kValidation, 2.0 * static_cast<double>(proof_.tokens()));
     }
   }
 
-  Status choose(const std::vector<std::vector<HeadOption>>& heads, double budget_kl) {
+  // What estimates were worth in the end.
+  Result<EstimateWorth> choose(const std::vector<std::vector<HeadOption>>& heads, double budget_kl,
+                               std::optional<EstimateWorth> worth) {
     begin(WorkKind::kWhole, "choosing policies");
-    PolicySearchOptions options{.budget_kl = budget_kl, .heads = heads};
+    PolicySearchOptions options{.budget_kl = budget_kl, .heads = heads, .worth = worth};
     options.bytes = [this](const HeadProfile& profile) { return bytes(profile); };
     options.bytes_read = [this](const HeadProfile& profile) { return bytes_read(profile); };
     options.divergence = [this, limit = options.budget_kl](const HeadProfile& profile) {
@@ -316,7 +322,7 @@ class Profiling {
     mark_context_bound(result_.file);
     std::vector<ProfileTrial>& curve = result_.file.curve;
     curve.insert(curve.end(), found.trials.begin() + (curve.empty() ? 0 : 1), found.trials.end());
-    return Done{};
+    return found.worth;
   }
 
   Status validate() {
