@@ -25,14 +25,16 @@ class KnotRecovery final : public RecoveryStrategy {
   // looks up what it is about to say.
   void add_scores(const FirstPassResult& result, std::span<Candidate> candidates) const override {
     const PageTable& table = *result.table;
-    const auto heads_before = static_cast<std::size_t>(result.layers / 2 * result.kv_heads);
-    const std::size_t pieces = table.size() * static_cast<std::size_t>(result.page_pieces);
-    int entry = 0;
+    const auto page_pieces = static_cast<std::size_t>(result.page_pieces);
+    const std::size_t heads_before =
+        static_cast<std::size_t>(result.layers / 2) * static_cast<std::size_t>(result.kv_heads);
+    const std::size_t pieces = table.size() * page_pieces;
+    std::size_t entry = 0;
     for (Candidate& candidate : candidates) {
       const int begin = candidate.positions.begin;
-      while (table[static_cast<std::size_t>(entry)].end() <= begin) ++entry;
-      const int slot = begin - table[static_cast<std::size_t>(entry)].position;
-      const auto piece = static_cast<std::size_t>(entry * result.page_pieces + slot / kPieceTokens);
+      while (table[entry].end() <= begin) ++entry;
+      const int slot = begin - table[entry].position;
+      const std::size_t piece = entry * page_pieces + static_cast<std::size_t>(slot / kPieceTokens);
       std::int64_t sum = 0;
       for (std::size_t at = heads_before * pieces + piece; at < result.page_mass.size();
            at += pieces) {
