@@ -39,13 +39,10 @@ std::vector<eval::RagArm> arms_of(const BenchRagOptions& options) {
                      .ratio = ratio.value_or(kDefaultRecoveryRatio),
                      .is_default = !ratio.has_value()};
     arm.canonical_context = canonical_from_name(options.canonical);
-    arm.reuse = name == "dense"    ? Reuse::kNone
-                : name == "prefix" ? Reuse::kPrefix
-                                   : Reuse::kSegment;
-    if (name == kNoiseArm) {
-      arm.reuse = Reuse::kNone;
-      arm.is_noise = true;
-    }
+    arm.is_noise = name == kNoiseArm;
+    arm.reuse = name == "dense" || arm.is_noise ? Reuse::kNone
+                : name == "prefix"              ? Reuse::kPrefix
+                                                : Reuse::kSegment;
     if (arm.reuse == Reuse::kSegment) arm.recovery = recovery_from_name(name, ratio);
     arms.push_back(std::move(arm));
   };
@@ -142,20 +139,21 @@ Result<Engine> open_engine(EngineOptions options) {
 
 // The engine of the noise floor, if an arm wants one: other pages, other steps.
 Result<std::optional<Engine>> open_noise(const std::vector<eval::RagArm>& arms,
-                                         const ModelFile& model, EngineOptions options) {
+                                         const ModelFile& model, BenchRagOptions options,
+                                         int longest_tokens) {
   const auto is_noise = [](const eval::RagArm& arm) { return arm.is_noise; };
   if (std::none_of(arms.begin(), arms.end(), is_noise)) return std::optional<Engine>();
   if (!options.profile.empty()) {
     return Error(ErrorCode::kInvalidArgument,
                  "bench rag: heads of a profile have formats of their own: measure noise without");
   }
-  REDKNOT_TRY(const KvCost usual, model.kv_cost(options.kv, options.page_tokens, 1));
-  REDKNOT_TRY(const KvCost exact, model.kv_cost(KvFormat::kF32, options.page_tokens, 1));
+  static_cast<ComputationOptions&>(options) = perturbed(options);
+  EngineOptions other = usual_engine(options, longest_tokens, arms.size());
+  REDKNOT_TRY(const KvCost usual, model.kv_cost(other.kv, other.page_tokens, 1));
+  REDKNOT_TRY(const KvCost exact, model.kv_cost(KvFormat::kF32, other.page_tokens, 1));
   const bool rounds = usual.bytes_per_token < exact.bytes_per_token;
-  options.kv = rounds ? KvFormat::kF32 : KvFormat::kF16;
-  options.page_tokens = options.page_tokens == 16 ? 64 : 16;
-  options.max_step_tokens = std::max(1, options.max_step_tokens / 3);
-  REDKNOT_TRY(Engine engine, open_engine(std::move(options)));
+  other.kv = rounds ? KvFormat::kF32 : KvFormat::kF16;
+  REDKNOT_TRY(Engine engine, open_engine(std::move(other)));
   return std::optional<Engine>(std::move(engine));
 }
 
@@ -325,9 +323,9 @@ Result<ExitCode> bench_rag(const BenchRagOptions& options) {
   }
   Results results(options, arms, sets);
   REDKNOT_RETURN_IF_ERROR(results.open_samples());
-  const EngineOptions usual = usual_engine(options, eval::longest_tokens(sets), arms.size());
-  REDKNOT_TRY(Engine engine, open_engine(usual));
-  REDKNOT_TRY(std::optional<Engine> noise, open_noise(arms, model, usual));
+  const int longest = eval::longest_tokens(sets);
+  REDKNOT_TRY(Engine engine, open_engine(usual_engine(options, longest, arms.size())));
+  REDKNOT_TRY(std::optional<Engine> noise, open_noise(arms, model, options, longest));
   REDKNOT_TRY(const bool interrupted,
               ask({.usual = engine, .noise = noise ? &*noise : nullptr}, sets, arms, results));
   REDKNOT_TRY(const std::vector<eval::RagRow> rows, results.finish());

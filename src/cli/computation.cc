@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/computation.h"
 
+#include <algorithm>
+
 #include "cli/option_checks.h"
 #include "cli/output.h"
 
@@ -31,6 +33,13 @@ void add_computation(CLI::App& app, ComputationOptions& options) {
       ->check(one_of({"auto", "8", "16", "exact", "bf16"}))
       ->capture_default_str()
       ->group("Computation");
+}
+
+ComputationOptions perturbed(const ComputationOptions& options) {
+  ComputationOptions other = options;
+  other.page_tokens = options.page_tokens == 16 ? 64 : 16;
+  other.max_step_tokens = std::max(1, options.max_step_tokens / 3);
+  return other;
 }
 
 EngineOptions engine_options(const ComputationOptions& options, const std::string& model,

@@ -22,6 +22,9 @@ struct ComputationOptions {
 // -t, --page-tokens, -b, --kernels and --activations.
 void add_computation(CLI::App& app, ComputationOptions& options);
 
+// The same with other pages and in other steps, for a noise floor: what differs is rounding.
+ComputationOptions perturbed(const ComputationOptions& options);
+
 // Everything else as EngineOptions has it.
 EngineOptions engine_options(const ComputationOptions& options, const std::string& model,
                              const std::string& profile);

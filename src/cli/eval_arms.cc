@@ -139,8 +139,9 @@ std::vector<Arm> arms_of(const EvalOptions& options) {
   noise.name = kNoise;
   noise.kv = KvFormat::kF32;
   noise.at_once = options.at_once == 1 ? 4 : 1;
-  noise.page_tokens = options.page_tokens == 16 ? 64 : 16;
-  noise.max_step_tokens = std::max(1, options.max_step_tokens / 3);
+  const ComputationOptions other = perturbed(options);
+  noise.page_tokens = other.page_tokens;
+  noise.max_step_tokens = other.max_step_tokens;
   std::vector<Arm> arms = {dense, noise};
   for (const std::string& format : other_formats(options)) {
     Arm& arm = arms.emplace_back(dense);

@@ -39,8 +39,11 @@ class Search {
     REDKNOT_TRY(result_.trial, tried(dense_));
     result_.profile = dense_;
     if (options_.budget_kl <= 0) return std::move(result_);
-    if (options_.worth) worth_ = *options_.worth;
-    if (!options_.worth) REDKNOT_RETURN_IF_ERROR(try_formats());
+    if (options_.worth) {
+      worth_ = *options_.worth;
+    } else {
+      REDKNOT_RETURN_IF_ERROR(try_formats());
+    }
     for (int trial = 0; trial < options_.most_trials; ++trial) {
       const Choice choice = choose();
       if (!seen_.insert(choice.options).second) break;
